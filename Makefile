@@ -1,0 +1,41 @@
+# `make` alone lists the targets. Everything is installed into .venv by the first target that needs it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)
+
+setup: $(STAMP) ## create .venv with everything in it
+
+demo: $(STAMP) ## the whole job on real parts: queue, worker, ledger, simulator, reconciliation
+	$(BIN)/gong-views demo
+
+test: $(STAMP) ## the whole test suite
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+format: $(STAMP) ## rewrite the files in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP) ## formatting, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## exactly what CI runs
+
+bench: $(STAMP) ## ratios against peers, measured side by side
+	for bench in benchmarks/[a-z]*.py; do $(BIN)/python $$bench || exit 1; done
+
+.PHONY: help setup demo test format lint check bench

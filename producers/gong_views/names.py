@@ -1,0 +1,39 @@
+"""Names that both sides of the queue agree on: the task, the lanes, the keys in Redis.
+
+Everything but the two queues lives under one prefix, so that a Redis shared with another Celery
+application keeps the two apart.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Lane(StrEnum):
+    """Which line an event waits in: `live` goes first, `bulk` is for backfills and replays."""
+
+    LIVE = "live"
+    BULK = "bulk"
+
+    @property
+    def queue(self) -> str:
+        """The Celery queue (a Redis list) of this lane."""
+        return f"gong-views.{self.value}"
+
+    @classmethod
+    def of_queue(cls, queue: str) -> "Lane":
+        """The lane of a queue name; an unknown queue counts as live, so that nothing is starved."""
+        return cls.BULK if queue == cls.BULK.queue else cls.LIVE
+
+
+TASK_NAME: Final = "gong_views.deliver"
+
+# hash: "<lane>|<YYYY-MM-DD>" -> messages put on that lane on that UTC day, counted with the push itself
+INTAKE_KEY: Final = "gong-views.intake"
+# hash: delivery tag -> "<queue>\n<raw message>"; zset: delivery tag -> Redis time (s) of the last sign of life
+UNACKED_KEY: Final = "gong-views.unacked"
+UNACKED_INDEX_KEY: Final = "gong-views.unacked_index"
+# zset: delivery tag -> Redis time (s) when due; hash: delivery tag -> "<queue>\n<raw message>"
+DELAYED_KEY: Final = "gong-views.delayed"
+DELAYED_MESSAGES_KEY: Final = "gong-views.delayed.messages"
+# list of "<queue>\n<raw item>" that no worker could read, until the ledger has them as dead letters
+UNREADABLE_KEY: Final = "gong-views.unreadable"

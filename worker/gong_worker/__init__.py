@@ -1,0 +1,1 @@
+"""The application behind gong-views: it takes events off the queue, paces, delivers and records them."""

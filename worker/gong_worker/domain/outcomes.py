@@ -1,0 +1,112 @@
+"""The closed set of outcomes one call to Gong can have.
+
+`gong_worker.gong` is the only place that makes one from a status code; everything after it matches on
+these classes and ends in `assert_never`, so that an unknown answer can never pass for a success.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """2xx: Gong has the event. An unreadable body leaves both ids unknown, not the delivery."""
+
+    http_status: int
+    request_id: str | None = None
+    integration_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyReported:
+    """409: Gong had the event before this call."""
+
+    http_status: int = 409
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """400, 413, 415, 422: Gong will never take this event as it is."""
+
+    http_status: int
+    request_id: str | None = None
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """429: the company's budget is spent for now. `retry_after_seconds` is None without a usable header."""
+
+    http_status: int = 429
+    request_id: str | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized:
+    """401, 403: the credential is refused, whatever the event."""
+
+    http_status: int
+    request_id: str | None = None
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """3xx, 404, 405 and any other answer this endpoint never gives: the base URL is wrong, not the event."""
+
+    http_status: int
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """408, 5xx: Gong's fault. The event may or may not have been taken."""
+
+    http_status: int
+    request_id: str | None = None
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """The request was never sent: refused, DNS, TLS, connect timeout."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """The request was sent, or may have been, and no whole answer came back."""
+
+    error: str
+
+
+Outcome = (
+    Delivered
+    | AlreadyReported
+    | Rejected
+    | Throttled
+    | Unauthorized
+    | Misconfigured
+    | ServerError
+    | Unreachable
+    | Ambiguous
+)
+
+OUTCOME_NAMES: dict[type, str] = {
+    Delivered: "delivered",
+    AlreadyReported: "already_reported",
+    Rejected: "rejected",
+    Throttled: "throttled",
+    Unauthorized: "unauthorized",
+    Misconfigured: "misconfigured",
+    ServerError: "server_error",
+    Unreachable: "unreachable",
+    Ambiguous: "ambiguous",
+}
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """The stable name of an outcome, as the ledger's `attempts.outcome` and the log use it."""
+    return OUTCOME_NAMES[type(outcome)]
