@@ -1,0 +1,145 @@
+"""Connections to Gong that are open before a slot is used, and reads that cannot outlast their deadline.
+
+A cold TLS handshake would make a call late for its slot, so `Connections.warm` opens one ahead of time; the
+HTTP pool takes it when it next needs a connection. Per-read timeouts alone let a server that trickles one
+byte at a time hold a call for ever, so every read and write is also bounded by the call's deadline.
+"""
+
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+KEEPALIVE_SECONDS = 30.0
+_call = threading.local()
+
+
+def set_deadline(at_monotonic: float) -> None:
+    """Bound every read and write of this thread's call; `at_monotonic` is a `time.monotonic()` value."""
+    _call.deadline = at_monotonic
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float | None:
+    deadline = getattr(_call, "deadline", None)
+    if deadline is None:
+        return timeout
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise error("the call's deadline passed")
+    return left if timeout is None else min(timeout, left)
+
+
+class _Stream(httpcore.NetworkStream):
+    """One connection; `opened_at` tells how long it has been idle when it was opened ahead of time."""
+
+    def __init__(self, inner: httpcore.NetworkStream, *, secure: bool) -> None:
+        self._inner, self._secure, self.opened_at = inner, secure, time.monotonic()
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        if self._secure:  # opened ahead of time, handshake done
+            return self
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout), secure=True)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+    def usable(self) -> bool:
+        """Not too old, and nothing to read: an idle connection that is readable was closed by the server."""
+        fresh = time.monotonic() - self.opened_at < KEEPALIVE_SECONDS
+        return fresh and not self._inner.get_extra_info("is_readable")
+
+
+class Connections(httpcore.NetworkBackend):
+    """The network side of the HTTP pool, with connections opened ahead of time."""
+
+    def __init__(self, base_url: httpx.URL, *, connect_timeout_seconds: float) -> None:
+        self._backend = httpcore.SyncBackend()
+        self._secure = base_url.scheme == "https"
+        self._host = base_url.host
+        self._port = base_url.port or (443 if self._secure else 80)
+        self._timeout = connect_timeout_seconds
+        self._ssl = httpx.create_ssl_context()
+        self._ready: list[_Stream] = []
+        self._lock = threading.Lock()
+        self._pool: httpcore.ConnectionPool | None = None
+
+    def transport(self, max_connections: int) -> httpx.HTTPTransport:
+        """An httpx transport on this backend: HTTP/1.1, keep-alive, TLS verified, no retries."""
+        transport = httpx.HTTPTransport(trust_env=False)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=self._ssl,
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            http1=True,
+            http2=False,
+            retries=0,
+            network_backend=self,
+        )
+        transport._pool = self._pool
+        return transport
+
+    def warm(self) -> None:
+        """Open a connection unless one is idle. A failure is left for the call itself to meet."""
+        if self._pool is not None and any(c.is_idle() and not c.has_expired() for c in self._pool.connections):
+            return
+        with self._lock:
+            usable = [stream for stream in self._ready if stream.usable()]
+            stale = [stream for stream in self._ready if stream not in usable]
+            self._ready = usable
+        for stream in stale:
+            stream.close()
+        if usable:
+            return
+        try:
+            stream = self._open(self._host, self._port, self._timeout, None)
+            if self._secure:
+                stream = cast(_Stream, stream.start_tls(self._ssl, self._host, self._timeout))
+        except (httpcore.ConnectError, httpcore.ConnectTimeout):
+            return
+        with self._lock:
+            self._ready.append(stream)
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        if (host, port) == (self._host, self._port):
+            with self._lock:
+                ready, self._ready = self._ready, []
+                while ready:
+                    stream = ready.pop()
+                    if stream.usable():
+                        self._ready = ready
+                        return stream
+                    stream.close()
+        return self._open(host, port, timeout, socket_options)
+
+    def _open(self, host: str, port: int, timeout: float | None, options: Iterable[Any] | None) -> _Stream:
+        inner = self._backend.connect_tcp(host, port, timeout=timeout, socket_options=options or [])
+        return _Stream(inner, secure=False)
+
+    def close(self) -> None:
+        """Close what was opened ahead of time and not used."""
+        with self._lock:
+            ready, self._ready = self._ready, []
+        for stream in ready:
+            stream.close()

@@ -1,0 +1,93 @@
+"""What becomes of an event after one call: the outcome table as code."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from gong_worker.domain.outcomes import (
+    AlreadyReported,
+    Ambiguous,
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Rejected,
+    ServerError,
+    Throttled,
+    Unauthorized,
+    Unreachable,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Gong has the event; `resolution` says how it came to know."""
+
+    resolution: str
+    integration_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bury:
+    """To the dead letters, with what Gong said."""
+
+    reason: str
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Again after `delay_seconds`; `spent` tells whether this call counts against the attempts."""
+
+    delay_seconds: float
+    spent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Back to the head of its lane, nothing spent: the pipeline is held, not the event at fault."""
+
+
+Decision = Settle | Bury | Retry | GiveBack
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Attempts and backoff: `base · 2^(n-1)` seconds up to `maximum`, of which the upper half is jitter."""
+
+    max_attempts: int = 8
+    base_seconds: float = 5.0
+    max_seconds: float = 900.0
+
+    def delay_seconds(self, attempts_spent: int, jitter: Callable[[], float]) -> float:
+        """Seconds to wait after `attempts_spent` spent attempts (at least 1); `jitter()` is in [0, 1)."""
+        exponent = min(max(attempts_spent, 1) - 1, 40)
+        ceiling = min(self.max_seconds, self.base_seconds * 2.0**exponent)
+        return ceiling * (0.5 + jitter() / 2)
+
+
+def decide(outcome: Outcome, attempts_spent: int, policy: RetryPolicy, jitter: Callable[[], float]) -> Decision:
+    """The event's fate; `attempts_spent` counts those before this call."""
+    match outcome:
+        case Delivered():
+            return Settle("accepted", outcome.integration_id)
+        case AlreadyReported():
+            return Settle("already_reported")
+        case Rejected():
+            return Bury("rejected", outcome.errors)
+        case Throttled() | Unauthorized() | Misconfigured():
+            return GiveBack()
+        case ServerError() | Ambiguous():
+            spent = attempts_spent + 1
+            if spent >= policy.max_attempts:
+                return Bury("exhausted", (_last_words(outcome),))
+            return Retry(policy.delay_seconds(spent, jitter), spent=True)
+        case Unreachable():
+            return Retry(policy.delay_seconds(attempts_spent, jitter), spent=False)
+        case _:
+            assert_never(outcome)
+
+
+def _last_words(outcome: ServerError | Ambiguous) -> str:
+    if isinstance(outcome, ServerError):
+        return f"the last of the attempts was answered with HTTP {outcome.http_status}"
+    return f"the last of the attempts had no answer: {outcome.error}"

@@ -1,0 +1,184 @@
+"""The one place that talks to Gong, and the only one that reads a status code.
+
+Source of the table: the endpoint's contract (200, 400, 401, 409, 429, 500), completed for what a proxy or a
+wrong address answers. An answer this table does not know is never a success.
+"""
+
+import json
+import time
+import zlib
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+
+from gong_worker.connections import Connections, set_deadline
+from gong_worker.domain.outcomes import (
+    AlreadyReported,
+    Ambiguous,
+    Delivered,
+    Misconfigured,
+    Outcome,
+    Rejected,
+    ServerError,
+    Throttled,
+    Unauthorized,
+    Unreachable,
+)
+from gong_worker.domain.retry_after import parse_retry_after
+from gong_worker.signals import reached
+
+PATH = "/v2/customer-engagement/content/viewed"
+# More than any answer of this endpoint; what is beyond it is not read.
+MAX_BODY_BYTES = 256 * 1024
+MAX_ERRORS = 50
+MAX_ERROR_CHARACTERS = 2000
+INT64 = 2**63
+
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One call: its outcome, how long it took, and when the request had been written (`time.monotonic()`)."""
+
+    outcome: Outcome
+    duration_ms: int
+    written_at: float | None
+
+
+class GongClient:
+    """One a process: a keep-alive connection pool to one base URL with one credential."""
+
+    def __init__(
+        self, base_url: str, auth: httpx.Auth, *, timeout_seconds: float, max_connections: int = 64
+    ) -> None:
+        url = httpx.URL(base_url)
+        connect = min(5.0, timeout_seconds)
+        self._timeout_seconds = timeout_seconds
+        self._connections = Connections(url, connect_timeout_seconds=connect)
+        self._client = httpx.Client(
+            base_url=url,
+            auth=auth,
+            transport=self._connections.transport(max_connections),
+            timeout=httpx.Timeout(timeout_seconds, connect=connect, pool=connect),
+            follow_redirects=False,
+            trust_env=False,
+            headers={
+                "User-Agent": f"gong-views/{version('gong-views')}",
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            },
+        )
+
+    def warm(self) -> None:
+        """Have a connection open before the slot comes; never raises."""
+        self._connections.warm()
+
+    def send(self, event: dict[str, Any]) -> Answer:
+        """PUT one event, once; every way it can end is an outcome, none an exception."""
+        # Encoded here so that an int beyond a double or a non-ASCII name travels exactly.
+        body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        written_at: float | None = None
+
+        def trace(name: str, _info: dict[str, Any]) -> None:
+            nonlocal written_at
+            if name == "http11.send_request_body.complete":
+                written_at = time.monotonic()
+                reached("request_written")
+
+        started = time.monotonic()
+        set_deadline(started + self._timeout_seconds)
+        try:
+            with self._client.stream(
+                "PUT",
+                PATH,
+                content=body,
+                headers={"Content-Type": "application/json"},
+                extensions={"trace": trace},
+            ) as response:
+                outcome = classify(response, _read(response))
+        except NOT_SENT as error:
+            outcome = Unreachable(_name(error))
+        except httpx.HTTPError as error:
+            outcome = Ambiguous(_name(error))
+        reached("answer_read")
+        return Answer(outcome, round((time.monotonic() - started) * 1000), written_at)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+        self._connections.close()
+
+
+def classify(response: httpx.Response, body: bytes) -> Outcome:
+    """The outcome of an answer whose status line has arrived."""
+    status = response.status_code
+    data = _parse(body)
+    request_id = _text(data.get("requestId"))
+    retry_after = parse_retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
+    if 200 <= status <= 299:
+        return Delivered(status, request_id, _int64(data.get("integrationId")))
+    if status == 409:
+        return AlreadyReported(status, request_id)
+    if status in (400, 413, 415, 422):
+        return Rejected(status, request_id, _errors(data))
+    if status == 429:
+        return Throttled(status, request_id, retry_after)
+    if status in (401, 403):
+        return Unauthorized(status, request_id, _errors(data))
+    if status == 408 or status >= 500:
+        return ServerError(status, request_id, retry_after)
+    return Misconfigured(status, request_id)
+
+
+def _read(response: httpx.Response) -> bytes:
+    """At most MAX_BODY_BYTES of the body. The status is what counts: a body that breaks off is an empty one."""
+    raw = bytearray()
+    try:
+        for chunk in response.iter_raw():
+            raw += chunk
+            if len(raw) > MAX_BODY_BYTES:
+                return b""
+    except httpx.HTTPError:
+        return b""
+    if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+        try:
+            return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(bytes(raw), MAX_BODY_BYTES)
+        except zlib.error:
+            return b""
+    return bytes(raw)
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _text(value: object) -> str | None:
+    return value[:255] if isinstance(value, str) else None
+
+
+def _int64(value: object) -> int | None:
+    # Gong sends a JSON number beyond JavaScript's safe integers; Python keeps it exact.
+    if isinstance(value, str) and value.isascii() and value.lstrip("-").isdigit() and len(value) < 21:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64:
+        return value
+    return None
+
+
+def _errors(data: dict[str, Any]) -> tuple[str, ...]:
+    errors = data.get("errors")
+    if not isinstance(errors, list):
+        return ()
+    return tuple(str(error)[:MAX_ERROR_CHARACTERS] for error in errors[:MAX_ERRORS])
+
+
+def _name(error: Exception) -> str:
+    # The class alone: an exception's text may hold an address or a piece of the request.
+    return type(error).__name__

@@ -1,0 +1,31 @@
+"""Test signals: points at which a test may freeze a worker exactly. Inert unless the test's variable is set.
+
+`GONG_VIEWS_TEST_STOP_AT=<point>:<folder>` makes the process write `<folder>/<point>.<pid>` and stop itself
+(SIGSTOP) the first time it gets there, so that a test can kill it between two known steps.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+POINTS = (
+    "received",
+    "claimed",
+    "slot",
+    "attempt_row",
+    "request_written",
+    "answer_read",
+    "committed",
+    "before_ack",
+)
+
+_target, _, _folder = os.environ.get("GONG_VIEWS_TEST_STOP_AT", "").partition(":")
+
+
+def reached(point: str) -> None:
+    """Called by the pipeline at each step; does nothing in production."""
+    if _target and point == _target:
+        marker = Path(_folder) / f"{point}.{os.getpid()}"
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
