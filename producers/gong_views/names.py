@@ -35,5 +35,5 @@ UNACKED_INDEX_KEY: Final = "gong-views.unacked_index"
 # zset: delivery tag -> Redis time (s) when due; hash: delivery tag -> "<queue>\n<raw message>"
 DELAYED_KEY: Final = "gong-views.delayed"
 DELAYED_MESSAGES_KEY: Final = "gong-views.delayed.messages"
-# list of "<queue>\n<raw item>" that no worker could read, until the ledger has them as dead letters
+# list of "<delivery tag>\n<queue>\n<raw item>" that no worker could read, until the ledger has them as dead letters
 UNREADABLE_KEY: Final = "gong-views.unreadable"

@@ -20,7 +20,8 @@ def _redis_url(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-def _blank_is_unset(value: Any) -> Any:
+def blank_is_unset(value: Any) -> Any:
+    """An empty variable counts as one that is not set."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
@@ -38,7 +39,7 @@ class ProducerSettings(BaseSettings):
     )
 
     redis_url: Annotated[
-        SecretStr | None, BeforeValidator(_blank_is_unset), AfterValidator(_redis_url)
+        SecretStr | None, BeforeValidator(blank_is_unset), AfterValidator(_redis_url)
     ] = Field(None, validation_alias="REDIS_URL", description="the queue; unset: an embedded Valkey")
     data_dir: Path = Field(
         Path("var"), validation_alias="GONG_VIEWS_DATA_DIR", description="where the embedded servers keep their data"

@@ -1,0 +1,119 @@
+"""The Celery application: `gong-views worker`, or plain `celery -A gong_worker.app worker`.
+
+Importing this module reads the settings and, without REDIS_URL, starts the embedded queue server: it is for
+workers. Producers import `gong_views`, which has no Celery application at all.
+"""
+
+import logging
+import os
+from typing import Any
+
+from celery import Celery, signals
+from kombu import Queue
+
+from gong_views.embedded import redis_url_of
+from gong_views.errors import GongViewsError
+from gong_views.names import TASK_NAME, UNACKED_INDEX_KEY, UNACKED_KEY, Lane
+from gong_worker import logs
+from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
+from gong_worker.queue.transport import wire
+from gong_worker.runtime import Runtime, open_office
+from gong_worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+_runtime: Runtime | None = None
+
+try:
+    settings: WorkerSettings = WorkerSettings.load()
+    broker_url = redis_url_of(settings)
+except GongViewsError as error:
+    raise SystemExit(f"gong-views: {error}") from None
+
+app = Celery("gong-views", set_as_current=False)
+app.conf.update(
+    broker_url=broker_url,
+    broker_transport="gong_worker.queue.transport:DurableTransport",
+    broker_transport_options={
+        "unacked_key": UNACKED_KEY,
+        "unacked_index_key": UNACKED_INDEX_KEY,
+        "visibility_timeout": settings.visibility_timeout_seconds,
+        "queue_order_strategy": "priority",
+        # How soon after the visibility timeout an abandoned message is found: 1 s for short ones, at most 5 s.
+        "unacked_restore_interval": min(5.0, max(1.0, settings.visibility_timeout_seconds / 4)),
+        "unacked_restore_throttle": 1,
+        "socket_timeout": 5.0,
+        "socket_connect_timeout": 2.0,
+        "socket_keepalive": True,
+        # A blocked pop that stays unanswered this long means the connection is dead.
+        "health_check_interval": 5,
+    },
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_channel_error_retry=True,
+    broker_pool_limit=None,
+    task_queues=[Queue(lane.queue, routing_key=lane.queue) for lane in Lane],
+    task_default_queue=Lane.LIVE.queue,
+    task_create_missing_queues=False,
+    task_acks_late=True,
+    task_acks_on_failure_or_timeout=True,
+    task_reject_on_worker_lost=False,
+    task_ignore_result=True,
+    task_store_errors_even_if_ignored=False,
+    accept_content=["json"],
+    worker_pool="threads",
+    worker_concurrency=settings.concurrency,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    # A revoke by remote control would drop a message; gong-views has its own commands.
+    worker_enable_remote_control=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts=False,
+    worker_proc_alive_timeout=30,
+)
+
+
+@app.task(name=TASK_NAME, ignore_result=True, acks_late=True)
+def deliver(tag: str) -> None:
+    """Deliver the message that the transport recorded under this tag."""
+    if _runtime is not None:
+        _runtime.deliver(tag)
+
+
+@signals.setup_logging.connect(weak=False)
+def _setup_logging(**_: Any) -> None:
+    logs.configure(as_json=os.environ.get("GONG_VIEWS_LOG_FORMAT") == "json")
+
+
+@signals.celeryd_after_setup.connect(weak=False)
+def _start(instance: Any, **_: Any) -> None:
+    global _runtime
+    if not settings.has_credentials:
+        raise SystemExit(
+            "gong-views: no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
+        )
+    try:
+        office = open_office(settings)
+    except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:
+        raise SystemExit(f"gong-views: {error}") from None
+    _runtime = Runtime(office, concurrency=instance.concurrency)
+    wire(_runtime.mailroom, _runtime.intake, visibility_timeout_seconds=settings.visibility_timeout_seconds)
+    _runtime.start()
+
+
+@signals.worker_ready.connect(weak=False)
+def _ready(**_: Any) -> None:
+    log.info("worker ready", extra={"action": "worker_ready", "pid": os.getpid()})
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _stopping(**_: Any) -> None:
+    if _runtime is not None:
+        _runtime.stop.set()
+
+
+@signals.worker_shutdown.connect(weak=False)
+def _stopped(**_: Any) -> None:
+    if _runtime is not None:
+        _runtime.close()
+        log.info("worker stopped", extra={"action": "worker_stopped", "pid": os.getpid()})

@@ -1,0 +1,58 @@
+"""One line a record, `key=value` or JSON, each with a stable `action`. No record carries a payload."""
+
+import json
+import logging
+import sys
+import time
+from typing import Any, TextIO
+
+STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+# Celery tells of every task at INFO; our own line per attempt says more.
+QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.redirected", "httpx", "httpcore", "alembic")
+
+
+class LineFormatter(logging.Formatter):
+    """Text for people or JSON for machines, with the record's extras."""
+
+    converter = time.gmtime
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        super().__init__()
+        self._as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "at": f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        fields |= {
+            key: value for key, value in vars(record).items() if key not in STANDARD and value is not None
+        }
+        if record.exc_info and record.exc_info[0] is not None:
+            # The class and the place, not the text: an exception may quote what it choked on.
+            fields["exception"] = record.exc_info[0].__name__
+            trace = record.exc_info[2]
+            while trace is not None and trace.tb_next is not None:
+                trace = trace.tb_next
+            if trace is not None:
+                fields["raised_at"] = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        if self._as_json:
+            return json.dumps(fields, ensure_ascii=False, default=str)
+        head = f"{fields.pop('at')} {fields.pop('level'):7} {fields.pop('message')}"
+        return head + "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "=\n\r\t') else text
+
+
+def configure(*, as_json: bool = False, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send every log record to standard error in this format."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(LineFormatter(as_json=as_json))
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,39 @@
+"""What went in, kept twice: counted in Redis with each enqueue, and mirrored to the ledger every few seconds.
+
+The mirror is what is left to compare with after a wiped Redis. A wipe begins a new generation of counts, so
+the sums of the generations never go down.
+"""
+
+import uuid
+from datetime import date
+from typing import cast
+
+import redis
+
+from gong_views.names import INTAKE_KEY, Lane
+from gong_worker.ledger import Ledger
+
+GENERATION_FIELD = "generation"
+Counts = dict[tuple[Lane, date], int]
+
+
+def read_intake(client: redis.Redis) -> tuple[str, Counts]:
+    """The generation of the counts in Redis, and the counts by lane and UTC day."""
+    fields = cast(dict[bytes, bytes], client.hgetall(INTAKE_KEY))
+    generation = fields.pop(GENERATION_FIELD.encode(), b"").decode()
+    if not generation:
+        client.hsetnx(INTAKE_KEY, GENERATION_FIELD, uuid.uuid4().hex)
+        generation = cast(bytes, client.hget(INTAKE_KEY, GENERATION_FIELD) or b"").decode()
+    return generation, dict(_count(name.decode(), value) for name, value in fields.items())
+
+
+def _count(field: str, value: bytes) -> tuple[tuple[Lane, date], int]:
+    lane, _, day = field.partition("|")
+    return (Lane(lane), date.fromisoformat(day)), int(value)
+
+
+def mirror_intake(client: redis.Redis, ledger: Ledger) -> None:
+    """Copy the counts to the ledger."""
+    generation, counts = read_intake(client)
+    if counts:
+        ledger.mirror_intake(generation, counts)

@@ -1,0 +1,38 @@
+"""Whether this worker takes messages at all. A held pipeline leaves its backlog in Redis."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """Paused while there is nothing to be done with a message; `poll` asks whether that has ended."""
+
+    def __init__(self, on_resume: Callable[[], None]) -> None:
+        self._on_resume = on_resume
+        self._lock = threading.Lock()
+        self._until: Callable[[], bool] | None = None
+
+    @property
+    def paused(self) -> bool:
+        """True while no message is to be popped."""
+        return self._until is not None
+
+    def pause(self, why: str, ended: Callable[[], bool]) -> None:
+        """Stop taking messages until `ended()` is true; the first reason given counts."""
+        with self._lock:
+            if self._until is None:
+                self._until = ended
+                log.warning("intake paused", extra={"action": "intake_paused", "reason": why})
+
+    def poll(self) -> None:
+        """Ask whether the reason has ended, and if so take messages again. Called twice a second."""
+        ended = self._until
+        if ended is None or not ended():
+            return
+        with self._lock:
+            self._until = None
+        log.warning("intake resumed", extra={"action": "intake_resumed"})
+        self._on_resume()

@@ -1,0 +1,208 @@
+"""Kombu's Redis transport, made durable: atomic pop and record, nothing lost or stuck when a side dies.
+
+What stock kombu 5.7 does and this does not (tests/integration/transport/ shows each, stock next to ours):
+BRPOP takes a message before it is recorded, so a worker killed in between takes it along; closing a channel
+whose Redis is gone can raise and end the worker; an acknowledgement that fails keeps its prefetch slot for
+ever. Here the pop is one script, closing never raises, and Celery's acknowledgement only frees the slot:
+the message itself leaves Redis when the pipeline says so (`Mailroom`), never because a task returned.
+
+Celery is handed the delivery tag alone. The event stays with the mailroom, so none of it can get into
+Celery's logs, and no header of a foreign producer (eta, expires, callbacks) can make Celery drop a message.
+"""
+
+import json
+import logging
+from queue import Empty
+from time import monotonic
+from typing import Any
+
+import redis
+from kombu import __version__ as kombu_version
+from kombu.transport import redis as stock
+from kombu.transport.virtual import base as virtual
+
+from gong_views.message import UnreadableMessage, parse
+from gong_views.names import TASK_NAME, Lane
+from gong_worker.queue.intake import Intake
+from gong_worker.queue.mailroom import Mailroom
+
+log = logging.getLogger(__name__)
+
+# An idle worker blocks on the live lane this long before it looks at the others again.
+BLOCK_SECONDS = 1
+
+for _owner, _names in {
+    stock.Channel: ("_brpop_start", "_brpop_read", "close", "_do_restore_message"),
+    stock.QoS: ("append", "ack", "reject", "restore_unacked", "restore_visible"),
+    stock.Transport: ("register_with_event_loop",),
+    stock.MultiChannelPoller: ("on_poll_start", "maybe_restore_messages"),
+}.items():
+    for _name in _names:
+        if not hasattr(_owner, _name):
+            raise ImportError(
+                f"kombu {kombu_version} has no {_owner.__name__}.{_name}, which this transport overrides: "
+                "install kombu>=5.7,<5.8"
+            )
+
+_wired: tuple[Mailroom, Intake, float] | None = None
+
+
+def wire(mailroom: Mailroom, intake: Intake, *, visibility_timeout_seconds: float) -> None:
+    """Give the transport the process's mailroom; kombu makes transports by name, so it cannot be passed in."""
+    global _wired
+    _wired = mailroom, intake, visibility_timeout_seconds
+
+
+def wired() -> tuple[Mailroom, Intake, float]:
+    """What `wire` was given; RuntimeError before it."""
+    if _wired is None:
+        raise RuntimeError("the transport is not wired: start the worker with `gong-views worker`")
+    return _wired
+
+
+class DurableQoS(stock.QoS):
+    """Counts what this process works on; what is recorded in Redis is the mailroom's business."""
+
+    restore_at_shutdown = False
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        virtual.QoS.append(self, message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        virtual.QoS.ack(self, delivery_tag)
+        wired()[0].wake.up()
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        # Only Celery itself would reject, and not one of the pipeline's: the message stays recorded and
+        # comes back after the visibility timeout.
+        log.error("rejected by Celery", extra={"action": "celery_rejected", "delivery_tag": delivery_tag})
+        self.ack(delivery_tag)
+
+    def restore_unacked(self, client: Any = None) -> list[Any]:
+        self._delivered.clear()
+        return []
+
+    def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
+        mailroom, _, visibility_timeout_seconds = wired()
+        if mailroom.restore(visibility_timeout_seconds):
+            mailroom.wake.up()
+
+
+class DurableChannel(stock.Channel):
+    """Pops through the mailroom's script; blocks, when there is nothing, without taking anything."""
+
+    QoS = DurableQoS
+    _command = ""  # what the polled connection was last asked: EVALSHA or BLMOVE
+    _tag = ""
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        mailroom, intake, _ = wired()
+        if intake.paused or not self.active_queues:
+            return
+        self._tag = mailroom.new_tag()
+        self._ask("EVALSHA", *mailroom.pop_command(self._tag)[1:])
+
+    def _ask(self, command: str, *arguments: Any) -> None:
+        self._command = command
+        self._in_poll = self.client.connection
+        self._brpop_sent_at = monotonic()
+        self.client.connection.send_command(command, *arguments)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        command, connection = self._command, self.client.connection
+        try:
+            reply = self.client.parse_response(connection, command, **options)
+        except redis.exceptions.NoScriptError:
+            wired()[0].load_pop()
+            raise Empty from None
+        except self.connection_errors:
+            connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if command == "BLMOVE" or (reply is None and wired()[1].paused):
+            raise Empty
+        if reply is None:
+            # Moving the tail of the live lane onto itself changes nothing: it only waits for there to be one.
+            live = Lane.LIVE.queue
+            self._ask("BLMOVE", live, live, "RIGHT", "RIGHT", BLOCK_SECONDS)
+            raise Empty
+        self._hand_over(self._tag, _text(reply[0]), reply[1])
+        return True
+
+    def _hand_over(self, tag: str, queue: str, raw: bytes | str) -> None:
+        mailroom = wired()[0]
+        try:
+            envelope = parse(raw)
+        except UnreadableMessage as error:
+            log.error("unreadable message put aside", extra={"action": "unreadable", "why": str(error)})
+            mailroom.owe(lambda: mailroom.aside(tag))
+            return
+        lane = Lane.of_queue(queue)
+        mailroom.hold(tag, lane, envelope)
+        message = {
+            "body": json.dumps([[tag], {}, {}]),
+            "content-type": "application/json",
+            "content-encoding": "utf-8",
+            "headers": {
+                "lang": "py",
+                "task": TASK_NAME,
+                "id": envelope.message_id,
+                "argsrepr": "-",
+                "kwargsrepr": "-",
+            },
+            "properties": {
+                "delivery_tag": tag,
+                "delivery_info": {"exchange": "", "routing_key": queue},
+                "body_encoding": None,
+            },
+        }
+        self.connection._deliver(message, queue)
+
+    def _do_restore_message(self, *_: Any, **__: Any) -> None:
+        """Never used here: the mailroom restores, and stock would log the payload on a failure."""
+
+    def close(self) -> None:
+        # A pop whose answer is not read yet may have taken a message: it is recorded under its tag, so it is
+        # given back here, and at the latest after the visibility timeout.
+        if self._in_poll:
+            connection, self._in_poll = self._in_poll, None
+            try:
+                if self._command == "EVALSHA" and connection.can_read(timeout=0.5):
+                    reply = self.client.parse_response(connection, "EVALSHA")
+                    if reply is not None:
+                        self._return(self._tag, _text(reply[0]), reply[1])
+            except Exception:
+                log.info("closed with a pop in flight", extra={"action": "close_in_flight"})
+            finally:
+                connection.disconnect()
+        try:
+            super().close()
+        except (AttributeError, *self.connection_errors):
+            # Redis is gone, and stock stumbles over what is half closed; there is nothing left to close.
+            log.info("channel closed without its Redis", extra={"action": "close_failed"}, exc_info=True)
+
+    def _return(self, tag: str, queue: str, raw: bytes | str) -> None:
+        mailroom = wired()[0]
+        try:
+            envelope = parse(raw)
+        except UnreadableMessage:
+            mailroom.owe(lambda: mailroom.aside(tag))
+        else:
+            mailroom.give_back(mailroom.hold(tag, Lane.of_queue(queue), envelope))
+
+
+class DurableTransport(stock.Transport):
+    """The transport the worker's Celery app uses (`broker_transport`)."""
+
+    Channel = DurableChannel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        super().register_with_event_loop(connection, loop)
+        wake = wired()[0].wake
+        loop.add_reader(wake.reader, wake.drain)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,167 @@
+"""What the application reads from the environment (or `.env`), checked as a whole before anything starts."""
+
+import hashlib
+from ipaddress import ip_address
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from gong_views.settings import ProducerSettings, blank_is_unset
+from gong_worker.domain.policy import RetryPolicy
+
+# The longest a worker keeps a message of a held pipeline before it gives it back.
+LONGEST_HOLD_SECONDS = 2.0
+
+Secret = Annotated[SecretStr | None, BeforeValidator(blank_is_unset)]
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("it must be an address such as https://us-12345.api.gong.io")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("it must be the bare address, without user, password, query or fragment")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("plain http is allowed to this machine only: use https://")
+    return value.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class WorkerSettings(ProducerSettings):
+    """Everything the worker and the operators' commands need."""
+
+    gong_base_url: Annotated[str, AfterValidator(_base_url)] = Field(
+        "https://api.gong.io", validation_alias="GONG_BASE_URL", description="your company's address of Gong's API"
+    )
+    gong_access_key: Secret = Field(None, validation_alias="GONG_ACCESS_KEY", description="for Basic, with its secret")
+    gong_access_key_secret: Secret = Field(
+        None, validation_alias="GONG_ACCESS_KEY_SECRET", description="the access key's secret"
+    )
+    gong_bearer_token: Secret = Field(
+        None, validation_alias="GONG_BEARER_TOKEN", description="an OAuth token, instead of key and secret"
+    )
+    database_url: Secret = Field(
+        None, validation_alias="DATABASE_URL", description="the ledger (SQLAlchemy URL); unset: SQLite in the data dir"
+    )
+    calls_per_second: float = Field(
+        3.0, gt=0, le=1000, validation_alias="GONG_VIEWS_CALLS_PER_SECOND", description="the company's limit"
+    )
+    calls_per_day: int = Field(
+        10_000, gt=0, validation_alias="GONG_VIEWS_CALLS_PER_DAY", description="the company's limit in 24 hours"
+    )
+    day_reserve: int = Field(
+        500, ge=0, validation_alias="GONG_VIEWS_DAY_RESERVE", description="calls a day left to other integrations"
+    )
+    max_attempts: int = Field(
+        8, ge=1, le=100, validation_alias="GONG_VIEWS_MAX_ATTEMPTS", description="calls an event may spend"
+    )
+    retry_base_seconds: float = Field(
+        5.0, gt=0, validation_alias="GONG_VIEWS_RETRY_BASE_SECONDS", description="first backoff; it doubles"
+    )
+    retry_max_seconds: float = Field(
+        900.0, gt=0, validation_alias="GONG_VIEWS_RETRY_MAX_SECONDS", description="longest backoff"
+    )
+    request_timeout_seconds: float = Field(
+        10.0, gt=0, le=300, validation_alias="GONG_VIEWS_REQUEST_TIMEOUT_SECONDS", description="longest call"
+    )
+    visibility_timeout_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        validation_alias="GONG_VIEWS_VISIBILITY_TIMEOUT_SECONDS",
+        description="a message whose worker shows no sign of life for this long goes to another",
+    )
+    concurrency: int = Field(
+        8, ge=1, le=256, validation_alias="GONG_VIEWS_CONCURRENCY", description="threads of one worker"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.gong_access_key is None) != (self.gong_access_key_secret is None):
+            raise ValueError("set both GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or neither")
+        if self.gong_access_key is not None and self.gong_bearer_token is not None:
+            raise ValueError(
+                "set either GONG_ACCESS_KEY with GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN: both are set"
+            )
+        if self.day_reserve >= self.calls_per_day:
+            raise ValueError(
+                f"GONG_VIEWS_DAY_RESERVE={self.day_reserve} leaves nothing of "
+                f"GONG_VIEWS_CALLS_PER_DAY={self.calls_per_day}: lower the reserve"
+            )
+        if self.retry_base_seconds > self.retry_max_seconds:
+            raise ValueError(
+                f"GONG_VIEWS_RETRY_BASE_SECONDS={self.retry_base_seconds:g} is above "
+                f"GONG_VIEWS_RETRY_MAX_SECONDS={self.retry_max_seconds:g}: raise the maximum"
+            )
+        needed = self.request_timeout_seconds + LONGEST_HOLD_SECONDS
+        if self.visibility_timeout_seconds <= needed:
+            raise ValueError(
+                f"GONG_VIEWS_VISIBILITY_TIMEOUT_SECONDS={self.visibility_timeout_seconds:g} must be more than "
+                f"GONG_VIEWS_REQUEST_TIMEOUT_SECONDS={self.request_timeout_seconds:g} plus the longest hold of "
+                f"{LONGEST_HOLD_SECONDS:g} s, or another worker could take a message in the middle of its call: "
+                f"raise the first above {needed:g}, or lower the second"
+            )
+        return self
+
+    @property
+    def ledger_url(self) -> str:
+        """The ledger's SQLAlchemy URL; SQLite in the data directory by default."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.resolve() / 'ledger.db'}"
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        """Attempts and backoff."""
+        return RetryPolicy(self.max_attempts, self.retry_base_seconds, self.retry_max_seconds)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether calls can be authenticated at all."""
+        return self.gong_access_key is not None or self.gong_bearer_token is not None
+
+    def auth(self) -> httpx.Auth:
+        """How calls authenticate; ValueError without credentials."""
+        if self.gong_bearer_token is not None:
+            return BearerAuth(self.gong_bearer_token.get_secret_value())
+        if self.gong_access_key is None or self.gong_access_key_secret is None:
+            raise ValueError("no credentials")
+        return httpx.BasicAuth(
+            self.gong_access_key.get_secret_value(), self.gong_access_key_secret.get_secret_value()
+        )
+
+    @property
+    def credential_fingerprint(self) -> str:
+        """Tells one credential from another without giving it away (a truncated, salted hash)."""
+        parts = (self.gong_access_key, self.gong_access_key_secret, self.gong_bearer_token)
+        text = "\0".join(part.get_secret_value() if part is not None else "" for part in parts)
+        return hashlib.scrypt(text.encode(), salt=b"gong-views", n=2**12, r=8, p=1, dklen=12).hex()
+
+    def masked(self) -> dict[str, Any]:
+        """Every setting by its variable, secrets masked."""
+        shown: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = "set, not shown"
+            shown[str(field.validation_alias)] = value if isinstance(value, int | float | None) else str(value)
+        return shown
+
+
+class BearerAuth(httpx.Auth):
+    """`Authorization: Bearer …` on every request."""
+
+    def __init__(self, token: str) -> None:
+        self._header = f"Bearer {token}"
+
+    def auth_flow(self, request: httpx.Request) -> Any:
+        request.headers["Authorization"] = self._header
+        yield request
