@@ -1,0 +1,65 @@
+"""The command line. No decision lives here: each command reads its words, calls one function, shows the result."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from gong_views.errors import GongViewsError, QueueUnavailable
+
+QUEUE_UNAVAILABLE = 3
+USAGE = 2
+
+# name -> module:object. Loaded when asked for, so that `enqueue` need not wait for Celery to import.
+COMMANDS = {
+    "check": "gong_worker.cli.check:check",
+    "dead-letters": "gong_worker.cli.letters:dead_letters",
+    "demo": "gong_worker.cli.demo:demo",
+    "enqueue": "gong_worker.cli.enqueue:enqueue",
+    "events": "gong_worker.cli.events:events",
+    "hold": "gong_worker.cli.gate:hold",
+    "limits": "gong_worker.cli.gate:limits",
+    "migrate": "gong_worker.cli.run:migrate",
+    "reconcile": "gong_worker.cli.status:reconcile",
+    "relay": "gong_worker.cli.relay:relay",
+    "release": "gong_worker.cli.gate:release",
+    "serve": "gong_worker.cli.serve:serve",
+    "simulator": "gong_worker.cli.run:simulator",
+    "status": "gong_worker.cli.status:status",
+    "up": "gong_worker.cli.up:up",
+    "worker": "gong_worker.cli.run:worker",
+}
+
+
+class Commands(click.Group):
+    """Loads a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module, _, name = target.partition(":")
+        command: Any = getattr(importlib.import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gong-views", prog_name="gong-views")
+def cli() -> None:
+    """Deliver content-view events to Gong: durably, once, within the company's limits."""
+
+
+def run() -> None:
+    """The console script: a user's mistake or an absent server is one line and an exit code, no traceback."""
+    try:
+        cli(standalone_mode=True)
+    except QueueUnavailable as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(QUEUE_UNAVAILABLE)
+    except GongViewsError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(USAGE)

@@ -1,0 +1,9 @@
+"""Opening the queue, gate and ledger for a command."""
+
+from gong_worker.runtime import Office, open_office
+from gong_worker.settings import WorkerSettings
+
+
+def office() -> Office:
+    """What an operator's command works on, from the environment."""
+    return open_office(WorkerSettings.load())

@@ -1,0 +1,68 @@
+"""Commands that run a process until it is told to stop: the worker and the simulator; and the migration."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+def migrate() -> None:
+    """Create the ledger's tables, or bring them up to date."""
+    from gong_worker.ledger import migrate as migrate_ledger
+    from gong_worker.settings import WorkerSettings
+
+    settings = WorkerSettings.load()
+    if settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    migrate_ledger(settings.ledger_url)
+    click.echo("the ledger is up to date")
+
+
+@click.command()
+@click.option("--concurrency", type=click.IntRange(1, 256), help="threads; default GONG_VIEWS_CONCURRENCY (8)")
+@click.option("--loglevel", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR")
+def worker(concurrency: int | None, loglevel: str) -> None:
+    """Take events off the queue and deliver them, until SIGTERM or Ctrl-C."""
+    from gong_worker.settings import WorkerSettings
+
+    settings = WorkerSettings.load()
+    if not settings.has_credentials:
+        raise click.UsageError(
+            "no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
+        )
+    from gong_worker.ledger import check_schema, open_engine
+
+    check_schema(open_engine(settings.ledger_url))
+    from gong_worker.app import app
+
+    arguments = [
+        "worker",
+        f"--concurrency={concurrency or settings.concurrency}",
+        f"--loglevel={loglevel}",
+        "--pool=threads",
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        "--quiet",
+    ]
+    sys.exit(app.worker_main(arguments))
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=0, show_default="any free one", type=click.IntRange(0, 65535))
+@click.option("--per-second", type=click.IntRange(min=1), default=3, show_default=True, help="calls allowed")
+@click.option("--per-day", type=click.IntRange(min=1), default=10_000, show_default=True, help="calls allowed")
+@click.option("--log", "log_path", type=click.Path(dir_okay=False, path_type=Path), help="append every call, JSON lines")
+@click.option("--json", "as_json", is_flag=True, help="print the address as JSON when ready")
+def simulator(host: str, port: int, per_second: int, per_day: int, log_path: Path | None, as_json: bool) -> None:
+    """Stand in for Gong: strict, steerable under /_sim/. Accepts sim-key/sim-secret and the token sim-token."""
+    from gong_worker.simulator import SimulatorConfig, run
+
+    def ready(url: str) -> None:
+        click.echo(json.dumps({"url": url}) if as_json else f"the Gong simulator answers at {url}")
+        sys.stdout.flush()
+
+    run(host, port, SimulatorConfig(per_second=per_second, per_day=per_day), ready=ready, log_path=log_path)

@@ -1,0 +1,60 @@
+"""What is going on, why, and until when."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gong_worker.gate import GateStatus
+from gong_worker.operations.plain import plain
+from gong_worker.queue import survey
+from gong_worker.runtime import Office
+
+DAY_SECONDS = 86_400.0
+
+
+def status(office: Office) -> dict[str, Any]:
+    """The whole picture, ready for JSON; raises QueueUnavailable-like errors of the parts it asks."""
+    queue = survey.count(office.client)
+    gate = office.gate.status()
+    counts = office.ledger.counts()
+    return {
+        "queue": {"live": queue.live, "bulk": queue.bulk, "delayed": queue.delayed, "unacked": queue.unacked},
+        "gate": gate_facts(gate),
+        "calls": {
+            "per_second_limit": gate.per_second_limit,
+            "current_rate": gate.current_rate,
+            "last_24h": gate.last_24h,
+            "per_day_limit": gate.per_day_limit,
+            "per_day_cap": gate.per_day_cap,
+        },
+        "ledger": {name: counts[name] for name in ("sending", "waiting", "delivered", "dead", "duplicates")},
+        "dead_letters": {"open": counts["dead_letters_open"]},
+        "drain": drain(queue.total, gate, datetime.now(UTC)),
+    }
+
+
+def gate_facts(gate: GateStatus) -> dict[str, Any]:
+    """Open or held, why, until when, and what the operator noted."""
+    return {
+        "state": gate.state,
+        "reason": plain(gate.reason),
+        "until": plain(gate.until),
+        "note": gate.note,
+    }
+
+
+def drain(events: int, gate: GateStatus, now: datetime) -> dict[str, Any]:
+    """When the backlog will be gone if nothing is added; `seconds` is None while nobody can tell.
+
+    The later of two: at the present rate, and at what the rolling day still allows. A hold comes first; one
+    without an end, such as an operator's, makes the answer unknown.
+    """
+    if events == 0:
+        return {"events": 0, "seconds": 0, "at": plain(now)}
+    if gate.state == "held" and gate.until is None:
+        return {"events": events, "seconds": None, "at": None}
+    left_today = max(0, gate.per_day_cap - gate.last_24h)
+    at_rate = events / gate.current_rate
+    by_day = max(0, events - left_today) / gate.per_day_cap * DAY_SECONDS
+    held = max(0.0, (gate.until - now).total_seconds()) if gate.state == "held" and gate.until else 0.0
+    seconds = round(held + max(at_rate, by_day), 1)
+    return {"events": events, "seconds": seconds, "at": plain(now + timedelta(seconds=seconds))}
