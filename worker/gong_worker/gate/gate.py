@@ -1,0 +1,232 @@
+"""The gate as a worker uses it: acquire a slot, wait, confirm, call, report."""
+
+import hashlib
+import logging
+import math
+import uuid
+
+import redis
+from gong_views.names import Lane
+
+from gong_worker.domain.holds import HoldReason
+from gong_worker.domain.outcomes import Outcome
+from gong_worker.gate.clock import Clock
+from gong_worker.gate.lanes import BulkTurn
+from gong_worker.gate.rebuild import History, rebuild
+from gong_worker.gate.scripts import Scripts
+from gong_worker.gate.settings import GateSettings, check_limits
+from gong_worker.gate.status import status_of, to_datetime
+from gong_worker.gate.types import GateStatus, Go, Held, Lapsed, Later, Open, Slot
+from gong_worker.gate.verbs import verb_of
+
+logger = logging.getLogger("gong_worker.gate")
+
+# A granted call further off than this is confirmed again before it is written: a hold may come meanwhile.
+_RECHECK_SECONDS = 0.1
+# A sleeper woken later than this after the planned moment has it planned anew.
+_OVERSLEPT_SECONDS = 0.004
+# How often a held caller may as well ask when nobody knows the end.
+_OPEN_END_SECONDS = 0.5
+
+
+class Gate:
+    """One budget for every process with the same Redis. Thread-safe; makes no connection before it is asked.
+
+    history: calls per minute since a moment, from the ledger; asked before the first slot on a fresh Redis.
+    credential, target: fingerprints of the credential and of the base URL. Holds for a refused credential or
+        a wrong URL bind only gates with the same one, so a new one is free at once.
+    name: who this is, for the log and for `limits_set_by`.
+
+    Every method raises GateUnavailable when Redis does not decide; then no call may be made.
+    """
+
+    def __init__(
+        self,
+        client: "redis.Redis",
+        settings: GateSettings,
+        *,
+        history: History,
+        credential: str = "",
+        target: str = "",
+        name: str = "worker",
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings = settings
+        self._history = history
+        self._name = name
+        self._clock = clock or Clock()
+        self._scripts = Scripts(client, credential, target, self._clock)
+        self._bulk = BulkTurn(self._clock)
+        self._registered = False
+
+    @property
+    def round_trips(self) -> int:
+        """Script calls this gate has made so far."""
+        return self._scripts.round_trips
+
+    def acquire(self, lane: Lane, event_key: str) -> Slot | Held | Later:
+        """Reserve the next slot for one event. Sleep (interruptibly) until `slot.at`, then `confirm`.
+
+        Raises also what `history` raises, when the day has to be counted and the ledger is away.
+        """
+        if not self._registered:
+            self._register(worker=True)
+        if lane is not Lane.BULK:
+            return self._acquire(lane)[0]
+        wait = self._bulk.enter()
+        if wait > 0:
+            return Later(wait)
+        try:
+            answer, wait = self._acquire(lane)
+        finally:
+            self._bulk.leave(wait)
+        return answer
+
+    def _acquire(self, lane: Lane) -> tuple[Slot | Held | Later, float]:
+        for _ in range(3):
+            token = uuid.uuid4().hex
+            reply = self._run("acquire", lane.value, token)
+            if reply[0] != "rebuild":
+                break
+            wait = rebuild(self._scripts, self._history, token, int(reply[1]))
+            if wait:
+                return Later(wait), wait
+        match reply[0]:
+            case "slot":
+                number, at, after = int(reply[2]), int(reply[3]), int(reply[4])
+                local = self._scripts.redis_clock.to_local(at)
+                slot = Slot(number, local, reply[6] == "1", at, after, reply[5])
+                return slot, int(reply[7]) / 1e6
+            case "held":
+                return self._held(reply), 0.0
+            case "later":
+                return Later(int(reply[2]) / 1e6), int(reply[2]) / 1e6
+            case _:
+                return Later(_OPEN_END_SECONDS), _OPEN_END_SECONDS
+
+    def confirm(self, slot: Slot) -> Go | Held | Lapsed:
+        """The last check; returns `Go` when the request is to be written (it may wait some ms for that).
+
+        Counts the call to the day. Without a `Go` the slot is gone: acquire another, or give the event back.
+        """
+        while True:
+            reply = self._run(
+                "confirm", slot.id, slot.planned_us, slot.after_us, slot.generation, int(slot.probe)
+            )
+            if reply[0] == "lapsed":
+                return Lapsed(reply[2])
+            if reply[0] == "held":
+                return self._held(reply)
+            slot.confirmed_us, slot.granted_us, slot.epoch = int(reply[1]), int(reply[2]), int(reply[3])
+            slot.at = self._scripts.redis_clock.to_local(slot.granted_us)
+            wait = slot.at - self._clock.monotonic()
+            if wait > _RECHECK_SECONDS:
+                self._clock.sleep(wait - _RECHECK_SECONDS / 2)
+                continue
+            if wait > 0:
+                self._clock.sleep(wait)
+                if self._clock.monotonic() - slot.at > _OVERSLEPT_SECONDS:
+                    continue
+            return Go(slot.at)
+
+    def report(
+        self,
+        slot: Slot,
+        event_key: str,
+        outcome: Outcome,
+        *,
+        written_late_seconds: float | None,
+        reply_seconds: float | None = None,
+    ) -> None:
+        """Tell what became of the call.
+
+        written_late_seconds: from `slot.at` (after confirm) to the request being written.
+        reply_seconds: from the request being written to the first of the answer; half its spread is taken for
+            the jitter of the network on the way there, which no client can measure.
+        """
+        verb, retry_after = verb_of(outcome)
+        reply = self._run(
+            "report", slot.id, verb, _micros(retry_after), _digest(event_key), slot.granted_us,
+            slot.confirmed_us, slot.epoch, slot.generation,
+            _micros(written_late_seconds), _micros(reply_seconds),
+        )  # fmt: skip
+        if reply[2]:
+            logger.warning("gate: held, %s", reply[2], extra={"action": "gate_held", "reason": reply[2]})
+
+    def refund(self, slot: Slot) -> None:
+        """Give up a slot before its call. Only the newest goes back in line; the day never counts it."""
+        self._run("refund", slot.id, slot.planned_us, slot.after_us, slot.generation)
+
+    def peek(self, lane: Lane = Lane.LIVE) -> Open | Held:
+        """Would `acquire` give a slot, or a probe, now? Changes nothing."""
+        reply = self._run("peek")
+        return Open() if reply[0] == "open" else self._held(reply)
+
+    def status(self) -> GateStatus:
+        """Everything an operator wants to know; changes nothing. Raises also what `history` raises."""
+        return status_of(self._run("status"), self._history)
+
+    def hold(self, note: str, by: str, *, for_seconds: float | None = None) -> None:
+        """Let no call through until `release`, or for so long by Redis's clock."""
+        self._run("operator", "hold", note, by, _micros(for_seconds) or 0)
+        logger.warning("gate: held by an operator", extra={"action": "gate_held", "reason": "operator"})
+
+    def release(self, by: str) -> tuple[HoldReason, ...]:
+        """End every hold that is ours to end (not a Retry-After, not the day); returns what stood."""
+        found = self._run("operator", "release")[2:]
+        reasons = tuple(reason for reason in HoldReason if reason.value in found)
+        logger.warning("gate: released by an operator", extra={"action": "gate_released"})
+        return reasons
+
+    def set_limits(
+        self,
+        calls_per_second: float | None = None,
+        calls_per_day: int | None = None,
+        day_reserve: int | None = None,
+        *,
+        by: str = "operator",
+    ) -> None:
+        """Change limits for every worker at once, until set again or until a worker starts with others.
+
+        Raises ValueError when they do not make sense together with those in force.
+        """
+        now = self.status()
+        rate = now.per_second_limit if calls_per_second is None else calls_per_second
+        day = now.per_day_limit if calls_per_day is None else calls_per_day
+        reserve = now.per_day_limit - now.per_day_cap if day_reserve is None else day_reserve
+        check_limits(rate, day, reserve)
+        pairs = ("calls_per_second", repr(float(rate)), "calls_per_day", day, "day_reserve", reserve)
+        self._run("operator", "limits", by, *pairs)
+        logger.warning(
+            "gate: limits set to %g/s, %d a day, %d of them left to others", rate, day, reserve,
+            extra={"action": "gate_limits_set"},
+        )  # fmt: skip
+
+    def _run(self, script: str, *arguments: object) -> list[str]:
+        reply = self._scripts.run(script, *arguments)
+        if reply[0] == "unregistered":
+            self._register(worker=False)
+            reply = self._scripts.run(script, *arguments)
+        return reply
+
+    def _register(self, *, worker: bool) -> None:
+        pairs = self._settings.pairs()
+        reply = self._scripts.run("register", " ".join(pairs), int(worker), self._name, *pairs)
+        self._registered = self._registered or worker
+        if reply[2] == "1":
+            logger.warning("gate: new settings took effect", extra={"action": "gate_settings_changed"})
+
+    def _held(self, reply: list[str]) -> Held:
+        now, until = int(reply[1]), int(reply[3])
+        retry = max(0.0, (until - now) / 1e6) or _OPEN_END_SECONDS
+        return Held(HoldReason(reply[2]), to_datetime(until), retry)
+
+
+def _micros(seconds: float | None) -> str | int:
+    if seconds is None or not math.isfinite(seconds):
+        return ""
+    return max(0, int(seconds * 1e6))
+
+
+def _digest(event_key: str) -> str:
+    return hashlib.blake2b(event_key.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,37 @@
+-- Reserve the next slot. ARGV: 4 lane, 5 a token for the rebuild, should one be due.
+-- Replies: slot number at after gen probe bulk_wait | held reason until | later wait | rebuild
+local lane, token = ARGV[4], ARGV[5]
+
+if not known() then
+  if redis.call('SET', REBUILD, token, 'NX', 'PX', 30000) then return {'rebuild', now} end
+  return {'later', now, SECOND / 5}
+end
+sweep_day()
+local reason, ends = verdict(now)
+if reason and reason ~= 'probe' then
+  save()
+  return {'held', now, reason, ends}
+end
+
+local _, _, spacing = law()
+local at = math.max(get('next'), now)
+-- Bulk stays about one slot ahead, so that a live event never finds more than that before it. Who has to come
+-- back is told a moment of its own, one spacing after the last one told: no crowd asks for the same slot.
+local horizon = math.max(spacing, SECOND / 20)
+if lane == 'bulk' and at > now + horizon + SECOND / 1000 then
+  local turn = math.max(get('bulk_next') + spacing, at - horizon)
+  set('bulk_next', turn)
+  save()
+  return {'later', now, turn - now}
+end
+
+local number = get('seq') + 1
+set('seq', number)
+set('next', at + spacing)
+if reason == 'probe' then
+  set('probe_seq', number)
+  set('probe_until', now + micros('probe_lease_seconds'))
+end
+save()
+local bulk_wait = math.max(0, at + spacing - horizon - now)
+return {'slot', now, number, at, at + spacing, state.gen, reason == 'probe' and 1 or 0, bulk_wait}

@@ -1,0 +1,39 @@
+"""After a wipe, and on a fresh Redis, the day is counted from the ledger before the first slot."""
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from gong_worker.gate.scripts import Scripts
+
+logger = logging.getLogger("gong_worker.gate")
+
+# Calls per minute since a moment: (start of the minute, calls made in it).
+History = Callable[[datetime], Iterable[tuple[datetime, int]]]
+_DAY = timedelta(hours=24, minutes=6)
+
+
+def calls_since(history: History, redis_us: int) -> list[tuple[int, int]]:
+    """The ledger's minutes of the last rolling day, in Redis's microseconds. Raises what `history` raises."""
+    since = datetime.fromtimestamp(redis_us / 1e6, UTC) - _DAY
+    return [(int(minute.timestamp()) * 1_000_000, calls) for minute, calls in history(since) if calls > 0]
+
+
+def rebuild(scripts: Scripts, history: History, token: str, redis_us: int) -> float:
+    """Start a new generation. Returns 0, or the seconds to wait when someone else is at it.
+
+    Raises whatever `history` raises (the ledger is away): the gate stays shut and the next asker tries again.
+    """
+    minutes = calls_since(history, redis_us)
+    recent = any(minute > redis_us - 120_000_000 for minute, _ in minutes)
+    flat = [number for pair in minutes for number in pair]
+    reply = scripts.run("restore", token, uuid.uuid4().hex, int(recent), *flat)
+    if reply[0] == "later":
+        return int(reply[2]) / 1e6
+    logger.info(
+        "gate: counted %d calls of the last day from the ledger",
+        sum(calls for _, calls in minutes),
+        extra={"action": "gate_rebuilt"},
+    )
+    return 0.0

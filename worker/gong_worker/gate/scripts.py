@@ -1,0 +1,69 @@
+"""Running the scripts: one round trip each, every Redis failure becomes GateUnavailable."""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final
+
+import redis
+from redis.exceptions import NoScriptError, RedisError
+
+from gong_worker.gate.clock import Clock, RedisClock
+from gong_worker.gate.types import GateUnavailable
+
+PREFIX: Final = "{gong-views.gate}:"
+KEYS: Final = tuple(
+    PREFIX + name for name in ("state", "limits", "day", "sent", "failing", "rejected", "holds", "rebuild")
+)
+_ALONE: Final = {"register"}
+
+
+@cache
+def source(name: str) -> tuple[str, str]:
+    """Text and SHA-1 of a script; all but `register` follow the shared part."""
+    folder = files("gong_worker.gate") / "lua"
+    text = (folder / f"{name}.lua").read_text("utf-8")
+    if name not in _ALONE:
+        text = (folder / "common.lua").read_text("utf-8") + text
+    return text, hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 (how Redis names scripts)
+
+
+class Scripts:
+    """The scripts as one process runs them: its Redis, its fingerprints, its clock."""
+
+    def __init__(self, client: "redis.Redis", credential: str, target: str, clock: Clock) -> None:
+        self._redis = client
+        self._fingerprints = (credential, target)
+        self._clock = clock
+        self.redis_clock = RedisClock()
+        self.round_trips = 0
+
+    def run(self, name: str, *arguments: object) -> list[str]:
+        """The reply of script `name`, as texts: verb, Redis's time in microseconds, the rest.
+
+        Raises:
+            GateUnavailable: whatever kept Redis from deciding.
+        """
+        text, sha = source(name)
+        override = self._clock.redis_now()
+        argv: list[Any] = ["" if override is None else override, *self._fingerprints, *arguments]
+        reply: Any
+        try:
+            sent = self._clock.monotonic()
+            self.round_trips += 1
+            try:
+                reply = self._redis.evalsha(sha, len(KEYS), *KEYS, *argv)
+            except NoScriptError:
+                self.round_trips += 1
+                sent = self._clock.monotonic()
+                reply = self._redis.eval(text, len(KEYS), *KEYS, *argv)
+            received = self._clock.monotonic()
+        except (RedisError, OSError) as error:
+            # Only the kind of error: a Redis URL in its text may carry a password.
+            raise GateUnavailable(
+                f"Redis did not decide for the gate ({name}: {type(error).__name__}); no call is made"
+            ) from error
+        texts = [item.decode() if isinstance(item, bytes) else str(item) for item in reply]
+        if int(texts[1]):
+            self.redis_clock.observe(sent, received, int(texts[1]))
+        return texts

@@ -1,0 +1,72 @@
+"""The gate's settings: the company's limits, and how carefully they are kept."""
+
+from dataclasses import asdict, dataclass, fields
+
+
+@dataclass(frozen=True, slots=True)
+class GateSettings:
+    """Limits and tunables. Raises ValueError that names the setting and the mend.
+
+    calls_per_second: Gong's limit; of 1 and more, whole calls in any sliding second count (2.5 is kept as 2).
+    calls_per_day: Gong's limit; `day_reserve` of them are left to the company's other integrations.
+    margin_min_seconds, margin_max_seconds: bounds of what N slots take beyond the window; the jitter measured
+        decides in between. Until ten calls are measured it is the maximum.
+    late_max_seconds: a slot that cannot be used within this (or one spacing, if longer) lapses.
+    breaker_*: so many different events failing in a row hold the gate for the cooldown, which doubles.
+    probe_lease_seconds: a probe that has not reported by then is taken for dead; more than a request takes.
+    hold_probe_*: when a refused credential or a wrong base URL is tried again with one event, doubling.
+    rejections_limit: so many different events refused in a row hold the gate until an operator releases it.
+    backoff_*: the wait after a 429 without a usable Retry-After, doubling.
+    adaptive_*: factor of a decrease; calls/s regained each second at a limit of 3, in proportion at others;
+        lowest rate.
+    """
+
+    calls_per_second: float = 3.0
+    calls_per_day: int = 10_000
+    day_reserve: int = 500
+    margin_min_seconds: float = 0.005
+    margin_max_seconds: float = 0.030
+    late_max_seconds: float = 0.5
+    breaker_threshold: int = 5
+    breaker_cooldown_seconds: float = 5.0
+    breaker_ceiling_seconds: float = 300.0
+    probe_lease_seconds: float = 60.0
+    hold_probe_seconds: float = 5.0
+    hold_probe_ceiling_seconds: float = 600.0
+    rejections_limit: int = 50
+    backoff_seconds: float = 2.0
+    backoff_ceiling_seconds: float = 300.0
+    adaptive_decrease: float = 0.5
+    adaptive_increase: float = 0.03
+    adaptive_floor: float = 0.25
+
+    def __post_init__(self) -> None:
+        check_limits(self.calls_per_second, self.calls_per_day, self.day_reserve)
+        if not 0 <= self.margin_min_seconds <= self.margin_max_seconds:
+            raise ValueError("margin_min_seconds must lie between 0 and margin_max_seconds")
+        if not 0 < self.adaptive_decrease < 1:
+            raise ValueError("adaptive_decrease must lie between 0 and 1")
+        for name in ("breaker_threshold", "rejections_limit"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        free = ("margin_min_seconds", "margin_max_seconds", "calls_per_day", "day_reserve")
+        for item in fields(self):
+            if item.name not in free and getattr(self, item.name) <= 0:
+                raise ValueError(f"{item.name} must be more than 0")
+
+    def pairs(self) -> list[str]:
+        """Setting, value, setting, value … as texts for Redis."""
+        return [text for name, value in asdict(self).items() for text in (name, repr(value))]
+
+
+def check_limits(calls_per_second: float, calls_per_day: int, day_reserve: int) -> None:
+    """ValueError unless these three make sense together."""
+    if not 0 < calls_per_second <= 1000:
+        raise ValueError(f"calls_per_second is {calls_per_second:g}; set it to more than 0, at most 1000")
+    if calls_per_day < 1:
+        raise ValueError(f"calls_per_day is {calls_per_day}; set it to at least 1")
+    if not 0 <= day_reserve < calls_per_day:
+        raise ValueError(
+            f"day_reserve is {day_reserve} of {calls_per_day} calls a day: nothing would be left to send; "
+            "lower day_reserve or raise calls_per_day"
+        )

@@ -1,0 +1,63 @@
+"""The status script's reply as GateStatus."""
+
+from datetime import UTC, datetime
+
+from gong_worker.domain.holds import HoldReason
+from gong_worker.gate.rebuild import History, calls_since
+from gong_worker.gate.types import GateStatus, HoldView
+
+_NOTES = {
+    HoldReason.RETRY_AFTER: "Gong asked to wait (429 or 503 with Retry-After)",
+    HoldReason.DAILY_QUOTA: "the calls of the rolling day are spent",
+    HoldReason.BREAKER: "calls of different events failed in a row; one probe tries when the time has come",
+    HoldReason.UNAUTHORIZED: "Gong refuses this credential; one event tries again from time to time",
+    HoldReason.MISCONFIGURED: "the base URL does not answer as Gong does; one event tries from time to time",
+    HoldReason.REJECTIONS: "too many events were refused in a row; look at the dead letters, then release",
+}
+
+
+def to_datetime(micros: int) -> datetime | None:
+    """UTC of Redis's microseconds; 0 is None."""
+    return datetime.fromtimestamp(micros / 1e6, UTC) if micros else None
+
+
+def status_of(reply: list[str], history: History) -> GateStatus:
+    """Read the reply; a day that Redis does not know (yet, or any more) comes from the ledger."""
+    now = int(reply[1])
+    pairs = list(zip(reply[2::2], reply[3::2], strict=True))
+    fields = dict(pairs)
+    day = int(fields["last_24h"])
+    if fields["known"] != "1":
+        day = sum(calls for _, calls in calls_since(history, now))
+    reason = HoldReason(fields["reason"]) if fields["reason"] else None
+    limit = int(float(fields["calls_per_day"]))
+    return GateStatus(
+        state="held" if reason else "open",
+        reason=reason,
+        until=to_datetime(int(fields["until"])),
+        note=_note(reason, fields["operator_note"], fields["operator_by"]),
+        per_second_limit=float(fields["calls_per_second"]),
+        current_rate=float(fields["current_rate"]),
+        last_24h=day,
+        per_day_limit=limit,
+        per_day_cap=limit - int(float(fields["day_reserve"])),
+        next_slot_in_seconds=max(0.0, (float(fields["next_slot"]) - now) / 1e6),
+        spacing_seconds=float(fields["spacing"]) / 1e6,
+        margin_seconds=float(fields["margin"]) / 1e6,
+        failures_in_a_row=int(fields["failing"]),
+        rejections_in_a_row=int(fields["rejected"]),
+        probe_out=fields["probe_out"] == "1",
+        limits_set_by=fields["set_by"],
+        holds=tuple(_hold(text) for name, text in pairs if name == "hold"),
+    )
+
+
+def _note(reason: HoldReason | None, note: str, by: str) -> str | None:
+    if reason is HoldReason.OPERATOR:
+        return f"{note} (by {by})" if by else note
+    return _NOTES[reason] if reason else None
+
+
+def _hold(text: str) -> HoldView:
+    reason, until, since, mine = text.split()
+    return HoldView(HoldReason(reason), to_datetime(int(until)), to_datetime(int(since)), mine == "1")

@@ -1,0 +1,109 @@
+"""What the gate answers. Seconds are floats; `at` is this process's `time.monotonic()`; dates are UTC."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gong_views.errors import GongViewsError
+
+from gong_worker.domain.holds import HoldReason
+
+
+class GateUnavailable(GongViewsError):
+    """Redis did not decide (down, hung, full, read-only, loading). No call may be made."""
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A reserved moment for one call. `confirm` it when its time has come, or `refund` it.
+
+    id: number of the slot, growing within a generation.
+    at: when to come back for `confirm`; after a `Go`, the moment for which the call was planned.
+    probe: the only call that is let through while the gate is held.
+    """
+
+    id: int
+    at: float
+    probe: bool
+    planned_us: int = field(repr=False)
+    after_us: int = field(repr=False)
+    generation: str = field(repr=False)
+    confirmed_us: int = field(default=0, repr=False)
+    granted_us: int = field(default=0, repr=False)
+    epoch: int = field(default=0, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """No call now. `until` is None when only an operator (or a probe that is out) ends it.
+
+    retry_in_seconds: when asking again can first help; poll `peek` meanwhile, a release may come sooner.
+    """
+
+    reason: HoldReason
+    until: datetime | None
+    retry_in_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Nothing to reserve yet: bulk would get before a live event, or the day is being counted."""
+
+    retry_in_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Write the request now. `at` is the planned moment; lateness is counted from it."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lapsed:
+    """The slot is not to be used: `late`, `void` (Redis was wiped) or `overtaken` (by another probe)."""
+
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """`acquire` would give a slot, or a probe, now."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """One hold that stands. `mine` is False for one on another credential or another base URL."""
+
+    reason: HoldReason
+    until: datetime | None
+    since: datetime | None
+    mine: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GateStatus:
+    """What an operator sees.
+
+    reason, until: of the first hold: the operator's, then rejections, then the one that lasts longest.
+    current_rate: calls/s that are let through at present; below `per_second_limit` after 429s.
+    margin_seconds: what N slots take beyond the window, following the jitter measured.
+    last_24h: calls of the rolling day, up to five minutes more.
+    """
+
+    state: str
+    reason: HoldReason | None
+    until: datetime | None
+    note: str | None
+    per_second_limit: float
+    current_rate: float
+    last_24h: int
+    per_day_limit: int
+    per_day_cap: int
+    next_slot_in_seconds: float
+    spacing_seconds: float
+    margin_seconds: float
+    failures_in_a_row: int
+    rejections_in_a_row: int
+    probe_out: bool
+    limits_set_by: str
+    holds: tuple[HoldView, ...]
