@@ -172,7 +172,7 @@ class Deliverer:
                 self._undo(claim, attempt_number)
                 raise
             except GateUnavailable:
-                confirmed = Lapsed()
+                confirmed = Lapsed("unconfirmed")
             match confirmed:
                 case Go():
                     return attempt_number, slot
@@ -239,7 +239,9 @@ class Deliverer:
         key = f"{claim.key.reporting_system}\x00{claim.key.event_id}"
         late = None if answer.written_at is None else answer.written_at - slot.at
         try:
-            self.gate.report(slot, key, answer.outcome, written_late_seconds=late)
+            self.gate.report(
+                slot, key, answer.outcome, written_late_seconds=late, reply_seconds=answer.reply_seconds
+            )
         except GateUnavailable as error:
             log.warning("gate not told", extra={"action": "report_failed", "error": str(error)})
 

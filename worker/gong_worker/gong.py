@@ -41,11 +41,14 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.U
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One call: its outcome, how long it took, and when the request had been written (`time.monotonic()`)."""
+    """One call: its outcome, how long it took, when the request had been written (`time.monotonic()`), and
+    the seconds from there to the first of the answer.
+    """
 
     outcome: Outcome
     duration_ms: int
     written_at: float | None
+    reply_seconds: float | None
 
 
 class GongClient:
@@ -81,12 +84,15 @@ class GongClient:
         # Encoded here so that an int beyond a double or a non-ASCII name travels exactly.
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
         written_at: float | None = None
+        reply_seconds: float | None = None
 
         def trace(name: str, _info: dict[str, Any]) -> None:
-            nonlocal written_at
+            nonlocal written_at, reply_seconds
             if name == "http11.send_request_body.complete":
                 written_at = time.monotonic()
                 reached("request_written")
+            elif name == "http11.receive_response_headers.complete" and written_at is not None:
+                reply_seconds = time.monotonic() - written_at
 
         started = time.monotonic()
         set_deadline(started + self._timeout_seconds)
@@ -104,7 +110,7 @@ class GongClient:
         except httpx.HTTPError as error:
             outcome = Ambiguous(_name(error))
         reached("answer_read")
-        return Answer(outcome, round((time.monotonic() - started) * 1000), written_at)
+        return Answer(outcome, round((time.monotonic() - started) * 1000), written_at, reply_seconds)
 
     def close(self) -> None:
         """Close every connection."""

@@ -4,8 +4,6 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 
 import redis
 from redis.backoff import NoBackoff
@@ -17,8 +15,9 @@ from gong_worker.gate import Gate, GateSettings
 from gong_worker.gong import GongClient
 from gong_worker.housekeeping import Duty, Housekeeper
 from gong_worker.ledger import Ledger, check_schema, open_engine
-from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.operations.intake import mirror_intake
+from gong_worker.operations.office import Office
+from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.intake import Intake
 from gong_worker.queue.mailroom import Mailroom
 from gong_worker.settings import WorkerSettings
@@ -51,23 +50,14 @@ def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger) -> 
     )
 
 
-@dataclass
-class Office:
-    """What the operators' commands need: the same queue, gate and ledger the workers use."""
-
-    settings: WorkerSettings
-    client: redis.Redis
-    ledger: Ledger
-    gate: Gate
-
-
 def open_office(settings: WorkerSettings) -> Office:
     """Connect to the queue and the ledger; raises QueueUnavailable, SchemaOutdated or LedgerUnavailable."""
     engine = open_engine(settings.ledger_url)
     check_schema(engine)
-    client = redis_client(redis_url_of(settings))
+    url = redis_url_of(settings)
+    client = redis_client(url)
     ledger = Ledger(engine)
-    return Office(settings, client, ledger, make_gate(settings, client, ledger))
+    return Office(settings, url, client, ledger, make_gate(settings, client, ledger))
 
 
 class Runtime:

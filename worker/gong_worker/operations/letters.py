@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gong_views import InvalidViewEvent, ViewEvent, ViewQueue
-from gong_views.embedded import redis_url_of
 from gong_views.names import Lane
 from gong_worker.ledger import AlreadyResolved, DeadLetter, DeadLetterNotFound, Ledger
 from gong_worker.operations.plain import plain
-from gong_worker.runtime import Office
+from gong_worker.operations.office import Office
 
 
 def list_letters(ledger: Ledger, *, open_only: bool, limit: int, after_id: int) -> list[dict[str, Any]]:
@@ -33,7 +32,7 @@ def replay(
     cannot be replayed says so in its result and stops none of the others. Raises QueueUnavailable.
     """
     results = []
-    with ViewQueue(redis_url_of(office.settings)) as queue:
+    with ViewQueue(office.redis_url) as queue:
         for letter_id in office.ledger.open_dead_letter_ids() if ids is None else ids:
             results.append(_replay_one(office.ledger, queue, letter_id, by, lane, payload))
     return results

@@ -6,7 +6,7 @@ from typing import Any
 from gong_worker.gate import GateStatus
 from gong_worker.operations.plain import plain
 from gong_worker.queue import survey
-from gong_worker.runtime import Office
+from gong_worker.operations.office import Office
 
 DAY_SECONDS = 86_400.0
 
