@@ -40,7 +40,7 @@ _ARGUMENTS: Final = frozenset({"version", "event", "enqueued_at", "source", "rep
 
 
 class UnreadableMessage(GongViewsError):
-    """A queue item that is no message of ours. The text says what is wrong and holds nothing of the payload."""
+    """A queue item that is no message of ours. The text says what is wrong, with nothing of the payload."""
 
 
 @dataclass(frozen=True, slots=True)

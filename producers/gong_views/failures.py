@@ -1,0 +1,130 @@
+"""Why the queue is unavailable, in words that name the mend.
+
+Every text is put together here from what is known to be harmless: the host, the port, the kind of error.
+Nothing of the URL's user and password, of the payload or of Redis's own text gets in.
+"""
+
+import socket
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+import redis
+import redis.exceptions as rex
+
+from gong_views.errors import QueueUnavailable
+
+Failure = (redis.RedisError, OSError)
+
+
+class ConnectFailed(rex.ConnectionError):
+    """No connection came about, so nothing was sent; the cause is chained to it."""
+
+
+_BY_CLASS: tuple[tuple[type[Exception], str, str], ...] = (
+    (
+        rex.OutOfMemoryError,
+        "out_of_memory",
+        "is out of memory (maxmemory): give it more, or let the workers drain the queue",
+    ),
+    (rex.ReadOnlyError, "read_only", "is a read-only replica: point REDIS_URL at the primary"),
+    (rex.BusyLoadingError, "loading", "is still loading its data from disk: try again in a moment"),
+    (
+        rex.NoPermissionError,
+        "no_permission",
+        "does not let this user write: allow it MULTI, EXEC, LPUSH and HINCRBY on gong-views.*",
+    ),
+    (rex.AuthenticationError, "authentication", "refused the user or the password: correct REDIS_URL"),
+    (rex.AuthorizationError, "authentication", "refused the user or the password: correct REDIS_URL"),
+)
+_CLUSTER = ("cluster", "is a Redis Cluster: the queue needs a Redis without cluster mode")
+_BY_CODE: Mapping[str, tuple[str, str]] = {
+    "OOM": _BY_CLASS[0][1:],
+    "READONLY": _BY_CLASS[1][1:],
+    "NOAUTH": _BY_CLASS[4][1:],
+    "WRONGTYPE": (
+        "wrong_type",
+        "has another application's data under a key of ours (gong-views.live, .bulk or .intake): "
+        "use another database, e.g. redis://host:6379/1",
+    ),
+    "MISCONF": ("disk", "cannot write to its disk and refuses writes: see the Redis log"),
+    "NOREPLICAS": ("replicas", "refuses writes for want of replicas: see min-replicas-to-write"),
+    "MASTERDOWN": ("read_only", "is a replica that has lost its primary: point REDIS_URL at the primary"),
+    "BUSY": ("busy", "is busy with a long script: try again in a moment"),
+    "DENIED": ("authentication", "is in protected mode: set a password and put it into REDIS_URL"),
+    "MOVED": _CLUSTER,
+    "ASK": _CLUSTER,
+    "CROSSSLOT": _CLUSTER,
+    "CLUSTERDOWN": _CLUSTER,
+}
+
+
+def location(connection_options: Mapping[str, Any]) -> str:
+    """Where Redis is, without user and password."""
+    if path := connection_options.get("path"):
+        return f"the socket {path}"
+    host, port = connection_options.get("host", "localhost"), connection_options.get("port", 6379)
+    return f"{host}:{port}"
+
+
+def explain(error: BaseException, where: str, seconds: float) -> QueueUnavailable:
+    """The QueueUnavailable for what went wrong with the Redis at `where` within `seconds`."""
+    reason, text = _reason(error, seconds)
+    unavailable = QueueUnavailable(f"Redis at {where} {text}")
+    unavailable.reason = reason
+    return unavailable
+
+
+def _reason(error: BaseException, seconds: float) -> tuple[str, str]:
+    causes = _causes(error)
+    for cause in causes:
+        for kind, reason, text in _BY_CLASS:
+            if isinstance(cause, kind):
+                return reason, text
+        if isinstance(cause, rex.ResponseError):
+            return _response(cause)
+        if isinstance(cause, socket.gaierror):
+            return "dns", "cannot be found: its host name does not resolve; correct REDIS_URL"
+        if isinstance(cause, ssl.SSLError):
+            return "tls", "cannot be reached over TLS: check the certificate, and rediss:// in REDIS_URL"
+        if isinstance(cause, ConnectionRefusedError | FileNotFoundError):
+            return "refused", "refuses connections: start it, or correct REDIS_URL"
+        if isinstance(cause, rex.MaxConnectionsError) or "max number of clients" in str(cause):
+            return "connections", "has no connection left: raise its maxclients"
+    unknown = "" if isinstance(error, ConnectFailed) else _UNKNOWN
+    if any(isinstance(cause, rex.TimeoutError | TimeoutError) for cause in causes):
+        return "timeout", f"did not answer within {seconds:g} s{unknown}"
+    if all(isinstance(cause, rex.ConnectionError | OSError) for cause in causes):
+        return "connection_lost", f"closed the connection{unknown}"
+    return "error", f"gave an answer that makes no sense ({type(causes[-1]).__name__}): is it a Redis?"
+
+
+_UNKNOWN = "; whether the event got in is unknown, and enqueuing it again is harmless"
+
+
+def _response(error: Exception) -> tuple[str, str]:
+    text = str(error)
+    code = text.split(" ", 1)[0]
+    if isinstance(error, rex.ClusterError | rex.MovedError | rex.AskError):
+        return _CLUSTER
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if "DB index" in text:
+        return "database", "has no database of that number: correct the end of REDIS_URL"
+    if "hash value is not an integer" in text or "overflow" in text:
+        return _BY_CODE["WRONGTYPE"]
+    known = code if code.isascii() and code.isupper() and len(code) <= 20 else type(error).__name__
+    return "refused_command", f"refused the command ({known})"
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The error and what it was raised from: redis-py hides the socket's error in its own one's context.
+
+    The context of the error itself is not looked at: it may be one that the caller was handling.
+    """
+    found = [error]
+    while (cause := found[-1].__cause__) is not None and len(found) < 5:
+        found.append(cause)
+    if found[-1] is not error and found[-1].__context__ is not None:
+        found.append(found[-1].__context__)
+    return found

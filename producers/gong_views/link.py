@@ -1,0 +1,152 @@
+"""Connections to Redis on which one exchange never takes longer than its deadline.
+
+redis-py makes and speaks the connections; its timeouts, however, are for each address tried, each write and
+each read, and looking up a host name has none. Here one deadline covers all of them.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import redis
+from redis.connection import AbstractConnection, ConnectionPool
+
+from gong_views.errors import SettingsError
+from gong_views.failures import ConnectFailed, location
+from gong_views.push import Command
+
+#: A connection idle for longer is not used again: a firewall may have forgotten it without a word.
+IDLE_SECONDS = 30.0
+MAX_IDLE = 32
+
+
+def connection_options(pool_class: Any, url: str, seconds: float) -> tuple[Any, dict[str, Any]]:
+    """The connection class and options of a URL, with timeouts of ours and no retries behind our back.
+
+    Raises SettingsError for a URL that redis-py cannot read; the text does not repeat the URL.
+    """
+    try:
+        # RESP 2 needs no HELLO: one round trip less to connect, and any Redis will do.
+        pool = pool_class.from_url(url, protocol=2)
+    except (ValueError, TypeError, redis.RedisError):
+        raise SettingsError(
+            "REDIS_URL: it cannot be read; it looks like redis://[user:password@]host:6379/0, "
+            "rediss://… for TLS, or unix:///path/to/socket"
+        ) from None
+    ours = {
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
+        "retry": None,
+        "retry_on_timeout": False,
+        "retry_on_error": [],
+        "health_check_interval": 0,
+    }
+    return pool.connection_class, {**pool.connection_kwargs, **ours}
+
+
+class Link:
+    """A small pool of connections. Safe with threads; a forked child makes connections of its own.
+
+    There is no lock to be inherited in a locked state: taking from and giving to a deque is atomic.
+    """
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._class, self._options = connection_options(ConnectionPool, url, seconds)
+        self._seconds = seconds
+        self._idle: deque[tuple[AbstractConnection, float]] = deque()
+        self._pid = os.getpid()
+        self.where = location(self._options)
+
+    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Send all commands at once and read one reply each; an error reply is returned, not raised.
+
+        Raises redis.RedisError or OSError. Only what surely was not executed is sent a second time: on a
+        connection that turns out to be closed, the last command (EXEC) cannot have been sent in full.
+        """
+        deadline = time.monotonic() + self._seconds
+        connection = self._take(deadline)
+        packed = connection.pack_commands(commands)
+        try:
+            self._send(connection, packed, deadline)
+        except redis.ConnectionError:
+            connection.disconnect()
+            connection = self._open(deadline)
+            self._send(connection, packed, deadline)
+        replies: list[Any] = []
+        for _ in commands:
+            self._bound(connection, deadline)
+            try:
+                replies.append(connection.read_response())
+            except redis.ResponseError as error:
+                replies.append(error)
+        if self._pid == os.getpid() and len(self._idle) < MAX_IDLE:
+            self._idle.append((connection, time.monotonic()))
+        else:
+            connection.disconnect()
+        return replies
+
+    def close(self) -> None:
+        """Close the idle connections; the next exchange opens a new one."""
+        while True:
+            try:
+                connection, _ = self._idle.popleft()
+            except IndexError:
+                return
+            connection.disconnect()
+
+    def _take(self, deadline: float) -> AbstractConnection:
+        if self._pid != os.getpid():
+            # The sockets belong to the parent: forget them, do not speak on them.
+            self._idle, self._pid = deque(), os.getpid()
+        while True:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:
+                return self._open(deadline)
+            try:
+                if time.monotonic() - since < IDLE_SECONDS and not connection.can_read(0):
+                    return connection
+            except (redis.RedisError, OSError):
+                pass  # closed by the server, e.g. restarted
+            connection.disconnect()
+
+    def _open(self, deadline: float) -> AbstractConnection:
+        """A new, authenticated connection. In a thread, for a name lookup cannot be interrupted."""
+        connection: AbstractConnection = self._class(**self._options)
+        failures: list[BaseException] = []
+
+        def connect() -> None:
+            try:
+                connection.connect()
+            except BaseException as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=connect, name="gong-views-connect", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down: no more threads
+            connect()
+        else:
+            thread.join(max(deadline - time.monotonic(), 0.001))
+            if thread.is_alive():
+                raise ConnectFailed("connecting failed") from TimeoutError("it took too long")
+        if failures:
+            raise ConnectFailed("connecting failed") from failures[0]
+        return connection
+
+    def _send(self, connection: AbstractConnection, packed: Any, deadline: float) -> None:
+        self._bound(connection, deadline)
+        connection.send_packed_command(packed, check_health=False)
+
+    @staticmethod
+    def _bound(connection: Any, deadline: float) -> None:
+        """What is left of the deadline is the socket's timeout."""
+        left = deadline - time.monotonic()
+        if left <= 0:
+            connection.disconnect()
+            raise redis.TimeoutError("the deadline has passed")
+        if connection._sock is not None:
+            connection._sock.settimeout(left)

@@ -1,0 +1,199 @@
+"""The way in for synchronous Python: `ViewQueue`, and `enqueue_view`, configured by the environment."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+from gong_views.errors import QueueUnavailable
+from gong_views.failures import Failure, explain
+from gong_views.link import Link
+from gong_views.names import Lane
+from gong_views.options import (
+    DRAIN_IN_PASSING,
+    DRAIN_PIECE,
+    LaneName,
+    OnUnavailable,
+    Options,
+    in_passing,
+    interrupted,
+)
+from gong_views.push import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.receipt import BatchResult, Receipt
+
+
+class ViewQueue:
+    """Puts view events on the queue. One instance a process is enough: it is safe with threads and forks.
+
+    Making one does no I/O. `redis_url`, `timeout_seconds` (the longest an enqueue may take, 2 s) and the
+    folder of the spool come from the environment where not given; see docs/producers.md.
+
+    `source` names the producer in the ledger. With `on_unavailable="spool"` an event that Redis does not take
+    goes to a local file (`spool_path`), and from there to Redis with the next enqueue that succeeds.
+
+    Raises SettingsError for settings that cannot work.
+    """
+
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        timeout_seconds: float | None = None,
+        source: str | None = None,
+        on_unavailable: OnUnavailable = "raise",
+        spool_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._options = Options.of(redis_url, timeout_seconds, source, on_unavailable, spool_path)
+        self._link: Link | None = None
+        if not self._options.embedded:
+            self._linked()  # a URL that cannot be read is said now
+
+    def enqueue(
+        self, event: Event, lane: Lane | LaneName = "live", *, replay_of: int | None = None
+    ) -> Receipt:
+        """Validate the event and put it on the queue; returns when Redis has it.
+
+        `replay_of` is the dead letter that this replays. Raises InvalidViewEvent, and QueueUnavailable within
+        the timeout. Enqueuing an event again is always harmless: each event key reaches Gong once.
+        """
+        lane = to_lane(lane)
+        item = to_item(event, source=self._options.source, replay_of=replay_of)
+        try:
+            [receipt] = self._push(lane, [item])
+        except QueueUnavailable as error:
+            return self._options.spooled(lane, [item], error)[0]
+        self._drain_in_passing()
+        return receipt
+
+    def enqueue_many(
+        self, events: Iterable[Event], lane: Lane | LaneName = "live", *, batch_size: int = 500
+    ) -> BatchResult:
+        """Put many events on the queue, `batch_size` in one round trip and one transaction.
+
+        Events are taken from the iterable as needed. Invalid ones are reported by index, the others go in.
+        Raises QueueUnavailable, whose `result` says which events surely went in before; running the whole
+        again is harmless.
+        """
+        result = BatchResult()
+        try:
+            for part in self.enqueue_batches(events, lane, batch_size=batch_size):
+                result.extend(part)
+        except QueueUnavailable as error:
+            raise interrupted(error, result) from error.__cause__
+        return result
+
+    def enqueue_batches(
+        self, events: Iterable[Event], lane: Lane | LaneName = "live", *, batch_size: int = 500
+    ) -> Iterator[BatchResult]:
+        """As `enqueue_many`, one result a batch: for progress, or when there are very many."""
+        lane = to_lane(lane)
+        if batch_size < 1:
+            raise ValueError("batch_size is at least 1")
+        return self._batches(iter(events), lane, batch_size)
+
+    def _batches(self, events: Iterator[Event], lane: Lane, size: int) -> Iterator[BatchResult]:
+        index = 0
+        down: QueueUnavailable | None = None
+        while chunk := list(islice(events, size)):
+            batch = Gathering(self._options.source)
+            for event in chunk:
+                batch.add(index, event)
+                index += 1
+            if down is None:
+                try:
+                    yield batch.accept(self._push(lane, batch.items))
+                    continue
+                except QueueUnavailable as error:
+                    down = error
+            # Redis is away: the rest goes to the spool at once, not each batch after a timeout of its own.
+            yield batch.accept(self._options.spooled(lane, batch.items, down))
+        if down is None:
+            self._drain_in_passing()
+
+    def drain_spool(self) -> int:
+        """Put every spooled event on the queue; returns how many. Raises QueueUnavailable, OSError."""
+        total = 0
+        while (number := self._drain(DRAIN_PIECE)) is not None:
+            total += number
+        return total
+
+    def ping(self) -> None:
+        """Raise QueueUnavailable unless Redis answers."""
+        [reply] = self._exchange([("PING",)])
+        if isinstance(reply, Exception):
+            raise self._unavailable(reply)
+
+    def close(self) -> None:
+        """Close the connections. The queue may be used again all the same: it opens new ones."""
+        if self._link is not None:
+            self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _push(self, lane: Lane, items: Sequence[Item]) -> list[Receipt]:
+        if not items:
+            return []
+        push = transaction(lane, items)
+        replies = self._exchange(push.commands)
+        try:
+            verify(replies)
+        except Failure as error:
+            if (command := undo(push.commands, replies)) is not None:
+                self._exchange([command])
+            raise self._unavailable(error) from error
+        return push.receipts
+
+    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
+        link = self._linked()
+        try:
+            return link.exchange(commands)
+        except Failure as error:
+            unavailable = self._unavailable(error)
+            if self._options.embedded and unavailable.reason in ("refused", "authentication"):
+                self._link = None  # it may have been started again, on another port
+            raise unavailable from error
+
+    def _unavailable(self, error: Exception) -> QueueUnavailable:
+        return explain(error, self._linked().where, self._options.seconds)
+
+    def _linked(self) -> Link:
+        # Two threads may make two of them at first; the one that loses is closed when collected.
+        link = self._link
+        if link is None:
+            link = self._link = Link(self._options.url(), self._options.seconds)
+        return link
+
+    def _drain_in_passing(self) -> None:
+        if self._options.spooling and self._options.spool.has_events():
+            with in_passing():
+                self._drain(DRAIN_IN_PASSING)
+
+    def _drain(self, limit: int) -> int | None:
+        with self._options.spool.taking(limit) as piece:
+            if piece is None:
+                return None
+            for lane, items in piece.lanes.items():
+                self._push(lane, items)
+            return piece.size
+
+
+def enqueue_view(event: Event, lane: Lane | LaneName = "live") -> Receipt:
+    """Put one event on the queue that the environment names; see `ViewQueue.enqueue`."""
+    return _queue_of_environment(str(Path.cwd()), *(os.environ.get(name) for name in _VARIABLES)).enqueue(
+        event, lane
+    )
+
+
+_VARIABLES = ("REDIS_URL", "GONG_VIEWS_DATA_DIR", "GONG_VIEWS_ENQUEUE_TIMEOUT_SECONDS")
+
+
+@lru_cache(maxsize=4)
+def _queue_of_environment(*_: str | None) -> ViewQueue:
+    """One queue for each environment seen, so that a process that changes it is not surprised."""
+    return ViewQueue()
