@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
-from redis.connection import AbstractConnection, ConnectionPool
+from redis.connection import ConnectionPool
 
 from gong_views.errors import SettingsError
 from gong_views.failures import ConnectFailed, location
@@ -36,7 +36,7 @@ def connection_options(pool_class: Any, url: str, seconds: float) -> tuple[Any, 
             "REDIS_URL: it cannot be read; it looks like redis://[user:password@]host:6379/0, "
             "rediss://… for TLS, or unix:///path/to/socket"
         ) from None
-    ours = {
+    ours: dict[str, Any] = {
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
         "retry": None,
@@ -56,7 +56,7 @@ class Link:
     def __init__(self, url: str, seconds: float) -> None:
         self._class, self._options = connection_options(ConnectionPool, url, seconds)
         self._seconds = seconds
-        self._idle: deque[tuple[AbstractConnection, float]] = deque()
+        self._idle: deque[tuple[Any, float]] = deque()
         self._pid = os.getpid()
         self.where = location(self._options)
 
@@ -97,7 +97,7 @@ class Link:
                 return
             connection.disconnect()
 
-    def _take(self, deadline: float) -> AbstractConnection:
+    def _take(self, deadline: float) -> Any:
         if self._pid != os.getpid():
             # The sockets belong to the parent: forget them, do not speak on them.
             self._idle, self._pid = deque(), os.getpid()
@@ -113,9 +113,9 @@ class Link:
                 pass  # closed by the server, e.g. restarted
             connection.disconnect()
 
-    def _open(self, deadline: float) -> AbstractConnection:
+    def _open(self, deadline: float) -> Any:
         """A new, authenticated connection. In a thread, for a name lookup cannot be interrupted."""
-        connection: AbstractConnection = self._class(**self._options)
+        connection: Any = self._class(**self._options)
         failures: list[BaseException] = []
 
         def connect() -> None:
@@ -137,7 +137,7 @@ class Link:
             raise ConnectFailed("connecting failed") from failures[0]
         return connection
 
-    def _send(self, connection: AbstractConnection, packed: Any, deadline: float) -> None:
+    def _send(self, connection: Any, packed: Any, deadline: float) -> None:
         self._bound(connection, deadline)
         connection.send_packed_command(packed, check_health=False)
 

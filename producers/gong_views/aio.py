@@ -1,0 +1,288 @@
+"""The way in for asyncio: `AsyncViewQueue`, with the guarantees and the errors of `ViewQueue`.
+
+It runs no thread of its own (asyncio looks up host names in the loop's). Its connections belong to the event
+loop; used from another loop, it opens others there.
+"""
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from typing import Any, Self
+
+import redis
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+
+from gong_views.errors import QueueUnavailable
+from gong_views.failures import ConnectFailed, Failure, explain, location
+from gong_views.link import IDLE_SECONDS, MAX_IDLE, connection_options
+from gong_views.names import Lane
+from gong_views.options import (
+    DRAIN_IN_PASSING,
+    DRAIN_PIECE,
+    LaneName,
+    OnUnavailable,
+    Options,
+    in_passing,
+    interrupted,
+)
+from gong_views.push import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.receipt import BatchResult, Receipt
+
+
+class AsyncViewQueue:
+    """Puts view events on the queue from a coroutine; arguments and errors as for `ViewQueue`.
+
+    Making one does no I/O and needs no running loop. `async with` closes its connections at the end.
+    """
+
+    def __init__(
+        self,
+        redis_url: str | None = None,
+        *,
+        timeout_seconds: float | None = None,
+        source: str | None = None,
+        on_unavailable: OnUnavailable = "raise",
+        spool_path: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._options = Options.of(redis_url, timeout_seconds, source, on_unavailable, spool_path)
+        self._link: AsyncLink | None = None
+        if not self._options.embedded:
+            self._link = AsyncLink(self._options.url(), self._options.seconds)
+
+    async def enqueue(
+        self, event: Event, lane: Lane | LaneName = "live", *, replay_of: int | None = None
+    ) -> Receipt:
+        """Validate the event and put it on the queue; returns when Redis has it. See `ViewQueue.enqueue`."""
+        lane = to_lane(lane)
+        item = to_item(event, source=self._options.source, replay_of=replay_of)
+        try:
+            [receipt] = await self._push(lane, [item])
+        except QueueUnavailable as error:
+            return self._options.spooled(lane, [item], error)[0]
+        await self._drain_in_passing()
+        return receipt
+
+    async def enqueue_many(
+        self,
+        events: Iterable[Event] | AsyncIterable[Event],
+        lane: Lane | LaneName = "live",
+        *,
+        batch_size: int = 500,
+    ) -> BatchResult:
+        """Put many events on the queue, a batch in one round trip. See `ViewQueue.enqueue_many`."""
+        result = BatchResult()
+        try:
+            async for part in self.enqueue_batches(events, lane, batch_size=batch_size):
+                result.extend(part)
+        except QueueUnavailable as error:
+            raise interrupted(error, result) from error.__cause__
+        return result
+
+    def enqueue_batches(
+        self,
+        events: Iterable[Event] | AsyncIterable[Event],
+        lane: Lane | LaneName = "live",
+        *,
+        batch_size: int = 500,
+    ) -> AsyncIterator[BatchResult]:
+        """As `enqueue_many`, one result a batch: for progress, or when there are very many."""
+        lane = to_lane(lane)
+        if batch_size < 1:
+            raise ValueError("batch_size is at least 1")
+        return self._batches(events, lane, batch_size)
+
+    async def _batches(
+        self, events: Iterable[Event] | AsyncIterable[Event], lane: Lane, size: int
+    ) -> AsyncIterator[BatchResult]:
+        index = 0
+        down: QueueUnavailable | None = None
+        async for chunk in _chunks(events, size):
+            batch = Gathering(self._options.source)
+            for event in chunk:
+                batch.add(index, event)
+                index += 1
+            if down is None:
+                try:
+                    yield batch.accept(await self._push(lane, batch.items))
+                    continue
+                except QueueUnavailable as error:
+                    down = error
+            yield batch.accept(self._options.spooled(lane, batch.items, down))
+        if down is None:
+            await self._drain_in_passing()
+
+    async def drain_spool(self) -> int:
+        """Put every spooled event on the queue; returns how many. Raises QueueUnavailable, OSError."""
+        total = 0
+        while (number := await self._drain(DRAIN_PIECE)) is not None:
+            total += number
+        return total
+
+    async def ping(self) -> None:
+        """Raise QueueUnavailable unless Redis answers."""
+        link = await self._linked()
+        [reply] = await self._exchange(link, [("PING",)])
+        if isinstance(reply, Exception):
+            raise explain(reply, link.where, self._options.seconds)
+
+    async def close(self) -> None:
+        """Close the connections. The queue may be used again all the same: it opens new ones."""
+        if self._link is not None:
+            await self._link.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _push(self, lane: Lane, items: Sequence[Item]) -> list[Receipt]:
+        if not items:
+            return []
+        link = await self._linked()
+        push = transaction(lane, items)
+        replies = await self._exchange(link, push.commands)
+        try:
+            verify(replies)
+        except Failure as error:
+            if (command := undo(push.commands, replies)) is not None:
+                await self._exchange(link, [command])
+            raise explain(error, link.where, self._options.seconds) from error
+        return push.receipts
+
+    async def _exchange(self, link: "AsyncLink", commands: Sequence[Command]) -> list[Any]:
+        try:
+            return await link.exchange(commands)
+        except Failure as error:
+            unavailable = explain(error, link.where, self._options.seconds)
+            if self._options.embedded and unavailable.reason in ("refused", "authentication"):
+                self._link = None  # it may have been started again, on another port
+            raise unavailable from error
+
+    async def _linked(self) -> "AsyncLink":
+        if self._link is None:
+            # Finding the embedded server may start it, which takes its time.
+            url = await asyncio.to_thread(self._options.url)
+            self._link = AsyncLink(url, self._options.seconds)
+        return self._link
+
+    async def _drain_in_passing(self) -> None:
+        if self._options.spooling and self._options.spool.has_events():
+            with in_passing():
+                await self._drain(DRAIN_IN_PASSING)
+
+    async def _drain(self, limit: int) -> int | None:
+        with self._options.spool.taking(limit) as piece:
+            if piece is None:
+                return None
+            for lane, items in piece.lanes.items():
+                await self._push(lane, items)
+            return piece.size
+
+
+class AsyncLink:
+    """A small pool of one event loop's connections; one exchange never takes longer than its deadline."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        self._class, self._options = connection_options(ConnectionPool, url, seconds)
+        self._seconds = seconds
+        self._idle: deque[tuple[AbstractConnection, float]] = deque()
+        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
+        self.where = location(self._options)
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Send all commands at once and read one reply each; an error reply is returned, not raised.
+
+        Raises redis.RedisError or OSError (TimeoutError is one). What may have been executed is not repeated.
+        """
+        owner = (os.getpid(), asyncio.get_running_loop())
+        if self._owner != owner:
+            self._idle, self._owner = deque(), owner
+        connecting = True
+        connection: AbstractConnection | None = None
+        try:
+            async with asyncio.timeout(self._seconds):
+                connection = await self._take()
+                packed = connection.pack_commands(commands)
+                connecting = False
+                try:
+                    await connection.send_packed_command(packed, check_health=False)
+                except redis.ConnectionError:
+                    # Not all was written, so EXEC, which comes last, cannot have been executed.
+                    connection = await self._open()
+                    await connection.send_packed_command(packed, check_health=False)
+                replies = [await _reply(connection) for _ in commands]
+        except BaseException as error:
+            # Also when cancelled: a reply may be on its way that must not be taken for another's.
+            if connection is not None:
+                await connection.disconnect(nowait=True)
+            if connecting and isinstance(error, TimeoutError):
+                raise ConnectFailed("connecting failed") from error
+            raise
+        if len(self._idle) < MAX_IDLE:
+            self._idle.append((connection, time.monotonic()))
+        else:
+            await connection.disconnect(nowait=True)
+        return replies
+
+    async def close(self) -> None:
+        """Close the idle connections; the next exchange opens a new one."""
+        mine = self._owner == (os.getpid(), asyncio.get_running_loop())
+        while self._idle:
+            connection, _ = self._idle.popleft()
+            if mine:
+                await connection.disconnect()
+
+    async def _take(self) -> Any:
+        while self._idle:
+            connection, since = self._idle.pop()
+            try:
+                if time.monotonic() - since < IDLE_SECONDS and not await _has_ended(connection):
+                    return connection
+            except (redis.RedisError, OSError):
+                pass  # closed by the server, e.g. restarted
+            await connection.disconnect(nowait=True)
+        return await self._open()
+
+    async def _open(self) -> Any:
+        connection: Any = self._class(**self._options)
+        try:
+            await connection.connect()
+        except (redis.RedisError, OSError) as error:
+            raise ConnectFailed("connecting failed") from error
+        return connection
+
+
+async def _has_ended(connection: Any) -> bool:
+    """Whether the server has closed the connection, or left something unread on it."""
+    for _ in range(2):  # one round of the loop to hear of it, one to note it on the stream
+        await asyncio.sleep(0)
+    look = getattr(connection, "can_read", None) or connection.can_read_destructive
+    return bool(await look())
+
+
+async def _reply(connection: AbstractConnection) -> Any:
+    try:
+        return await connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+async def _chunks(events: Iterable[Event] | AsyncIterable[Event], size: int) -> AsyncIterator[list[Event]]:
+    chunk: list[Event] = []
+    if isinstance(events, AsyncIterable):
+        async for event in events:
+            chunk.append(event)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    else:
+        for event in events:
+            chunk.append(event)
+            if len(chunk) == size:
+                yield chunk
+                chunk = []
+    if chunk:
+        yield chunk
