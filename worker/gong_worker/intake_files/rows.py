@@ -1,0 +1,129 @@
+"""CSV, row by row: each row knows its lines and its place, and a stray quote costs its own line only."""
+
+import csv
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gong_views.event import ViewEvent
+
+from gong_views.errors import InvalidViewEvent
+from gong_worker.intake_files.columns import Column, columns
+from gong_worker.intake_files.lines import MAX_LINE_BYTES, Line
+from gong_worker.intake_files.records import NOT_UTF8, TOO_LONG, Errors, Record, at, problem
+from gong_worker.intake_files.source import FileProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the first row says."""
+
+    columns: list[Column]
+    delimiter: str
+
+
+def read_header(lines: Iterator[Line]) -> Header:
+    """Take the header off the lines. Raises FileProblem, which names the columns that no event has."""
+    first = next((line for line in lines if line.raw.strip()), None)
+    if first is None:
+        return Header([], ",")
+    text = first.raw.decode(errors="replace")
+    # Spreadsheets of many countries write semicolons. No name of a field holds any of the three.
+    delimiter = max(",;\t", key=text.count)
+    names = [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter))]
+    known = columns()
+    if unknown := [name or "(empty)" for name in names if name not in known]:
+        raise FileProblem(
+            f"the header names what no event has: {', '.join(unknown)}. Columns are the fields of an event, "
+            "nested ones with a dot: reportingSystem, contentId, viewer.email"
+        )
+    found = [known[name] for name in names]
+    for column in found:
+        if any(other is not column and other.path[: len(column.path)] == column.path for other in found):
+            raise FileProblem(f"the header names {'.'.join(column.path)} and a part of it: keep one of them")
+        if found.count(column) > 1:
+            raise FileProblem(f"the header names {'.'.join(column.path)} more than once: keep one of them")
+    return Header(found, delimiter)
+
+
+def row_records(lines: Iterator[Line], header: Header) -> Iterator[Record]:
+    """One event a row; a cell in quotes may go over several lines."""
+    csv.field_size_limit(MAX_LINE_BYTES)
+    waiting: deque[Line] = deque()  # lines looked at in vain, to be read again as rows of their own
+    while (first := waiting.popleft() if waiting else next(lines, None)) is not None:
+        if first.too_long:
+            yield at([first], errors=TOO_LONG)
+            continue
+        taken = [first]
+        try:
+            cells = next(csv.reader(_texts(taken, waiting, lines), delimiter=header.delimiter, strict=True))
+        except csv.Error:
+            waiting.extendleft(reversed(taken[1:]))
+            yield at([first], errors=problem('not CSV: a quote is not closed, or not doubled ("")'))
+            continue
+        except StopIteration:
+            cells = []
+        yield _record(taken, cells, header)
+
+
+def _texts(taken: list[Line], waiting: deque[Line], lines: Iterator[Line]) -> Iterator[str]:
+    """The lines of one row as far as the CSV reader asks for them; they are added to `taken`."""
+    size = len(taken[0].raw)
+    yield _text(taken[0])
+    while (
+        size <= MAX_LINE_BYTES and (line := waiting.popleft() if waiting else next(lines, None)) is not None
+    ):
+        taken.append(line)
+        if line.too_long:
+            return
+        size += len(line.raw)
+        yield _text(line)
+
+
+def _text(line: Line) -> str:
+    return line.raw.decode(errors="surrogateescape") + "\n"
+
+
+def _record(taken: list[Line], cells: list[str], header: Header) -> Record:
+    if not any(cell.strip() for cell in cells):
+        return at(taken)
+    try:
+        for line in taken:
+            line.raw.decode()
+    except UnicodeDecodeError:
+        return at(taken, errors=NOT_UTF8)
+    if len(cells) != len(header.columns):
+        text = (
+            f"{len(cells)} cells, but the header has {len(header.columns)}: put a cell with a comma in quotes"
+        )
+        return at(taken, errors=problem(text))
+    fields, errors = _fields(header.columns, cells)
+    if errors:
+        return at(taken, errors=errors)
+    try:
+        return at(taken, event=ViewEvent.parse(fields))
+    except InvalidViewEvent as error:
+        return at(taken, errors=error.errors)
+
+
+def _fields(wanted: list[Column], cells: list[str]) -> tuple[dict[str, Any], Errors]:
+    """The event that the cells make. An empty cell is a field that is not there."""
+    event: dict[str, Any] = {}
+    errors: Errors = []
+    for column, cell in zip(wanted, cells, strict=True):
+        if not cell.strip():
+            continue
+        value: Any = cell
+        if column.is_json:
+            try:
+                value = json.loads(cell)
+            except (ValueError, RecursionError):
+                errors += problem("no JSON: an array or object is written as JSON", ".".join(column.path))
+                continue
+        place = event
+        for name in column.path[:-1]:
+            place = place.setdefault(name, {})
+        place[column.path[-1]] = value
+    return event, errors
