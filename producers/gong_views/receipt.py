@@ -1,7 +1,6 @@
 """What a producer gets back."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +18,7 @@ class BatchResult:
     """What became of each event of a batch, by its index in the iterable (from 0)."""
 
     accepted: list[tuple[int, Receipt]] = field(default_factory=list)
-    rejected: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
+    rejected: list[tuple[int, list[dict[str, str]]]] = field(default_factory=list)
     """Invalid events with their errors, as in `InvalidViewEvent.errors`."""
 
     def extend(self, other: "BatchResult") -> None:
