@@ -1,0 +1,7 @@
+"""Alembic's entry: runs inside the transaction that gong_worker.ledger.migrate opened."""
+
+from alembic import context
+
+context.configure(connection=context.config.attributes["connection"], transactional_ddl=True)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,93 @@
+"""Opens the ledger's database with everything that makes its commits durable and its waits bounded."""
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from gong_worker.ledger.errors import LedgerError
+
+# How long one writer waits for the others. Commits take milliseconds, so this long means that one hangs.
+BUSY_TIMEOUT_SECONDS: Final = 10
+_POOL_TIMEOUT_SECONDS: Final = 10
+_PATIENCE_SECONDS: Final = 3600
+
+#: Execution option of a connection that only reads: no write lock is taken on SQLite.
+READ_ONLY: Final = "ledger_read_only"
+
+
+def ledger_url(url: str) -> URL:
+    """`url` with the driver this project uses.
+
+    Raises LedgerError for anything but a SQLite file or a PostgreSQL database; the text holds no password.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise LedgerError(
+            "DATABASE_URL is no database address: use sqlite:////path/to/ledger.db or postgresql://user@host/name"
+        ) from None
+    match parsed.drivername.split("+")[0]:
+        case "sqlite":
+            if parsed.database in (None, "", ":memory:") or "mode=memory" in str(parsed.query):
+                raise LedgerError(
+                    "the ledger has to survive its process: give SQLite a file, sqlite:////path/to/ledger.db"
+                )
+            return parsed.set(drivername="sqlite")
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+psycopg")
+        case other:
+            raise LedgerError(
+                f"the ledger runs on SQLite and PostgreSQL, not on {other}: change DATABASE_URL"
+            )
+
+
+def open_engine(url: str, *, patient: bool = False) -> Engine:
+    """The engine of the ledger at `url` (a SQLAlchemy URL). Nothing is connected yet.
+
+    A patient one waits an hour where others give up within seconds: for a migration.
+
+    Bound parameters hold personal data, so they are kept out of every error. Raises LedgerError for an URL
+    that cannot be a ledger, or when the PostgreSQL driver is not installed.
+    """
+    address = ledger_url(url)
+    if address.drivername == "sqlite":
+        return _sqlite(address, _PATIENCE_SECONDS if patient else BUSY_TIMEOUT_SECONDS)
+    from gong_worker.ledger.postgres import ANSWER_TIMEOUT_SECONDS, open_postgres
+
+    return open_postgres(
+        address,
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+        answer_timeout_seconds=_PATIENCE_SECONDS if patient else ANSWER_TIMEOUT_SECONDS,
+    )
+
+
+def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
+    engine = sa.create_engine(
+        address,
+        hide_parameters=True,
+        connect_args={"timeout": busy_timeout_seconds},
+        pool_size=5,
+        max_overflow=100,  # a connection is a file handle here: one for each thread of a worker
+        pool_timeout=_POOL_TIMEOUT_SECONDS,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "fullfsync = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+        # Kept in the file, so set once: changing it needs the file for oneself.
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: sa.Connection) -> None:
+        # A transaction that reads first and writes later fails at once when another wrote in between, without
+        # waiting; one that takes the write lock at its start waits its turn.
+        read_only = connection.get_execution_options().get(READ_ONLY, False)
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,99 @@
+"""Brings the ledger's schema to the state this version works on, and tells when it is not there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Engine
+
+import gong_worker
+from gong_worker.ledger.engine import ledger_url, open_engine
+from gong_worker.ledger.errors import LedgerError, SchemaOutdated
+from gong_worker.ledger.transactions import reading, translated
+
+# Any constant will do, as long as every version of this program uses the same one.
+_ADVISORY_LOCK: Final = 7_346_021_895_540_113
+
+
+def scripts_path() -> Path:
+    """Where the migrations are: in the installed package, or at the top of the checkout."""
+    package = Path(gong_worker.__file__).resolve().parent
+    for folder in (package / "migrations", package.parents[1] / "migrations"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise LedgerError("the migrations are missing from this installation: install gong-views again")
+
+
+def alembic_config(connection: sa.Connection | None = None) -> Config:
+    """Alembic's configuration; there is no alembic.ini."""
+    config = Config()
+    config.set_main_option("script_location", str(scripts_path()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def migrate(url: str) -> None:
+    """Bring the ledger at `url` to the newest schema, all of it or nothing. Safe to run twice at once.
+
+    Raises LedgerUnavailable; SchemaOutdated when the schema is newer than this program; LedgerError for an
+    URL that is no ledger's.
+    """
+    with _migrating(url) as connection:
+        _refuse_newer(connection)
+        command.upgrade(alembic_config(connection), "head")
+
+
+def downgrade(url: str, revision: str = "base") -> None:
+    """Take the schema back to `revision`; from "base" nothing of the ledger is left."""
+    with _migrating(url) as connection:
+        command.downgrade(alembic_config(connection), revision)
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise SchemaOutdated, saying what to run, unless the schema is this version's; LedgerUnavailable."""
+    with reading(engine) as connection:
+        _refuse_newer(connection)
+        current = _current(connection)
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    if current != head:
+        state = "has no schema yet" if current is None else f"has schema {current}, this version needs {head}"
+        raise SchemaOutdated(f"the ledger {state}: run `gong-views migrate`")
+
+
+def _current(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _refuse_newer(connection: sa.Connection) -> None:
+    current = _current(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
+    if current is not None and current not in known:
+        raise SchemaOutdated(
+            f"the ledger has schema {current}, which this version does not know: upgrade gong-views"
+        )
+
+
+@contextmanager
+def _migrating(url: str) -> Iterator[sa.Connection]:
+    """One transaction around the whole migration, which only one process at a time may be in."""
+    address = ledger_url(url)
+    if address.drivername == "sqlite":
+        Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = open_engine(url, patient=True)
+    try:
+        # On SQLite the transaction begins with the write lock, so it is the mutex itself.
+        with translated(engine), engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                # Indexing millions of rows takes its time.
+                connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
+                connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+                connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+            yield connection
+    finally:
+        engine.dispose()

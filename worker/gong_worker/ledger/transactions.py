@@ -1,0 +1,90 @@
+"""One transaction, its lock, and the translation of what databases raise into the ledger's errors."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+from sqlalchemy.engine import Engine
+
+from gong_worker.ledger.engine import BUSY_TIMEOUT_SECONDS, READ_ONLY
+from gong_worker.ledger.errors import LedgerRefused, LedgerUnavailable
+
+# SQLite lets writers poll for their turn. Threads of one process queue here instead, by file.
+_writers: Final[dict[str, threading.Lock]] = {}
+_writers_guard: Final = threading.Lock()
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[sa.Connection]:
+    """A transaction that writes: committed at the end of the block, rolled back when it raises.
+
+    Raises LedgerUnavailable, LedgerRefused.
+    """
+    with translated(engine), _turn(engine), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[sa.Connection]:
+    """A transaction that reads one snapshot of the ledger. Raises LedgerUnavailable."""
+    options: dict[str, object] = {READ_ONLY: True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with translated(engine), engine.connect() as connection, connection.execution_options(**options).begin():
+        yield connection
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    with _writers_guard:
+        lock = _writers.setdefault(str(engine.url.database), threading.Lock())
+    if not lock.acquire(timeout=BUSY_TIMEOUT_SECONDS):
+        raise LedgerUnavailable(f"the ledger is busy: no turn to write within {BUSY_TIMEOUT_SECONDS} s")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def translated(engine: Engine) -> Iterator[None]:
+    """Turns a database's errors into the ledger's.
+
+    The original is not chained: a driver's text may quote a row, and a traceback would print it.
+    """
+    try:
+        yield
+    except (exc.IntegrityError, exc.DataError) as error:
+        raise LedgerRefused(f"the ledger refused a value: {_name(error)}") from None
+    except exc.DBAPIError as error:
+        raise LedgerUnavailable(f"the ledger is unavailable: {_reason(error, engine)}") from None
+    except exc.StatementError as error:
+        # A value that its column's type refused before anything was sent.
+        if isinstance(error.orig, (ValueError, TypeError, OverflowError)):
+            raise error.orig from None
+        raise
+    except exc.TimeoutError:
+        raise LedgerUnavailable("the ledger is unavailable: all of its connections are busy") from None
+    except exc.DisconnectionError:
+        raise LedgerUnavailable("the ledger is unavailable: the connection broke") from None
+
+
+def _name(error: exc.DBAPIError) -> str:
+    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
+    return type(error.orig).__name__ + (f" ({state})" if state else "")
+
+
+def _reason(error: exc.DBAPIError, engine: Engine) -> str:
+    """The driver's own words, without a row it may quote (PostgreSQL's DETAIL) and without the password."""
+    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
+    text = str(primary or error.orig).strip().split("\n")[0]
+    password = engine.url.password
+    if password:
+        text = text.replace(str(password), "***")
+    return f"{text} [{_name(error)}]"

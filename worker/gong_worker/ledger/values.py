@@ -1,0 +1,177 @@
+"""What goes into the ledger and what comes out of it. Every time is timezone-aware UTC."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from gong_views import EventKey
+from gong_views.names import Lane
+
+LaneDay = tuple[Lane, date]
+"""A lane and the UTC day on which a message was put on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRef:
+    """The queue message that brings an event."""
+
+    message_id: str
+    lane: Lane
+    enqueued_at: datetime
+    replay_of: int | None = None
+    """The dead letter whose replay this message is."""
+    source: str | None = None
+    """The name of the producer, if it gave one."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFacts:
+    """What the ledger keeps of an event beside its key; nothing personal."""
+
+    content_id: str
+    event_timestamp: datetime
+    payload_sha256: str
+    """Tells a corrected event from a repeated one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to call Gong for one event, until its lease runs out."""
+
+    key: EventKey
+    token: str
+    message: MessageRef
+    facts: EventFacts
+    attempt_count: int
+    """Attempts spent before this claim."""
+    first_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The event is ours."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """This message has nothing left to do: acknowledge it."""
+
+    status: str
+    """The event's status. Not always an end: another message may carry the event on."""
+    duplicate: bool
+    """True when this message brought an event that another message had brought before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Another holds the event: come back at `until`."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """How one call went; `outcome` is a name of gong_worker.domain.outcomes."""
+
+    outcome: str
+    http_status: int | None
+    request_id: str | None
+    error: str | None
+    duration_ms: int
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One death of an event, or one message that nobody could read."""
+
+    id: int
+    reporting_system: str | None
+    event_id: str | None
+    message_id: str
+    lane: Lane
+    source: str | None
+    enqueued_at: datetime
+    reason: str
+    http_status: int | None
+    request_id: str | None
+    errors: list[str]
+    payload: Any | None = field(repr=False)
+    """The event as JSON; without an event (`event_id` None) the message's body as text.
+
+    Bytes that are no UTF-8 show as `\\xNN` there; `Ledger.raw_body` has them exactly. None once the letter is
+    resolved and nothing needs it any more.
+    """
+    created_at: datetime
+    resolution: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReport:
+    """One call; `outcome` is None while it is in flight, or when its worker died and nobody took over yet."""
+
+    attempt_number: int
+    started_at: datetime
+    duration_ms: int | None
+    outcome: str | None
+    http_status: int | None
+    request_id: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """All that the ledger knows of one event; `integration_id` is a 64-bit integer (no JSON number)."""
+
+    reporting_system: str
+    event_id: str
+    status: str
+    resolution: str | None
+    request_id: str | None
+    integration_id: int | None
+    attempt_count: int
+    duplicate_count: int
+    first_seen_at: datetime
+    enqueued_at: datetime
+    updated_at: datetime
+    settled_at: datetime | None
+    next_attempt_at: datetime | None
+    lease_expires_at: datetime | None
+    message_id: str
+    lane: Lane
+    source: str | None
+    content_id: str
+    event_timestamp: datetime
+    payload_sha256: str
+    attempts: list[AttemptReport]
+    dead_letter_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """How messages ended; each message is in one of these once."""
+
+    accepted: int = 0
+    already_reported: int = 0
+    duplicates: int = 0
+    dead: int = 0
+    """Dead letters that were not discarded: open, replayed or superseded."""
+    discarded: int = 0
+
+    @property
+    def total(self) -> int:
+        """Messages that ended."""
+        return self.accepted + self.already_reported + self.duplicates + self.dead + self.discarded
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a reconciliation compares, read at one instant."""
+
+    ends: dict[LaneDay, Ends]
+    unsettled: dict[LaneDay, int]
+    intake: dict[LaneDay, int]
