@@ -1,0 +1,38 @@
+"""What the simulator enforces: set at start, changed while it runs through `POST /_sim/settings`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+
+
+def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
+    if bounds[0] > bounds[1]:
+        raise ValueError("the first number must not be larger than the second")
+    return bounds
+
+
+Range = Annotated[tuple[NonNegativeFloat, NonNegativeFloat], AfterValidator(_ordered)]
+
+
+class SimulatorConfig(BaseModel):
+    """Limits, credentials and slowness of the simulated company."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_second: NonNegativeInt | None = Field(3, description="calls in any sliding second; null: no limit")
+    per_day: NonNegativeInt | None = Field(10_000, description="calls in a day; null: no limit")
+    day: Literal["rolling", "calendar"] = Field("rolling", description="24 h that slide, or a calendar day")
+    day_offset_hours: float = Field(0.0, description="the calendar day's zone, hours east of UTC")
+    retry_after: NonNegativeInt = Field(1, description="Retry-After (s) of a 429 for the second")
+    retry_after_day: NonNegativeInt | None = Field(
+        None, description="Retry-After (s) of a 429 for the day; null: until a call fits again"
+    )
+    refused_calls_count: bool = Field(True, description="calls answered with 429 fill the windows as well")
+    latency_ms: Range = Field((0.0, 0.0), description="random wait between a call's judgement and its answer")
+    inbound_latency_ms: Range = Field((0.0, 0.0), description="random wait before a call counts as arrived")
+    access_key: str | None = Field("sim-key", description="null: Basic is refused")
+    access_key_secret: str = "sim-secret"  # noqa: S105 - known to everyone
+    bearer_token: str | None = Field("sim-token", description="null: Bearer is refused")
+    strict: bool = Field(True, description="check every field of the body, eventId required")
+    max_body_bytes: int = Field(1_048_576, gt=0, description="a larger body is answered with 413")
+    seed: int | None = Field(None, description="of latencies and fault probabilities")
