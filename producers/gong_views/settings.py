@@ -38,11 +38,13 @@ class ProducerSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    redis_url: Annotated[
-        SecretStr | None, BeforeValidator(blank_is_unset), AfterValidator(_redis_url)
-    ] = Field(None, validation_alias="REDIS_URL", description="the queue; unset: an embedded Valkey")
+    redis_url: Annotated[SecretStr | None, BeforeValidator(blank_is_unset), AfterValidator(_redis_url)] = (
+        Field(None, validation_alias="REDIS_URL", description="the queue; unset: an embedded Valkey")
+    )
     data_dir: Path = Field(
-        Path("var"), validation_alias="GONG_VIEWS_DATA_DIR", description="where the embedded servers keep their data"
+        Path("var"),
+        validation_alias="GONG_VIEWS_DATA_DIR",
+        description="where the embedded servers keep their data",
     )
     enqueue_timeout_seconds: float = Field(
         2.0,

@@ -14,13 +14,19 @@ STOP_SECONDS = 30.0
 
 @contextmanager
 def child(
-    arguments: list[str], environment: Mapping[str, str], *, stdout: Any = None, stderr: Any = None
+    arguments: list[str],
+    environment: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    stdout: Any = None,
+    stderr: Any = None,
 ) -> Iterator["subprocess.Popen[str]"]:
-    """Run `python -m gong_worker …` beside this process for the length of the block."""
+    """Run a Python module beside this process for the length of the block; `environment` adds to ours."""
     # A group of its own: Ctrl-C reaches this process alone, which then stops its children in order.
     process = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", *arguments],
         env={**os.environ, **environment},
+        cwd=cwd,
         stdout=stdout,
         stderr=stderr,
         text=True,

@@ -38,6 +38,7 @@ def worker(concurrency: int | None, loglevel: str) -> None:
     from gong_worker.app import app
 
     arguments = [
+        "--quiet",
         "worker",
         f"--concurrency={concurrency or settings.concurrency}",
         f"--loglevel={loglevel}",
@@ -45,7 +46,6 @@ def worker(concurrency: int | None, loglevel: str) -> None:
         "--without-gossip",
         "--without-mingle",
         "--without-heartbeat",
-        "--quiet",
     ]
     sys.exit(app.worker_main(arguments))
 

@@ -1,0 +1,76 @@
+"""Real processes for tests: started with a log of their own, stopped by pid, whatever happens."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class Process:
+    """A Python module in a process of its own."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.log_path = log
+        with log.open("ab") as output:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                stdout=output, stderr=output, start_new_session=True,
+                env={**clean_environment(), **(environment or {})},
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    @property
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def running(self) -> bool:
+        return self.popen.poll() is None
+
+    def stopped(self) -> bool:
+        """Whether SIGSTOP has taken hold of it."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text()
+        except OSError:
+            return False
+        return stat.rpartition(")")[2].split()[0] == "T"
+
+    def freeze(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        if self.running():
+            os.kill(self.pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def terminate(self, seconds: float = 30) -> int:
+        """SIGTERM, and its exit code."""
+        if self.running():
+            self.popen.terminate()
+        return self.popen.wait(seconds)
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without anything of ours."""
+    ours = ("GONG_", "REDIS_URL", "DATABASE_URL")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+
+
+@contextmanager
+def process(
+    arguments: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Process]:
+    """A process for the length of the block."""
+    started = Process(arguments, log, environment)
+    try:
+        yield started
+    finally:
+        started.kill()

@@ -1,0 +1,115 @@
+"""The outcome table, the backoff and the transition table."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gong_worker.domain.outcomes import (
+    OUTCOME_NAMES,
+    AlreadyReported,
+    Ambiguous,
+    Delivered,
+    Misconfigured,
+    Rejected,
+    ServerError,
+    Throttled,
+    Unauthorized,
+    Unreachable,
+)
+from gong_worker.domain.policy import Bury, GiveBack, Retry, RetryPolicy, Settle, decide
+from gong_worker.domain.states import TRANSITIONS, Move, Status
+
+POLICY = RetryPolicy(max_attempts=8, base_seconds=5, max_seconds=900)
+
+outcomes = st.one_of(
+    st.builds(Delivered, st.sampled_from([200, 201, 204])),
+    st.builds(AlreadyReported),
+    st.builds(Rejected, st.sampled_from([400, 413, 415, 422])),
+    st.builds(Throttled),
+    st.builds(Unauthorized, st.sampled_from([401, 403])),
+    st.builds(Misconfigured, st.sampled_from([301, 404, 405])),
+    st.builds(ServerError, st.sampled_from([408, 500, 503])),
+    st.builds(Unreachable, st.just("ConnectError")),
+    st.builds(Ambiguous, st.just("ReadTimeout")),
+)
+
+
+@given(outcomes, st.integers(0, 100), st.floats(0, 0.999))
+def test_only_gong_having_the_event_settles_it(outcome, spent, jitter):
+    """An event counts as delivered only after a 2xx or a 409."""
+    decision = decide(outcome, spent, POLICY, lambda: jitter)
+    assert isinstance(decision, Settle) == isinstance(outcome, Delivered | AlreadyReported)
+
+
+@given(outcomes, st.integers(0, 6))
+def test_only_the_events_own_fault_or_spent_attempts_bury_it(outcome, spent):
+    """A refused event dies at once; one that Gong could not answer lives while it has attempts left."""
+    decision = decide(outcome, spent, POLICY, lambda: 0.0)
+    assert isinstance(decision, Bury) == isinstance(outcome, Rejected)
+
+
+@pytest.mark.parametrize("outcome", [ServerError(500), Ambiguous("ReadTimeout")])
+def test_the_last_attempt_buries_as_exhausted(outcome):
+    """After max_attempts spent attempts an event becomes a dead letter `exhausted`, not earlier."""
+    assert isinstance(decide(outcome, 6, POLICY, lambda: 0.0), Retry)
+    decision = decide(outcome, 7, POLICY, lambda: 0.0)
+    assert isinstance(decision, Bury)
+    assert decision.reason == "exhausted"
+
+
+@given(st.sampled_from([Throttled(), Unauthorized(401), Misconfigured(404)]), st.integers(0, 1000))
+def test_a_held_pipeline_costs_the_event_nothing(outcome, spent):
+    """What is not the event's fault gives it back and spends no attempt, however often it happens."""
+    assert decide(outcome, spent, POLICY, lambda: 0.0) == GiveBack()
+
+
+@given(st.integers(0, 1000))
+def test_an_unsent_request_spends_nothing(spent):
+    """A request that never left spends no attempt."""
+    decision = decide(Unreachable("ConnectError"), spent, POLICY, lambda: 0.0)
+    assert isinstance(decision, Retry)
+    assert not decision.spent
+
+
+@given(st.integers(0, 10_000), st.floats(0, 0.999))
+def test_backoff_is_bounded_and_jittered(spent, jitter):
+    """A wait lies between half the base and the maximum, whatever the count."""
+    assert 2.5 <= POLICY.delay_seconds(spent, lambda: jitter) <= 900
+
+
+def test_backoff_doubles():
+    """Without jitter the wait doubles from the base up to the maximum."""
+    waits = [POLICY.delay_seconds(n, lambda: 1.0) for n in range(1, 10)]
+    assert waits == [5, 10, 20, 40, 80, 160, 320, 640, 900]
+
+
+def test_every_outcome_has_a_name_of_its_own():
+    """The ledger can tell any two outcomes apart."""
+    assert len(set(OUTCOME_NAMES.values())) == len(OUTCOME_NAMES) == 9
+
+
+def test_delivered_is_final():
+    """Nothing moves an event that Gong has."""
+    assert not [move for (status, move) in TRANSITIONS if status is Status.DELIVERED]
+
+
+@given(st.lists(st.sampled_from(Move), max_size=30))
+def test_every_path_starts_with_a_claim_and_ends_in_a_state(moves):
+    """Whatever happens in whatever order, an event is in exactly one state and is sent only while claimed."""
+    status: Status | None = None
+    for move in moves:
+        following = TRANSITIONS.get((status, move))
+        if following is None:
+            continue
+        if following is Status.SENDING:
+            assert move in (Move.CLAIMED, Move.TAKEN_OVER, Move.REOPENED)
+        if status is None:
+            assert move is Move.CLAIMED
+        status = following
+
+
+def test_every_state_can_be_reached_and_only_delivered_is_an_end():
+    """No state is unreachable and none but `delivered` a trap."""
+    reached = set(TRANSITIONS.values())
+    assert reached == set(Status)
+    assert {status for status, _ in TRANSITIONS if status} == set(Status) - {Status.DELIVERED}
