@@ -1,0 +1,160 @@
+"""The Gong client against the simulator's misbehaviour."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gong_worker.domain.outcomes import (
+    AlreadyReported,
+    Ambiguous,
+    Delivered,
+    Misconfigured,
+    Rejected,
+    ServerError,
+    Throttled,
+    Unauthorized,
+    Unreachable,
+)
+from gong_worker.gong import GongClient
+from gong_worker.simulator import Simulator, running_simulator
+from tests.support.servers import free_port
+
+EVENT: dict[str, Any] = {
+    "reportingSystem": "tests",
+    "eventTimestamp": "2026-01-05T09:00:00Z",
+    "contentId": "c-1",
+    "contentUrl": "https://content.example/c-1",
+    "contentTitle": "One",
+}
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    with running_simulator(per_second=None, per_day=None) as running:
+        yield running
+
+
+@pytest.fixture
+def client(simulator: Simulator) -> Iterator[GongClient]:
+    made = GongClient(simulator.url, httpx.BasicAuth("sim-key", "sim-secret"), timeout_seconds=2)
+    yield made
+    made.close()
+
+
+def event(name: str) -> dict[str, Any]:
+    return EVENT | {"eventId": name}
+
+
+def test_accepted_then_already_reported(client: GongClient) -> None:
+    """A 2xx is Delivered with both ids exact, the same event again AlreadyReported."""
+    first, second = client.send(event("a")), client.send(event("a"))
+    assert isinstance(first.outcome, Delivered)
+    assert first.outcome.request_id
+    assert first.outcome.integration_id is not None
+    assert first.outcome.integration_id > 2**53
+    assert first.written_at is not None
+    assert isinstance(second.outcome, AlreadyReported)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (201, Delivered), (204, Delivered), (301, Misconfigured), (302, Misconfigured), (400, Rejected),
+        (401, Unauthorized), (403, Unauthorized), (404, Misconfigured), (405, Misconfigured),
+        (408, ServerError), (409, AlreadyReported), (413, Rejected), (415, Rejected), (418, Misconfigured),
+        (422, Rejected), (429, Throttled), (500, ServerError), (502, ServerError), (503, ServerError),
+        (599, ServerError),
+    ],
+)  # fmt: skip
+def test_every_status_has_its_outcome(
+    client: GongClient, simulator: Simulator, status: int, expected: type
+) -> None:
+    """The table of status codes: nothing but a 2xx or a 409 counts as Gong having the event."""
+    simulator.fault("status", status=status, headers={"Location": "https://elsewhere.example/"})
+    assert type(client.send(event("a")).outcome) is expected
+
+
+def test_a_refusal_keeps_gongs_own_words(client: GongClient, simulator: Simulator) -> None:
+    """A 400 carries Gong's errors and requestId to the dead letter."""
+    simulator.fault("reject", errors=["contentUrl is not reachable", "and more"])
+    outcome = client.send(event("a")).outcome
+    assert isinstance(outcome, Rejected)
+    assert outcome.errors == ("contentUrl is not reachable", "and more")
+    assert outcome.request_id
+
+
+def test_retry_after_is_read(client: GongClient, simulator: Simulator) -> None:
+    """The wait of a 429 comes from its header; a wrong clock on the server does not change it."""
+    simulator.fault("status", status=429, headers={"Retry-After": "7"})
+    simulator.fault("wrong_date", seconds=-86400, status=429, retry_after=9)
+    first, second = client.send(event("a")).outcome, client.send(event("b")).outcome
+    assert isinstance(first, Throttled)
+    assert isinstance(second, Throttled)
+    assert first.retry_after_seconds == 7
+    assert second.retry_after_seconds == 9
+
+
+@pytest.mark.parametrize("kind", ["lost_reply", "reset_after", "half_answer", "hang"])
+def test_no_whole_answer_is_never_a_success_nor_unsent(
+    client: GongClient, simulator: Simulator, kind: str
+) -> None:
+    """When the request went out and no status came back, nobody knows: Ambiguous."""
+    simulator.fault(kind, **({"fraction": 0.01} if kind == "half_answer" else {}))
+    assert isinstance(client.send(event("a")).outcome, Ambiguous)
+
+
+def test_a_refused_connection_sent_nothing() -> None:
+    """Nobody listening: Unreachable, which costs the event no attempt."""
+    client = GongClient(f"http://127.0.0.1:{free_port()}", httpx.BasicAuth("k", "s"), timeout_seconds=2)
+    client.warm()
+    assert isinstance(client.send(event("a")).outcome, Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rule"),
+    [
+        ("garbage", {}), ("wrong_content_type", {}), ("gzip", {"megabytes": 1}), ("huge_body", {"megabytes": 5}),
+        ("half_answer", {"fraction": 0.9}),
+    ],
+)  # fmt: skip
+def test_a_2xx_counts_whatever_its_body(
+    client: GongClient, simulator: Simulator, kind: str, rule: dict[str, Any]
+) -> None:
+    """An unreadable, huge, packed or broken-off body of a 2xx leaves the ids unknown, not the delivery."""
+    simulator.fault(kind, **rule)
+    assert isinstance(client.send(event("a")).outcome, Delivered)
+    assert isinstance(client.send(event("b")).outcome, Delivered)
+
+
+def test_a_trickle_ends_at_the_deadline(client: GongClient, simulator: Simulator) -> None:
+    """A server that sends a byte now and then cannot hold a call beyond its timeout."""
+    simulator.fault("trickle", seconds=0.5)
+    started = time.monotonic()
+    outcome = client.send(event("a")).outcome
+    assert isinstance(outcome, Ambiguous | Delivered)
+    assert time.monotonic() - started < 3 * 2
+
+
+def test_warm_opens_the_connection_that_the_call_then_uses(client: GongClient, simulator: Simulator) -> None:
+    """Warming costs no call, and the next call needs no new connection."""
+    client.warm()
+    client.warm()
+    assert simulator.stats()["calls"] == 0
+    ready = client._connections._ready
+    assert len(ready) == 1
+    assert isinstance(client.send(event("a")).outcome, Delivered)
+    assert not ready
+
+
+def test_bearer_and_user_agent(simulator: Simulator) -> None:
+    """A bearer token is sent as such, and the request says who we are."""
+    from gong_worker.settings import BearerAuth
+
+    client = GongClient(simulator.url, BearerAuth("sim-token"), timeout_seconds=2)
+    assert isinstance(client.send(event("a")).outcome, Delivered)
+    assert client._client.headers["User-Agent"].startswith("gong-views/")
+    wrong = GongClient(simulator.url, BearerAuth("no"), timeout_seconds=2)
+    assert isinstance(wrong.send(event("b")).outcome, Unauthorized)
