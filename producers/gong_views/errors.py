@@ -1,4 +1,7 @@
-"""The errors a producer can meet. No text here holds an event's payload or a password."""
+"""Everything this library raises on purpose: one small tree under `GongViewsError`.
+
+No text here holds a password or any person's data: it ends up in logs, in replies and in error trackers.
+"""
 
 from collections.abc import Iterable, Mapping
 
@@ -6,7 +9,7 @@ from gong_views.receipt import BatchResult
 
 
 class GongViewsError(Exception):
-    """The root of this project's errors."""
+    """The root: catching it catches everything that this project raises on purpose."""
 
 
 class SettingsError(GongViewsError):
@@ -23,8 +26,15 @@ class QueueUnavailable(GongViewsError):
 
 
 class InvalidViewEvent(GongViewsError, ValueError):
-    """An event that Gong is certain to refuse. `errors` names each field by its wire path and says what to do."""
+    """An event that Gong is certain to refuse. Nothing was enqueued, and trying again changes nothing.
+
+    `errors` is a list of `{"field", "message"}`: Gong's name for the place as a path, such as
+    `crmContext[0].objects[1].objectType`, and what is wrong with it and what to do. `str()` is a line for each.
+    """
 
     def __init__(self, errors: Iterable[Mapping[str, str]]) -> None:
         self.errors: list[dict[str, str]] = [dict(error) for error in errors]
-        super().__init__("\n".join(f"{error['field']}: {error['message']}" for error in self.errors))
+        super().__init__(self.errors)  # the arguments as they came, so that it survives pickling
+
+    def __str__(self) -> str:
+        return "\n".join(f"{error['field']}: {error['message']}" for error in self.errors)
