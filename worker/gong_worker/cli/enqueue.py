@@ -11,9 +11,9 @@ from gong_views.queue import ViewQueue
 from gong_views.settings import ProducerSettings
 from gong_worker.cli.output import JSON_OPTION, show
 from gong_worker.cli.progress import progress_bar
-from gong_worker.intake_files.job import Job, format_of
+from gong_worker.intake_files.job import Job, format_of, read_records
 from gong_worker.intake_files.load import Progress, load
-from gong_worker.intake_files.source import FileProblem, Source, open_source
+from gong_worker.intake_files.source import FileProblem, Format, Source, open_source
 
 SOURCE = "file"  # how the ledger names the producer of events that came this way
 REJECTED, USAGE, QUEUE_UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
@@ -32,22 +32,30 @@ REJECTED, USAGE, QUEUE_UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
     show_default=True,
     help="auto looks at the first line; gzip is always recognised",
 )
+@click.option("--dry-run", is_flag=True, help="validate and tell the cost; enqueue nothing, write nothing")
 @JSON_OPTION
-def enqueue(file: str, lane: str, wanted: str, as_json: bool) -> None:
+def enqueue(file: str, lane: str, wanted: str, dry_run: bool, as_json: bool) -> None:
     """Put the events of FILE (- for standard input) on the queue: JSON lines or CSV, gzipped or not.
 
     What is invalid goes to FILE.rejects.jsonl. An interrupted run goes on where it was; running it again is
     harmless in any case. Exit 0: all enqueued; 1: some rejected; 2: usage; 3: queue unavailable.
     """
-    settings = ProducerSettings.load()
-    with open_source(file) as source, ViewQueue(source=SOURCE) as queue:
-        job = Job(source, format_of(source, wanted), settings)
+    with open_source(file) as source:
+        form = format_of(source, wanted)
+        code = _cost(source, form, as_json) if dry_run else _enqueue(source, form, Lane(lane), as_json)
+    sys.exit(code)
+
+
+def _enqueue(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
+    with ViewQueue(source=SOURCE) as queue:
+        job = Job(source, form, ProducerSettings.load())
         if job.resumed_after_line is not None:
             click.echo(f"going on after line {job.resumed_after_line}, where it was interrupted", err=True)
-        code, error = _run(source, job, queue, Lane(lane))
+        code, error = _run(source, job, queue, lane)
     data: dict[str, Any] = {
-        "file": file,
-        "lane": lane,
+        "file": source.name,
+        "format": form.value,
+        "lane": lane.value,
         "lines": job.progress.lines,
         "enqueued": job.progress.enqueued,
         "rejected": job.progress.rejected,
@@ -56,16 +64,15 @@ def enqueue(file: str, lane: str, wanted: str, as_json: bool) -> None:
         "error": error,
     }
     show(data, as_json=as_json, text=lambda: _tell(data))
-    for text in filter(None, (job.warning, error)):
-        click.echo(f"Error: {text}" if text == error else f"Warning: {text}", err=True)
-    sys.exit(code)
+    if job.warning is not None:
+        click.echo(f"Warning: {job.warning}", err=True)
+    if error is not None:
+        click.echo(f"Error: {error}", err=True)
+    return code
 
 
 def _run(source: Source, job: Job, queue: ViewQueue, lane: Lane) -> tuple[int, str | None]:
     """Load; the exit code, and what went wrong."""
-    again = (
-        "run it again to go on from there" if job.checkpoint is not None else "running it again is harmless"
-    )
     try:
         with progress_bar(source) as advance:
 
@@ -77,21 +84,63 @@ def _run(source: Source, job: Job, queue: ViewQueue, lane: Lane) -> tuple[int, s
         queue.drain_spool()
         job.finish()
     except QueueUnavailable as error:
-        return QUEUE_UNAVAILABLE, f"{error}; {_so_far(job)}; {again}"
+        return QUEUE_UNAVAILABLE, f"{error}; {_so_far(job)}"
     except FileProblem as error:
         return USAGE, f"{error}; {_so_far(job)}"
     except OSError as error:
-        return USAGE, f"{error.filename or source.name}: {error.strerror}; {_so_far(job)}; {again}"
+        return USAGE, f"{error.filename or source.name}: {error.strerror}; {_so_far(job)}"
     except KeyboardInterrupt:
-        return INTERRUPTED, f"interrupted; {_so_far(job)}; {again}"
+        return INTERRUPTED, f"interrupted; {_so_far(job)}"
     return (REJECTED if job.progress.rejected else 0), None
 
 
 def _so_far(job: Job) -> str:
-    return f"{job.progress.enqueued} events were enqueued, up to line {job.progress.lines}"
+    again = (
+        "run it again to go on from there" if job.checkpoint is not None else "running it again is harmless"
+    )
+    return f"{job.progress.enqueued} events were enqueued, up to line {job.progress.lines}; {again}"
 
 
 def _tell(data: dict[str, Any]) -> None:
     click.echo(f"{data['enqueued']} events enqueued on {data['lane']}")
     if data["rejected"]:
         click.echo(f"{data['rejected']} rejected: see {data['rejects_file']}")
+
+
+def _cost(source: Source, form: Format, as_json: bool) -> int:
+    from gong_worker.intake_files.estimate import estimate, seconds_needed
+    from gong_worker.settings import WorkerSettings
+
+    settings = WorkerSettings.load()
+    found = estimate(read_records(source, form, Progress()))
+    per_day = settings.calls_per_day - settings.day_reserve
+    seconds = seconds_needed(found.calls, per_second=settings.calls_per_second, per_day=per_day)
+    data: dict[str, Any] = {
+        "file": source.name,
+        "format": form.value,
+        "dry_run": True,
+        "lines": found.lines,
+        "events": found.events,
+        "rejected": found.rejected,
+        "calls": found.calls,
+        "calls_exact": found.keys.exact,
+        "calls_per_day": per_day,
+        "seconds": round(seconds, 1),
+        "days": round(seconds / 86_400, 3),
+        "first_rejects": [{"line": record.line, "errors": record.errors} for record in found.first_rejects],
+    }
+    show(data, as_json=as_json, text=lambda: _tell_cost(data))
+    return REJECTED if found.rejected else 0
+
+
+def _tell_cost(data: dict[str, Any]) -> None:
+    about = "" if data["calls_exact"] else "about "
+    click.echo(
+        f"{data['events']} valid events, {data['rejected']} invalid: {about}{data['calls']} calls to Gong"
+    )
+    click.echo(
+        f"at {data['calls_per_day']} calls a day: {data['days']:.2f} days, after what the queue already holds"
+    )
+    for reject in data["first_rejects"]:
+        for error in reject["errors"]:
+            click.echo(f"line {reject['line']}: {error['field']} {error['message']}", err=True)

@@ -33,6 +33,8 @@ def columns() -> Mapping[str, Column]:
 
 def is_header(line: str) -> bool:
     """Whether a first line of a file is a CSV header: at least one cell names a field."""
+    if line.startswith(("{", "[")):
+        return False
     return any(cell.strip().strip('"') in columns() for cell in re.split("[,;\t]", line))
 
 

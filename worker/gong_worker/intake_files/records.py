@@ -1,15 +1,13 @@
 """What a file holds, record by record: an event, or what is wrong with that place of the file."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
-
-from gong_views.event import ViewEvent
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from gong_views.errors import InvalidViewEvent
+from gong_views.event import ViewEvent
 from gong_worker.intake_files.lines import MAX_LINE_BYTES, Line
 
-Errors = list[dict[str, Any]]
+Errors = Sequence[Mapping[str, object]]  # as in InvalidViewEvent.errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +21,13 @@ class Record:
     """Where the next record begins, in bytes from the start of the (decompressed) file."""
     raw: bytes
     event: ViewEvent | None = None
-    errors: Errors = field(default_factory=list)
+    errors: Errors = ()
 
 
-def at(lines: list[Line], *, event: ViewEvent | None = None, errors: Errors | None = None) -> Record:
+def at(lines: list[Line], *, event: ViewEvent | None = None, errors: Errors = ()) -> Record:
     """The record that these lines make."""
     raw = b"\n".join(line.raw for line in lines)
-    return Record(lines[0].number, lines[-1].number, lines[-1].end, raw, event, errors or [])
+    return Record(lines[0].number, lines[-1].number, lines[-1].end, raw, event, errors)
 
 
 def problem(message: str, field_name: str = "") -> Errors:

@@ -3,13 +3,12 @@
 import csv
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gong_views.event import ViewEvent
-
 from gong_views.errors import InvalidViewEvent
+from gong_views.event import ViewEvent
 from gong_worker.intake_files.columns import Column, columns
 from gong_worker.intake_files.lines import MAX_LINE_BYTES, Line
 from gong_worker.intake_files.records import NOT_UTF8, TOO_LONG, Errors, Record, at, problem
@@ -111,7 +110,7 @@ def _record(taken: list[Line], cells: list[str], header: Header) -> Record:
 def _fields(wanted: list[Column], cells: list[str]) -> tuple[dict[str, Any], Errors]:
     """The event that the cells make. An empty cell is a field that is not there."""
     event: dict[str, Any] = {}
-    errors: Errors = []
+    errors: list[Mapping[str, object]] = []
     for column, cell in zip(wanted, cells, strict=True):
         if not cell.strip():
             continue

@@ -1,0 +1,69 @@
+"""What `gong-views serve` reads from the environment (or `.env`)."""
+
+from ipaddress import ip_address
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+
+from gong_views.settings import ProducerSettings, blank_is_unset
+from gong_worker.web.keys import ApiKey, parse_keys
+
+
+def _readable_keys(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not parse_keys(value.get_secret_value()):
+        raise ValueError("it names no key: write name:key, several separated by commas, or unset it")
+    return value
+
+
+class WebSettings(ProducerSettings):
+    """Where the HTTP door is, who may come in, and how much at once."""
+
+    api_keys: Annotated[SecretStr | None, BeforeValidator(blank_is_unset), AfterValidator(_readable_keys)] = (
+        Field(
+            None,
+            validation_alias="GONG_VIEWS_API_KEYS",
+            description="name1:key1,name2:key2; unset: no keys, and only this machine may connect",
+        )
+    )
+    host: str = Field(
+        "127.0.0.1", validation_alias="GONG_VIEWS_HTTP_HOST", description="the address to listen on"
+    )
+    port: int = Field(
+        8080, ge=0, le=65535, validation_alias="GONG_VIEWS_HTTP_PORT", description="0: any free one"
+    )
+    max_body_bytes: int = Field(
+        5_000_000, ge=1_000, validation_alias="GONG_VIEWS_HTTP_MAX_BODY_BYTES", description="longest body"
+    )
+    max_batch_events: int = Field(
+        1_000,
+        ge=1,
+        validation_alias="GONG_VIEWS_HTTP_MAX_BATCH_EVENTS",
+        description="most events of one request",
+    )
+    body_timeout_seconds: float = Field(
+        30.0,
+        gt=0,
+        validation_alias="GONG_VIEWS_HTTP_BODY_TIMEOUT_SECONDS",
+        description="longest time a body may take to arrive",
+    )
+
+    @model_validator(mode="after")
+    def _closed_or_keyed(self) -> Self:
+        if self.api_keys is None and not _is_loopback(self.host):
+            raise ValueError(
+                f"GONG_VIEWS_API_KEYS is not set, and the address {self.host} is open to other machines: "
+                "set keys (name1:key1,name2:key2), or listen on 127.0.0.1"
+            )
+        return self
+
+    @property
+    def keys(self) -> tuple[ApiKey, ...]:
+        """The API keys; empty when none are asked for."""
+        return parse_keys(self.api_keys.get_secret_value()) if self.api_keys is not None else ()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
