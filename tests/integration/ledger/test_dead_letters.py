@@ -1,0 +1,164 @@
+"""Dead letters: what they keep, for how long, and who resolved them."""
+
+import pytest
+
+from gong_worker.ledger import AlreadyResolved, DeadLetterNotFound, Ledger
+from tests.integration.ledger.support import (
+    PAYLOAD,
+    ask,
+    at,
+    bury,
+    claimed,
+    deliver,
+    ended,
+    message,
+    status,
+    stored,
+)
+
+
+def unreadable(ledger: Ledger, raw: bytes | str, name: str = "u1", *, replay_of: int | None = None) -> None:
+    ledger.bury_unreadable(raw, message(name, replay_of=replay_of), reason_text="no JSON", now=at(1))
+
+
+def payloads(ledger: Ledger) -> list[str | None]:
+    """The payload column itself."""
+    return [row[0] for row in stored(ledger, "SELECT payload FROM dead_letters ORDER BY id")]
+
+
+def test_a_letter_keeps_what_an_operator_needs(ledger: Ledger) -> None:
+    """Reason, Gong's words, the payload and the message, exactly."""
+    bury(ledger, claimed(ledger, "m1"), 2)
+    (letter,) = ledger.dead_letters()
+    assert (letter.reason, letter.http_status, letter.request_id) == ("rejected", 400, "request-1")
+    assert (letter.errors, letter.payload) == (["contentUrl is no URL"], PAYLOAD)
+    assert (letter.event_id, letter.message_id, letter.created_at) == ("event-1", "m1", at(2))
+    assert "someone@example.com" not in repr(letter)
+    assert ledger.dead_letter(letter.id) == letter
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"a": "\xf0\x9f\x98\x80"}',
+        b"\xff\xfe broken \x00 \\xff \\u0000",
+        "lone \ud800 half \x00",
+        b"",
+        "␀ and \\".encode(),
+    ],
+)
+def test_an_unreadable_body_is_kept_byte_for_byte(ledger: Ledger, raw: bytes | str) -> None:
+    """Whatever came, valid UTF-8 or not, the letter has it exactly, and shows it as printable text."""
+    unreadable(ledger, raw)
+    (letter,) = ledger.dead_letters()
+    expected = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
+    assert ledger.raw_body(letter.id) == expected
+    assert letter.payload.encode() == expected or "\\x" in letter.payload
+    assert (letter.reason, letter.event_id, letter.errors) == ("unreadable", None, ["no JSON"])
+
+
+def test_an_unreadable_message_is_kept_once(ledger: Ledger) -> None:
+    """Redelivered after a crash, before and after it was discarded, it makes no second letter."""
+    unreadable(ledger, b"x")
+    unreadable(ledger, b"x")
+    ledger.mark_discarded(1, "ops", at(2))
+    unreadable(ledger, b"x")
+    assert len(ledger.dead_letters(open_only=False)) == ended(ledger) == 1
+
+
+def test_an_unreadable_message_put_back_and_unreadable_again(ledger: Ledger) -> None:
+    """Replayed under its own id it gets a new letter, which alone has the body."""
+    unreadable(ledger, b"x")
+    ledger.mark_replayed(1, "ops", at(2))
+    unreadable(ledger, b"x")
+    assert ledger.open_dead_letter_ids() == [2]
+    assert payloads(ledger) == [None, '"x"']
+
+
+def test_discarding_removes_the_payload_at_once(ledger: Ledger) -> None:
+    """Nothing personal outlives a discarded letter."""
+    bury(ledger, claimed(ledger, "m1"))
+    ledger.mark_discarded(1, "ops", at(5))
+    letter = ledger.dead_letter(1)
+    assert (letter.resolution, letter.resolved_by, letter.resolved_at) == ("discarded", "ops", at(5))
+    assert payloads(ledger) == [None]
+    assert ledger.open_dead_letter_ids() == []
+
+
+@pytest.mark.parametrize("again", ["mark_replayed", "mark_discarded"])
+def test_a_letter_is_resolved_once(ledger: Ledger, again: str) -> None:
+    """The second operator is told what the first one did."""
+    bury(ledger, claimed(ledger, "m1"))
+    ledger.mark_replayed(1, "first", at(5))
+    with pytest.raises(AlreadyResolved, match="dead letter 1 is already replayed"):
+        getattr(ledger, again)(1, "second", at(6))
+    assert ledger.dead_letter(1).resolved_by == "first"
+
+
+def test_an_unknown_letter(ledger: Ledger) -> None:
+    """A number that was never given is named."""
+    for action in (
+        lambda: ledger.dead_letter(7),
+        lambda: ledger.raw_body(7),
+        lambda: ledger.mark_replayed(7, "ops", at(0)),
+    ):
+        with pytest.raises(DeadLetterNotFound, match="7"):
+            action()
+
+
+@pytest.mark.parametrize("marked_first", [True, False])
+@pytest.mark.parametrize("end", ["delivered", "dead"])
+def test_a_replayed_payload_goes_when_its_replay_ends(ledger: Ledger, end: str, marked_first: bool) -> None:
+    """Until then it stays; marking after a fast worker has finished the replay is fine."""
+    bury(ledger, claimed(ledger, "m1"))
+    if marked_first:
+        ledger.mark_replayed(1, "ops", at(5))
+    claim = claimed(ledger, "m2", 6, replay_of=1)
+    assert payloads(ledger)[0] is not None
+    (deliver if end == "delivered" else bury)(ledger, claim, 7)
+    assert payloads(ledger)[0] is None
+    if not marked_first:
+        ledger.mark_replayed(1, "ops", at(8))
+    assert ledger.dead_letter(1).resolution == "replayed"
+    assert ledger.open_dead_letter_ids() == ([] if end == "delivered" else [2])
+    assert ended(ledger) == 2
+
+
+def test_the_replay_of_an_unreadable_message_clears_its_letter(ledger: Ledger) -> None:
+    """The letter has no event; the replay's `replay_of` ties the two together."""
+    unreadable(ledger, b"x", "m1")
+    ledger.mark_replayed(1, "ops", at(2))
+    deliver(ledger, claimed(ledger, "m2", 3, replay_of=1), 4)
+    assert payloads(ledger) == [None]
+
+
+def test_a_replay_that_comes_too_late_clears_its_letter(ledger: Ledger) -> None:
+    """The event was delivered by a correction meanwhile: the replay is a duplicate and the payload goes."""
+    bury(ledger, claimed(ledger, "m1"))
+    ledger.mark_replayed(1, "ops", at(2))
+    deliver(ledger, claimed(ledger, "m2", 3, payload="b"), 4)
+    unreadable(ledger, b"x")
+    ledger.mark_replayed(2, "ops", at(5))
+    ask(ledger, "m3", 6, replay_of=2)
+    assert payloads(ledger) == [None, None]
+    assert status(ledger) == "delivered"
+
+
+def test_a_correction_supersedes_the_open_letter(ledger: Ledger) -> None:
+    """An event has one open letter at most: that of its last death, and none once Gong has it."""
+    bury(ledger, claimed(ledger, "m1"))
+    bury(ledger, claimed(ledger, "m2", 3, payload="b"), 4)
+    assert ledger.open_dead_letter_ids() == [2]
+    deliver(ledger, claimed(ledger, "m3", 5, payload="c"), 6)
+    assert ledger.open_dead_letter_ids() == []
+    assert payloads(ledger) == [None, None]
+
+
+def test_pages_of_letters(ledger: Ledger) -> None:
+    """Oldest first, by number, so that a page is not disturbed by new letters."""
+    for number in range(5):
+        unreadable(ledger, b"x", f"u{number}")
+    ledger.mark_discarded(2, "ops", at(2))
+    assert [letter.id for letter in ledger.dead_letters(True, 2, 0)] == [1, 3]
+    assert [letter.id for letter in ledger.dead_letters(True, 2, 3)] == [4, 5]
+    assert [letter.id for letter in ledger.dead_letters(False, 10, 1)] == [2, 3, 4, 5]
