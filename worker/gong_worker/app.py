@@ -110,6 +110,7 @@ def _ready(**_: Any) -> None:
 def _stopping(**_: Any) -> None:
     if _runtime is not None:
         _runtime.stop.set()
+        _runtime.mailroom.wake.up()
 
 
 @signals.worker_shutdown.connect(weak=False)

@@ -42,8 +42,8 @@ log = logging.getLogger(__name__)
 SHORT_HOLD_SECONDS = 1.0
 # How often a failed Redis or ledger is tried again.
 RETRY_SECONDS = 0.5
-# A message that finds its event claimed by another comes back this much after the claim's lease ends.
-BUSY_MARGIN_SECONDS = 0.5
+# A message that finds its event in another's hands looks again this often.
+BUSY_SECONDS = 1.0
 
 
 class Stopping(Exception):
@@ -118,9 +118,10 @@ class Deliverer:
                 )
                 self.mailroom.acknowledge(delivery)
             case Busy():
-                wait = (found.until - self.now()).total_seconds() + BUSY_MARGIN_SECONDS
+                # Longer than a lease means that the other waits for its next try: not before that is due.
+                wait = (found.until - self.now()).total_seconds() - self.lease_seconds
                 log.info("claimed by another", extra={"action": "busy", "event_id": event.event_id})
-                self.mailroom.park(delivery, min(max(wait, BUSY_MARGIN_SECONDS), self.lease_seconds))
+                self.mailroom.park(delivery, max(wait, BUSY_SECONDS))
             case Claimed(claim):
                 reached("claimed")
                 self._with_claim(delivery, claim, wire)
@@ -138,7 +139,7 @@ class Deliverer:
             self._record(delivery, claim, wire, attempt_number, started_at, answer)
         except ClaimLost:
             # Our lease ran out (a frozen process, a ledger that was away) and another message took over.
-            self.mailroom.park(delivery, BUSY_MARGIN_SECONDS)
+            self.mailroom.park(delivery, BUSY_SECONDS)
         finally:
             with self._claims_lock:
                 self._claims.pop(claim.token, None)

@@ -1,6 +1,7 @@
 """The command line. No decision lives here: each command reads its words, calls one function, shows the result."""
 
 import importlib
+import logging
 import sys
 from typing import Any
 
@@ -55,6 +56,8 @@ def cli() -> None:
 
 def run() -> None:
     """The console script: a user's mistake or an absent server is one line and an exit code, no traceback."""
+    # A command says what it did itself; those that run on set up their own log.
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         cli(standalone_mode=True)
     except QueueUnavailable as error:

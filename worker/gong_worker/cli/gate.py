@@ -1,7 +1,6 @@
 """Commands on the gate: stop and go on by hand, and the company's limits."""
 
 import getpass
-from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -17,8 +16,7 @@ from gong_worker.operations.status import gate_facts
 def hold(reason: str, minutes: float | None, as_json: bool) -> None:
     """Stop every worker before its next call, until `gong-views release`."""
     gate = office().gate
-    until = None if minutes is None else datetime.now(UTC) + timedelta(minutes=minutes)
-    gate.hold(reason, operator(), until=until)
+    gate.hold(reason, operator(), for_seconds=None if minutes is None else minutes * 60)
     data = gate_facts(gate.status())
     show(data, as_json=as_json, text=lambda: facts(data))
 

@@ -65,4 +65,7 @@ def simulator(host: str, port: int, per_second: int, per_day: int, log_path: Pat
         click.echo(json.dumps({"url": url}) if as_json else f"the Gong simulator answers at {url}")
         sys.stdout.flush()
 
-    run(host, port, SimulatorConfig(per_second=per_second, per_day=per_day), ready=ready, log_path=log_path)
+    try:
+        run(host, port, SimulatorConfig(per_second=per_second, per_day=per_day), ready=ready, log_path=log_path)
+    except OSError as error:
+        raise click.ClickException(f"cannot serve on {host}:{port}: {error.strerror}; try another --port") from None
