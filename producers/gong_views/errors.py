@@ -29,7 +29,7 @@ class InvalidViewEvent(GongViewsError, ValueError):
     """An event that Gong is certain to refuse. Nothing was enqueued, and trying again changes nothing.
 
     `errors` is a list of `{"field", "message"}`: Gong's name for the place as a path, such as
-    `crmContext[0].objects[1].objectType`, and what is wrong with it and what to do. `str()` is a line for each.
+    `crmContext[0].objects[1].objectType`, and what is wrong and what to do; `str()` is a line for each.
     """
 
     def __init__(self, errors: Iterable[Mapping[str, str]]) -> None:
