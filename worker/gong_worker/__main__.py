@@ -10,7 +10,9 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("gong_views", "gong_worker"):
             raise
-        sys.exit(f"gong-views: {error.name} is not installed; pip install 'gong-views[worker]' for the commands")
+        sys.exit(
+            f"gong-views: {error.name} is not installed; pip install 'gong-views[worker]' for the commands"
+        )
     run()
 
 

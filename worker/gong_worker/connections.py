@@ -23,7 +23,7 @@ def set_deadline(at_monotonic: float) -> None:
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:
-    deadline = getattr(_call, "deadline", None)
+    deadline: float | None = getattr(_call, "deadline", None)
     if deadline is None:
         return timeout
     left = deadline - time.monotonic()
@@ -95,7 +95,9 @@ class Connections(httpcore.NetworkBackend):
 
     def warm(self) -> None:
         """Open a connection unless one is idle. A failure is left for the call itself to meet."""
-        if self._pool is not None and any(c.is_idle() and not c.has_expired() for c in self._pool.connections):
+        if self._pool is not None and any(
+            c.is_idle() and not c.has_expired() for c in self._pool.connections
+        ):
             return
         with self._lock:
             usable = [stream for stream in self._ready if stream.usable()]

@@ -107,14 +107,15 @@ class Deliverer:
             return
         wire = event.wire()
         facts = EventFacts(event.content_id, event.event_timestamp, payload_sha256(wire))
-        found = self.ledger.claim(
-            event.key, message, facts, now=self.now(), lease_seconds=self.lease_seconds
-        )
+        found = self.ledger.claim(event.key, message, facts, now=self.now(), lease_seconds=self.lease_seconds)
         match found:
             case Settled():
                 log.info(
                     "nothing to send",
-                    extra={"action": "duplicate" if found.duplicate else "redelivered", "event_id": event.event_id},
+                    extra={
+                        "action": "duplicate" if found.duplicate else "redelivered",
+                        "event_id": event.event_id,
+                    },
                 )
                 self.mailroom.acknowledge(delivery)
             case Busy():
@@ -160,13 +161,13 @@ class Deliverer:
             try:
                 attempt_number = self.ledger.begin_attempt(claim, now=self.now())
             except (ClaimLost, LedgerUnavailable):
-                self._quietly(lambda slot=slot: self.gate.refund(slot))
+                self._refund(slot)
                 raise
             reached("attempt_row")
             self.gong.warm()
             try:
                 if self.stop.wait(max(0.0, slot.at - time.monotonic())):
-                    self._quietly(lambda slot=slot: self.gate.refund(slot))
+                    self._refund(slot)
                     raise Stopping
                 confirmed = self.gate.confirm(slot)
             except Stopping:
@@ -212,6 +213,9 @@ class Deliverer:
     def _undo(self, claim: Claim, attempt_number: int) -> None:
         self._quietly(lambda: self.ledger.cancel_attempt(claim, attempt_number))
         self._quietly(lambda: self.ledger.release(claim, now=self.now()))
+
+    def _refund(self, slot: Slot) -> None:
+        self._quietly(lambda: self.gate.refund(slot))
 
     def _quietly(self, action: Callable[[], object]) -> None:
         # A courtesy whose failure costs nothing but a lease's length or one slot.

@@ -14,7 +14,7 @@ QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.redirected", "htt
 class LineFormatter(logging.Formatter):
     """Text for people or JSON for machines, with the record's extras."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def __init__(self, *, as_json: bool = False) -> None:
         super().__init__()

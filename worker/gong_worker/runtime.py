@@ -146,5 +146,3 @@ def attempt(action: Callable[[], object]) -> None:
         action()
     except redis.RedisError as error:
         log.warning("left undone", extra={"action": "close_failed", "error": type(error).__name__})
-
-

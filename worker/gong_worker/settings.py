@@ -39,9 +39,13 @@ class WorkerSettings(ProducerSettings):
     """Everything the worker and the operators' commands need."""
 
     gong_base_url: Annotated[str, AfterValidator(_base_url)] = Field(
-        "https://api.gong.io", validation_alias="GONG_BASE_URL", description="your company's address of Gong's API"
+        "https://api.gong.io",
+        validation_alias="GONG_BASE_URL",
+        description="your company's address of Gong's API",
     )
-    gong_access_key: Secret = Field(None, validation_alias="GONG_ACCESS_KEY", description="for Basic, with its secret")
+    gong_access_key: Secret = Field(
+        None, validation_alias="GONG_ACCESS_KEY", description="for Basic, with its secret"
+    )
     gong_access_key_secret: Secret = Field(
         None, validation_alias="GONG_ACCESS_KEY_SECRET", description="the access key's secret"
     )
@@ -49,16 +53,24 @@ class WorkerSettings(ProducerSettings):
         None, validation_alias="GONG_BEARER_TOKEN", description="an OAuth token, instead of key and secret"
     )
     database_url: Secret = Field(
-        None, validation_alias="DATABASE_URL", description="the ledger (SQLAlchemy URL); unset: SQLite in the data dir"
+        None,
+        validation_alias="DATABASE_URL",
+        description="the ledger (SQLAlchemy URL); unset: SQLite in the data dir",
     )
     calls_per_second: float = Field(
         3.0, gt=0, le=1000, validation_alias="GONG_VIEWS_CALLS_PER_SECOND", description="the company's limit"
     )
     calls_per_day: int = Field(
-        10_000, gt=0, validation_alias="GONG_VIEWS_CALLS_PER_DAY", description="the company's limit in 24 hours"
+        10_000,
+        gt=0,
+        validation_alias="GONG_VIEWS_CALLS_PER_DAY",
+        description="the company's limit in 24 hours",
     )
     day_reserve: int = Field(
-        500, ge=0, validation_alias="GONG_VIEWS_DAY_RESERVE", description="calls a day left to other integrations"
+        500,
+        ge=0,
+        validation_alias="GONG_VIEWS_DAY_RESERVE",
+        description="calls a day left to other integrations",
     )
     max_attempts: int = Field(
         8, ge=1, le=100, validation_alias="GONG_VIEWS_MAX_ATTEMPTS", description="calls an event may spend"
@@ -152,7 +164,9 @@ class WorkerSettings(ProducerSettings):
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = "set, not shown"
-            shown[str(field.validation_alias)] = value if isinstance(value, int | float | None) else str(value)
+            shown[str(field.validation_alias)] = (
+                value if isinstance(value, int | float | None) else str(value)
+            )
         return shown
 
 

@@ -33,7 +33,9 @@ DEADLINE_SECONDS = 180.0
 def demo() -> None:
     """Deliver a few hundred events through real parts and every kind of trouble, then check each one."""
     console = Console()
-    for name in [name for name in os.environ if name.startswith("GONG_") or name in ("REDIS_URL", "DATABASE_URL")]:
+    for name in [
+        name for name in os.environ if name.startswith("GONG_") or name in ("REDIS_URL", "DATABASE_URL")
+    ]:
         del os.environ[name]  # the demo has parts of its own and touches nobody's queue or ledger
     with tempfile.TemporaryDirectory(prefix="gong-views-demo-") as folder, ExitStack() as stack:
         data = Path(folder)
@@ -56,7 +58,9 @@ def demo() -> None:
         office = open_office(WorkerSettings.load())
         stack.callback(office.client.close)
         gong = stack.enter_context(SimulatorClient(address))
-        console.print(f"Embedded Valkey, SQLite ledger, a worker process; the Gong simulator allows {RATE} calls/s")
+        console.print(
+            f"Embedded Valkey, SQLite ledger, a worker process; the Gong simulator allows {RATE} calls/s"
+        )
         console.print("(Gong itself: 3/s, at which this would take two minutes). Trouble ahead:")
         for trouble in events.prepare(gong):
             console.print(f"  • {trouble}")
@@ -114,7 +118,9 @@ def _verdict(console: Console, office: Office, gong: SimulatorClient, enqueued: 
     for end in office.ledger.ends().values():
         for name in ends:
             ends[name] += getattr(end, name)
-    summary = Table("delivered", "already reported", "duplicates suppressed", "dead letters", title="The ledger says")
+    summary = Table(
+        "delivered", "already reported", "duplicates suppressed", "dead letters", title="The ledger says"
+    )
     summary.add_row(*(str(ends[name]) for name in ("accepted", "already_reported", "duplicates", "dead")))
     console.print(summary)
     lines = compare(office.ledger.engine, gong, enqueued=enqueued, ends=ends)

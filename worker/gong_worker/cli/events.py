@@ -26,10 +26,15 @@ def show_event(event_id: str, reporting_system: str | None, as_json: bool) -> No
             f"the ledger knows no event {event_id!r}: not taken up yet (see gong-views status), or never enqueued"
         )
     data = found[0] if len(found) == 1 else found
-    show(data, as_json=as_json, text=lambda: [_text(event) for event in found] and None)
+    show(data, as_json=as_json, text=lambda: _text(found))
 
 
-def _text(event: dict[str, Any]) -> None:
+def _text(found: list[dict[str, Any]]) -> None:
+    for event in found:
+        _one(event)
+
+
+def _one(event: dict[str, Any]) -> None:
     facts({name: value for name, value in event.items() if name not in ("attempts", "dead_letters")})
     columns = ("attempt_number", "started_at", "duration_ms", "outcome", "http_status", "request_id", "error")
     click.echo()

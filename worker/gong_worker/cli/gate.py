@@ -11,7 +11,9 @@ from gong_worker.operations.status import gate_facts
 
 @click.command()
 @click.option("--reason", required=True, help="why; shown in status to everyone")
-@click.option("--for", "minutes", type=click.FloatRange(min=0, min_open=True), help="minutes; default: until released")
+@click.option(
+    "--for", "minutes", type=click.FloatRange(min=0, min_open=True), help="minutes; default: until released"
+)
 @JSON_OPTION
 def hold(reason: str, minutes: float | None, as_json: bool) -> None:
     """Stop every worker before its next call, until `gong-views release`."""
@@ -49,7 +51,9 @@ def set_limits(
         raise click.UsageError("name at least one of --calls-per-second, --calls-per-day, --day-reserve")
     gate = office().gate
     try:
-        gate.set_limits(calls_per_second=calls_per_second, calls_per_day=calls_per_day, day_reserve=day_reserve)
+        gate.set_limits(
+            calls_per_second=calls_per_second, calls_per_day=calls_per_day, day_reserve=day_reserve
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     data = gate_facts(gate.status())

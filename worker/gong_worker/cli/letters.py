@@ -26,7 +26,11 @@ def list_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> 
     """The open dead letters, oldest first, without their payloads."""
     found = letters.list_letters(office().ledger, open_only=not everything, limit=limit, after_id=after_id)
     columns = ("id", "created_at", "reason", "http_status", "event_id", "request_id", "resolution", "errors")
-    show(found, as_json=as_json, text=lambda: table(columns, ([letter[c] for c in columns] for letter in found)))
+    show(
+        found,
+        as_json=as_json,
+        text=lambda: table(columns, ([letter[c] for c in columns] for letter in found)),
+    )
 
 
 @dead_letters.command("show")
@@ -47,7 +51,9 @@ def show_letter(letter_id: int, as_json: bool) -> None:
 )  # fmt: skip
 @click.option("--lane", type=click.Choice(["live", "bulk"]), default="bulk", show_default=True)
 @JSON_OPTION
-def replay(ids: tuple[int, ...], everything: bool, payload_file: Path | None, lane: str, as_json: bool) -> None:
+def replay(
+    ids: tuple[int, ...], everything: bool, payload_file: Path | None, lane: str, as_json: bool
+) -> None:
     """Enqueue dead letters again. Replaying twice delivers once. Exit 1 when one could not be replayed."""
     if bool(ids) == everything:
         raise click.UsageError("name the IDs to replay, or --all")
@@ -59,7 +65,9 @@ def replay(ids: tuple[int, ...], everything: bool, payload_file: Path | None, la
             payload = json.loads(payload_file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise click.UsageError(f"{payload_file} holds no JSON: {error}") from None
-    results = letters.replay(office(), None if everything else list(ids), by=operator(), lane=lane, payload=payload)
+    results = letters.replay(
+        office(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
+    )
     _finish(results, as_json)
 
 
@@ -73,6 +81,8 @@ def discard(ids: tuple[int, ...], as_json: bool) -> None:
 
 def _finish(results: list[dict[str, Any]], as_json: bool) -> None:
     columns = ("id", "result", "event_id", "message_id", "error")
-    show(results, as_json=as_json, text=lambda: table(columns, ([r.get(c) for c in columns] for r in results)))
+    show(
+        results, as_json=as_json, text=lambda: table(columns, ([r.get(c) for c in columns] for r in results))
+    )
     if any("error" in result for result in results):
         raise SystemExit(1)

@@ -21,7 +21,9 @@ def migrate() -> None:
 
 
 @click.command()
-@click.option("--concurrency", type=click.IntRange(1, 256), help="threads; default GONG_VIEWS_CONCURRENCY (8)")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 256), help="threads; default GONG_VIEWS_CONCURRENCY (8)"
+)
 @click.option("--loglevel", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR")
 def worker(concurrency: int | None, loglevel: str) -> None:
     """Take events off the queue and deliver them, until SIGTERM or Ctrl-C."""
@@ -54,10 +56,16 @@ def worker(concurrency: int | None, loglevel: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=0, show_default="any free one", type=click.IntRange(0, 65535))
 @click.option("--per-second", type=click.IntRange(min=1), default=3, show_default=True, help="calls allowed")
-@click.option("--per-day", type=click.IntRange(min=1), default=10_000, show_default=True, help="calls allowed")
-@click.option("--log", "log_path", type=click.Path(dir_okay=False, path_type=Path), help="append every call, JSON lines")
+@click.option(
+    "--per-day", type=click.IntRange(min=1), default=10_000, show_default=True, help="calls allowed"
+)
+@click.option(
+    "--log", "log_path", type=click.Path(dir_okay=False, path_type=Path), help="append every call, JSON lines"
+)
 @click.option("--json", "as_json", is_flag=True, help="print the address as JSON when ready")
-def simulator(host: str, port: int, per_second: int, per_day: int, log_path: Path | None, as_json: bool) -> None:
+def simulator(
+    host: str, port: int, per_second: int, per_day: int, log_path: Path | None, as_json: bool
+) -> None:
     """Stand in for Gong: strict, steerable under /_sim/. Accepts sim-key/sim-secret and the token sim-token."""
     from gong_worker.simulator import SimulatorConfig, run
 
@@ -66,6 +74,14 @@ def simulator(host: str, port: int, per_second: int, per_day: int, log_path: Pat
         sys.stdout.flush()
 
     try:
-        run(host, port, SimulatorConfig(per_second=per_second, per_day=per_day), ready=ready, log_path=log_path)
+        run(
+            host,
+            port,
+            SimulatorConfig(per_second=per_second, per_day=per_day),
+            ready=ready,
+            log_path=log_path,
+        )
     except OSError as error:
-        raise click.ClickException(f"cannot serve on {host}:{port}: {error.strerror}; try another --port") from None
+        raise click.ClickException(
+            f"cannot serve on {host}:{port}: {error.strerror}; try another --port"
+        ) from None

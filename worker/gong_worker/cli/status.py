@@ -28,7 +28,9 @@ def _lines(data: dict[str, Any]) -> dict[str, object]:
         "queue": ", ".join(f"{count} {name}" for name, count in queue.items()),
         "ledger": ", ".join(f"{count} {name}" for name, count in ledger.items()),
         "dead letters": f"{data['dead_letters']['open']} open",
-        "drained": f"{drain['events']} events, by {drain['at']}" if drain["at"] else f"{drain['events']} events, when released",
+        "drained": f"{drain['events']} events, by {drain['at']}"
+        if drain["at"]
+        else f"{drain['events']} events, when released",
     }
 
 

@@ -9,7 +9,7 @@ SYSTEM = "gong-views-demo"
 REFUSED_PREFIX = "refused-"
 FIRST_VIEW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
-GOOD, DUPLICATES, REFUSED, LOST, SERVER_ERRORS = 300, 40, 8, 3, 6
+GOOD, DUPLICATES, REFUSED, LOST, SERVER_ERRORS = 300, 40, 8, 3, 5
 RETRY_AFTER_SECONDS = 2
 
 
@@ -53,7 +53,9 @@ def invalid() -> list[dict[str, Any]]:
 
 def prepare(simulator: SimulatorClient) -> list[str]:
     """Put the trouble in place; says what it is."""
-    simulator.fault("reject", times=None, match={"contentIdPrefix": REFUSED_PREFIX}, errors=["contentId is unknown"])
+    simulator.fault(
+        "reject", times=None, match={"contentIdPrefix": REFUSED_PREFIX}, errors=["contentId is unknown"]
+    )
     simulator.fault("status", status=429, skip=60, headers={"Retry-After": str(RETRY_AFTER_SECONDS)})
     simulator.fault("status", status=500, skip=120, times=SERVER_ERRORS)
     simulator.fault("lost_reply", skip=200, times=LOST)

@@ -43,7 +43,9 @@ def compare(
     throttled = sum(entry["outcome"] == "throttled" for entry in log)
     total = sum(ends.values())
     return [
-        Line("enqueued = delivered + already reported + duplicates + dead", enqueued, total, enqueued == total),
+        Line(
+            "enqueued = delivered + already reported + duplicates + dead", enqueued, total, enqueued == total
+        ),
         Line(
             "events delivered / accepted at Gong",
             len(delivered),

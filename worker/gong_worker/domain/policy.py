@@ -65,7 +65,9 @@ class RetryPolicy:
         return ceiling * (0.5 + jitter() / 2)
 
 
-def decide(outcome: Outcome, attempts_spent: int, policy: RetryPolicy, jitter: Callable[[], float]) -> Decision:
+def decide(
+    outcome: Outcome, attempts_spent: int, policy: RetryPolicy, jitter: Callable[[], float]
+) -> Decision:
     """The event's fate; `attempts_spent` counts those before this call."""
     match outcome:
         case Delivered():

@@ -1,14 +1,15 @@
 """Dead letters: list, show, replay, discard."""
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from gong_views import InvalidViewEvent, ViewEvent, ViewQueue
 from gong_views.names import Lane
 from gong_worker.ledger import AlreadyResolved, DeadLetter, DeadLetterNotFound, Ledger
-from gong_worker.operations.plain import plain
 from gong_worker.operations.office import Office
+from gong_worker.operations.plain import plain
 
 
 def list_letters(ledger: Ledger, *, open_only: bool, limit: int, after_id: int) -> list[dict[str, Any]]:
@@ -54,10 +55,9 @@ def _replay_one(
     if letter.event_id is not None and event.key != (letter.reporting_system, letter.event_id):
         return _failed(letter_id, "the payload's reportingSystem or eventId is another than the letter's")
     receipt = queue.enqueue(event, lane=Lane(lane), replay_of=letter_id)
-    try:
+    # Somebody else may have replayed it at the same moment: the event key lets one of the two count.
+    with suppress(AlreadyResolved):
         ledger.mark_replayed(letter_id, by, datetime.now(UTC))
-    except AlreadyResolved:
-        pass  # somebody else replayed it at the same moment: the event key lets one of the two count
     return {
         "id": letter_id,
         "result": "replayed",

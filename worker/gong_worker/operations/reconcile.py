@@ -6,8 +6,8 @@ from typing import Any
 
 from gong_views.names import Lane
 from gong_worker.operations.intake import mirror_intake
-from gong_worker.queue import survey
 from gong_worker.operations.office import Office
+from gong_worker.queue import survey
 
 ENDS = ("accepted", "already_reported", "duplicates", "dead", "discarded")
 # While workers run, a message can be settled in the ledger and not yet gone from the queue, so a difference

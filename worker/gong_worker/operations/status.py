@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gong_worker.gate import GateStatus
+from gong_worker.operations.office import Office
 from gong_worker.operations.plain import plain
 from gong_worker.queue import survey
-from gong_worker.operations.office import Office
 
 DAY_SECONDS = 86_400.0
 

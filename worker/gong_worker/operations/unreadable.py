@@ -32,7 +32,9 @@ def take_unreadable(client: redis.Redis, ledger: Ledger) -> int:
         lane = Lane.of_queue(queue.decode())
         message = MessageRef(tag.decode(), lane, now, None, None)
         ledger.bury_unreadable(raw, message, reason_text=_why(raw), now=now)
-        taken(keys=[UNREADABLE_KEY, INTAKE_KEY], args=[item, "" if _counted(raw) else intake_field(lane, now)])
+        taken(
+            keys=[UNREADABLE_KEY, INTAKE_KEY], args=[item, "" if _counted(raw) else intake_field(lane, now)]
+        )
     return len(items)
 
 

@@ -10,6 +10,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -62,10 +63,8 @@ class Wake:
 
     def up(self) -> None:
         """Wake the loop; safe from any thread."""
-        try:
+        with suppress(BlockingIOError):  # it has not read the last ones yet: it will wake anyway
             os.write(self._writer, b"!")
-        except BlockingIOError:
-            pass  # it has not read the last ones yet: it will wake anyway
 
     def drain(self, *_: Any) -> None:
         """Called by the loop when the pipe is readable."""

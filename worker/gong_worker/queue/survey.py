@@ -85,4 +85,3 @@ def _enqueued_on(raw: bytes) -> date | None:
     except UnreadableMessage:
         return None
     return envelope.enqueued_at.date() if envelope.counted and envelope.enqueued_at is not None else None
-

@@ -105,7 +105,7 @@ class DurableChannel(stock.Channel):
     def _ask(self, command: str, *arguments: Any) -> None:
         self._command = command
         self._in_poll = self.client.connection
-        self._brpop_sent_at = monotonic()
+        self._brpop_sent_at: Any = monotonic()
         self.client.connection.send_command(command, *arguments)
 
     def _brpop_read(self, **options: Any) -> bool:
@@ -167,7 +167,8 @@ class DurableChannel(stock.Channel):
         # A pop whose answer is not read yet may have taken a message: it is recorded under its tag, so it is
         # given back here, and at the latest after the visibility timeout.
         if self._in_poll:
-            connection, self._in_poll = self._in_poll, None
+            connection: Any = self._in_poll
+            self._in_poll: Any = None
             try:
                 if self._command == "EVALSHA" and connection.can_read(timeout=0.5):
                     reply = self.client.parse_response(connection, "EVALSHA")
