@@ -4,19 +4,47 @@ from gong_views.aio import AsyncViewQueue
 from gong_views.errors import GongViewsError, InvalidViewEvent, QueueUnavailable, SettingsError
 from gong_views.event import EventKey, ViewEvent
 from gong_views.names import Lane
+from gong_views.parts import (
+    Actor,
+    AgentPlatform,
+    ContextField,
+    CrmContext,
+    CrmObject,
+    CrmObjectType,
+    CrmSystem,
+    DataType,
+    PartyContext,
+    PartyObject,
+    PartyObjectType,
+    Property,
+    Sharer,
+)
 from gong_views.queue import ViewQueue, enqueue_view
 from gong_views.receipt import BatchResult, Receipt
 
 __all__ = [
+    "Actor",
+    "AgentPlatform",
     "AsyncViewQueue",
     "BatchResult",
+    "ContextField",
+    "CrmContext",
+    "CrmObject",
+    "CrmObjectType",
+    "CrmSystem",
+    "DataType",
     "EventKey",
     "GongViewsError",
     "InvalidViewEvent",
     "Lane",
+    "PartyContext",
+    "PartyObject",
+    "PartyObjectType",
+    "Property",
     "QueueUnavailable",
     "Receipt",
     "SettingsError",
+    "Sharer",
     "ViewEvent",
     "ViewQueue",
     "enqueue_view",

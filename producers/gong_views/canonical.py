@@ -17,7 +17,8 @@ from pydantic_core import PydanticCustomError
 
 MAX_DEPTH: Final = 100
 """Levels of objects and arrays in one free-form value; no CRM nests deeper, and a cycle ends here."""
-_NUMERIC: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMERIC: Final = re.compile(r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$")
+"""A decimal number as text, the same in Python's and in JSON schema's regular expressions."""
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
 )
@@ -44,7 +45,7 @@ def json_number(value: object) -> int | float:
             raise _error('must be a number, not true or false; send 1 or 0, or use the dataType "string"')
         case int() | float() | Decimal():
             return _finite(value)
-        case str() if _NUMERIC.fullmatch(value):  # Decimal() alone takes '1_0' and '٣' for numbers
+        case str() if NUMERIC.fullmatch(value):  # Decimal() alone takes '1_0' and '٣' for numbers
             try:
                 return _finite(Decimal(value))
             except InvalidOperation:  # an exponent beyond all measure
@@ -70,6 +71,10 @@ def json_value(value: object, depth: int = 0) -> Any:
         case Mapping():
             if not all(isinstance(key, str) for key in value):
                 raise _error("has an object with a key that is not a string; JSON has no such keys")
+            try:
+                "".join(value).encode()
+            except UnicodeEncodeError:
+                raise _error("has a key with half of a surrogate pair; UTF-8 cannot carry it") from None
             return {key: json_value(item, depth + 1) for key, item in value.items()}
     raise _error("holds something that JSON cannot carry; convert it first, e.g. a date with .isoformat()")
 

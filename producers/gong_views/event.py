@@ -8,16 +8,19 @@ numbers. A list, but no other iterable, is a list.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gong_views.canonical import canonical_json, derived_event_id
@@ -46,6 +49,10 @@ def _not_empty_id(text: str) -> str:
     return text
 
 
+def _without_default(schema: JsonDict) -> None:
+    del schema["default"]  # "" only marks an id that is still to be derived
+
+
 class _NullIsAbsent:
     """A string to the type checker, because it always is one after validation; a null may stand for none."""
 
@@ -64,17 +71,28 @@ _When = Annotated[
 ]
 
 
+# Said to the readers of the JSON schema; `_whole` is what judges.
+_VIEWER_OR_TRACKING: Final[JsonDict] = {
+    "not": {
+        "required": ["viewer", "trackingId"],
+        "properties": {"viewer": {"type": "object"}, "trackingId": {"type": "string"}},
+    }
+}
+
+
 class ViewEvent(Part):
     """Someone outside the company viewed a piece of content.
 
     Raises InvalidViewEvent, which names every wrong field.
     """
 
+    model_config = ConfigDict(json_schema_extra=_VIEWER_OR_TRACKING)
+
     reporting_system: _Id
     """The system that reports: the same in all its events."""
     event_timestamp: _When
     """When it was viewed: an aware datetime, or ISO 8601 with an offset. Offset and digits are kept."""
-    event_id: _EventId = ""
+    event_id: _EventId = Field("", json_schema_extra=_without_default)
     """The reporting system's id of the event. Without one, it is derived from the event's content."""
     content_id: _Id
     """The content's id in the reporting system."""

@@ -26,9 +26,10 @@ from pydantic import (
     field_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from gong_views.canonical import json_number, json_value
+from gong_views.canonical import NUMERIC, json_number, json_value
 from gong_views.complaints import complaints, kind_of
 from gong_views.errors import InvalidViewEvent
 from gong_views.timestamps import date_text
@@ -224,8 +225,24 @@ class Sharer(Part):
     """The person's name."""
 
 
+# Said to the readers of the JSON schema; `_value_of_its_type` is what judges.
+_VALUES: Final[dict[str, JsonDict]] = {
+    "number": {"anyOf": [{"type": "number"}, {"type": "string", "pattern": NUMERIC.pattern}]},
+    "string": {"type": "string"},
+    "url": {"type": "string", "format": "uri"},
+    "date": {"anyOf": [{"type": "string", "format": "date"}, {"type": "string", "format": "date-time"}]},
+}
+_VALUE_BY_TYPE: Final[JsonDict] = {
+    "oneOf": [
+        {"properties": {"dataType": {"const": kind}, "value": value}} for kind, value in _VALUES.items()
+    ]
+}
+
+
 class Property(Part):
     """A property of the content or of the event."""
+
+    model_config = ConfigDict(json_schema_extra=_VALUE_BY_TYPE)
 
     name: Text
     """The property's name."""
