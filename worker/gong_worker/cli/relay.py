@@ -89,8 +89,8 @@ def relay(
     from gong_views.queue import ViewQueue
     from gong_worker import logs
 
-    logs.configure(as_json=as_json)
     engine = _open(database_url)
+    logs.configure(as_json=as_json)
     with ViewQueue(source="outbox") as queue:
         mover = Relay(
             engine, queue, batch=batch, poll_seconds=poll_seconds, keep_days=None if no_prune else prune_after
