@@ -1,0 +1,97 @@
+"""The command's other ways: standard input, the dry run, mistakes."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gong_views.event import EventKey
+from gong_worker.intake_files.estimate import DistinctKeys, seconds_needed
+from tests.integration.files.conftest import Enqueue, ids, rejects
+from tests.support.processes import clean_environment
+from tests.support.views import view
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_standard_input(folder: Path, redis_url: str, zipped: bool) -> None:
+    """`-` reads standard input, gzipped or not; rejects go to the working directory, without a checkpoint."""
+    data = b"".join(json.dumps(view(n)).encode() + b"\n" for n in range(3)) + b"nonsense\n"
+    done = subprocess.run(
+        [sys.executable, "-m", "gong_worker", "enqueue", "-", "--lane", "bulk"],
+        input=gzip.compress(data) if zipped else data,
+        capture_output=True, timeout=60, env={**clean_environment(), "REDIS_URL": redis_url},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert b"3 events enqueued on bulk" in done.stdout
+    assert done.stderr == b""
+    assert ids(redis_url, "bulk") == ["view-0", "view-1", "view-2"]
+    assert os.listdir(folder) == ["stdin.rejects.jsonl"]
+    assert [reject["line"] for reject in rejects(folder / "stdin.rejects.jsonl")] == [4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["missing.jsonl"], "missing.jsonl"),
+        (["."], "directory"),
+        (["x", "--lane", "fast"], "fast"),
+        ([], "FILE"),
+    ],
+)
+def test_mistakes(enqueue: Enqueue, arguments: list[str], said: str) -> None:
+    """A user's mistake is one line that names it, exit 2."""
+    run = enqueue(*arguments)
+    assert run.code == 2
+    assert said in run.err
+
+
+def test_a_setting_that_is_wrong(folder: Path, enqueue: Enqueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong variable is named, exit 2."""
+    monkeypatch.setenv("REDIS_URL", "http://example")
+    (folder / "views.jsonl").write_text(json.dumps(view(1)))
+    run = enqueue("views.jsonl")
+    assert run.code == 2
+    assert "REDIS_URL" in run.err
+
+
+def test_dry_run(folder: Path, enqueue: Enqueue, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dry run tells calls and days at the present limit, names the bad lines, and changes nothing."""
+    monkeypatch.setenv("GONG_VIEWS_CALLS_PER_DAY", "1100")
+    monkeypatch.setenv("GONG_VIEWS_DAY_RESERVE", "100")
+    text = "".join(json.dumps(view(n % 2_500)) + "\n" for n in range(3_000)) + '{"contentId": "x"}\n'
+    (folder / "views.jsonl").write_text(text)
+    run = enqueue("views.jsonl", "--dry-run")
+    assert run.code == 1
+    wanted = {"events": 3_000, "rejected": 1, "calls": 2_500, "calls_exact": True, "calls_per_day": 1_000}
+    assert run.json | wanted == run.json
+    assert run.json["seconds"] == pytest.approx(2 * 86_400 + 500 / 3, abs=1)
+    assert run.json["days"] == pytest.approx(2.002, abs=0.001)
+    assert run.json["first_rejects"][0]["line"] == 3_001
+    assert "2500 calls" in enqueue("views.jsonl", "--dry-run", as_json=False).out
+    assert ids(redis_url) == []
+    assert os.listdir(folder) == ["views.jsonl"]
+
+
+def test_distinct_keys_in_bounded_memory() -> None:
+    """Different keys are counted exactly up to the limit, and beyond it to within a few per cent."""
+    keys = DistinctKeys(limit=1_000)
+    for n in range(2_000):
+        keys.add(EventKey("hub", f"view-{n % 1_000}"))
+    assert (keys.count, keys.exact) == (1_000, True)
+    for n in range(40_000):
+        keys.add(EventKey("hub", f"view-{n}"))
+    assert not keys.exact
+    assert keys.count == pytest.approx(40_000, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("calls", "seconds"),
+    [(0, 0), (30, 10), (9_500, 9_500 / 3), (9_501, 86_400 + 1 / 3), (19_000, 86_400 + 9_500 / 3)],
+)
+def test_seconds_needed(calls: int, seconds: float) -> None:
+    """A day's calls take only as long as the second's limit wants; each further day begins a day later."""
+    assert seconds_needed(calls, per_second=3, per_day=9_500) == pytest.approx(seconds)

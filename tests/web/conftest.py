@@ -1,0 +1,58 @@
+"""The application on a real Valkey, in process."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from fastapi import FastAPI
+
+from gong_views import message
+from gong_views.queue import ViewQueue
+from gong_worker.web import WebSettings, create_app
+
+with warnings.catch_warnings():
+    # Starlette wants a successor of httpx for its test client; this project has httpx.
+    warnings.simplefilter("ignore")
+    from starlette.testclient import TestClient as TestClient
+
+KEY = "backend-key-0123456789"
+NEXT_KEY = "backend-key-9876543210"
+OTHER_KEY = "portal-key-0123456789"
+KEYS = f"backend:{KEY},portal:{OTHER_KEY},backend:{NEXT_KEY}"
+
+MakeApp = Callable[..., FastAPI]
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """Neither the variables nor the .env of whoever runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("REDIS_URL", "GONG_VIEWS_API_KEYS", "GONG_VIEWS_HTTP_HOST", "GONG_VIEWS_HTTP_PORT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def make_app(redis_url: str) -> MakeApp:
+    """Makes an application on the clean Valkey, or on the `url` given."""
+
+    def make(url: str = redis_url, **settings: Any) -> FastAPI:
+        return create_app(
+            lambda source: ViewQueue(url, source=source, timeout_seconds=1), WebSettings.load(**settings)
+        )
+
+    return make
+
+
+@pytest.fixture
+def client(make_app: MakeApp) -> Iterator[TestClient]:
+    """A client of an application without keys."""
+    with TestClient(make_app()) as client:
+        yield client
+
+
+def queued(url: str, lane: str = "live") -> list[message.Envelope]:
+    """What is on a lane, oldest first."""
+    with redis.Redis.from_url(url) as client:
+        return [message.parse(raw) for raw in reversed(client.lrange(f"gong-views.{lane}", 0, -1))]
