@@ -1,0 +1,196 @@
+"""A whole pipeline of real processes that a test may shoot at, and the question whether its books still agree."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from gong_views import ViewQueue
+from gong_worker.ledger import Ledger, open_engine
+from gong_worker.operations.office import Office
+from gong_worker.queue import survey
+from gong_worker.runtime import make_gate, redis_client
+from gong_worker.settings import WorkerSettings
+from gong_worker.signals import POINTS
+from tests.support.books import Books, read_books
+from tests.support.processes import Process
+from tests.support.servers import Valkey, wait_until
+from tests.support.simulator import SimulatorProcess
+from tests.support.views import view
+
+# Everything short, so that what production does in a minute is seen in seconds.
+REQUEST_TIMEOUT_SECONDS = 2
+VISIBILITY_SECONDS = 5
+# On a machine that does much else meanwhile.
+PATIENCE_SECONDS = 90.0
+
+
+class Pipeline:
+    """Queue, ledger, simulator and workers; it remembers what was enqueued."""
+
+    def __init__(
+        self, folder: Path, valkey: Valkey, database_url: str, simulator: SimulatorProcess, **settings: Any
+    ) -> None:
+        self.folder = folder
+        self.valkey = valkey
+        self.database_url = database_url
+        self.simulator = simulator
+        self.gong = simulator.client
+        self.workers: list[Process] = []
+        self.enqueued: Counter[str] = Counter()
+        self.environment = {
+            "REDIS_URL": valkey.url,
+            "DATABASE_URL": database_url,
+            "GONG_BASE_URL": simulator.url,
+            "GONG_ACCESS_KEY": "sim-key",
+            "GONG_ACCESS_KEY_SECRET": "sim-secret",
+            "GONG_VIEWS_DATA_DIR": str(folder),
+            "GONG_VIEWS_CALLS_PER_SECOND": "100",
+            "GONG_VIEWS_CONCURRENCY": "4",
+            "GONG_VIEWS_MAX_ATTEMPTS": "50",
+            "GONG_VIEWS_RETRY_BASE_SECONDS": "0.2",
+            "GONG_VIEWS_RETRY_MAX_SECONDS": "1",
+            "GONG_VIEWS_REQUEST_TIMEOUT_SECONDS": str(REQUEST_TIMEOUT_SECONDS),
+            "GONG_VIEWS_VISIBILITY_TIMEOUT_SECONDS": str(VISIBILITY_SECONDS),
+            **{f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()},
+        }
+        self.ledger = Ledger(open_engine(database_url))
+        # A client that waits for nothing long: a test asks again.
+        self.redis = redis_client(valkey.url)
+        loaded = WorkerSettings(_env_file=None, **self.environment)
+        self.office = Office(
+            loaded, valkey.url, self.redis, self.ledger, make_gate(loaded, self.redis, self.ledger)
+        )
+
+    # -- workers -----------------------------------------------------------------------------------------
+
+    def worker(self, *, ready: bool = True, stop_at: str | None = None, **settings: Any) -> Process:
+        """Start a worker; `stop_at` is one of signals.POINTS."""
+        environment = dict(self.environment)
+        environment |= {f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()}
+        if stop_at is not None:
+            assert stop_at in POINTS
+            environment["GONG_VIEWS_TEST_STOP_AT"] = f"{stop_at}:{self.folder}"
+        log = self.folder / f"worker-{len(self.workers)}.log"
+        started = Process(["gong_worker", "worker"], log, environment)
+        self.workers.append(started)
+        if ready:
+            self.wait_ready(started)
+        return started
+
+    def wait_ready(self, *workers: Process) -> None:
+        """Wait until these workers take messages."""
+        for one in workers:
+            wait_until(
+                lambda one=one: "worker_ready" in one.log or not one.running(), "a worker to be ready", 90
+            )
+            assert one.running(), one.log
+
+    def wait_stopped_at(self, worker: Process, point: str) -> None:
+        """Wait until a worker started with `stop_at` has stopped itself there."""
+        marker = self.folder / f"{point}.{worker.pid}"
+        wait_until(
+            lambda: (marker.exists() and worker.stopped()) or not worker.running(),
+            f"{point} to be reached",
+            60,
+        )
+        assert worker.running(), worker.log
+
+    # -- in and out --------------------------------------------------------------------------------------
+
+    def enqueue(self, numbers: Iterable[int], *, lane: str = "live", prefix: str = "view-") -> None:
+        """Put one event a number on the queue."""
+        with ViewQueue(self.valkey.url) as queue:
+            for number in numbers:
+                event = view(number, eventId=f"{prefix}{number}")
+                queue.enqueue(event, lane)  # type: ignore[arg-type]
+                self.enqueued[event["eventId"]] += 1
+
+    def left(self) -> int:
+        """Messages that are not at their end."""
+        return survey.count(self.redis).total
+
+    def drained(self) -> bool:
+        """Whether nothing is left to do; False also while a part is away."""
+        try:
+            counts = self.ledger.counts()
+            return self.left() == 0 and counts["sending"] == counts["waiting"] == 0
+        except Exception:
+            return False
+
+    def settled(self) -> int:
+        """Events that the ledger has brought to their end."""
+        counts = self.ledger.counts()
+        return counts["delivered"] + counts["dead"]
+
+    def drain(self, seconds: float = PATIENCE_SECONDS) -> None:
+        """Wait until everything is at its end."""
+        try:
+            wait_until(self.drained, "the queue to drain", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.account()}") from None
+
+    def verify(self, *, dead: Iterable[str] = ()) -> Books:
+        """The laws that hold whatever was shot at: see `Books.check`; nothing left, and reconciled."""
+        books = read_books(self.ledger.engine, self.gong, self.redis, self.office)
+        try:
+            books.check(self.enqueued, dead=set(dead))
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.account()}") from None
+        return books
+
+    def account(self) -> str:
+        """What is needed to understand a failure."""
+        parts = []
+        for name, ask in {
+            "queue": lambda: str(survey.count(self.redis)),
+            "ledger": lambda: json.dumps(self.ledger.counts()),
+            "simulator": lambda: json.dumps(self.gong.stats()),
+        }.items():
+            try:
+                parts.append(f"{name}: {ask()}")
+            except Exception as error:
+                parts.append(f"{name}: {error!r}")
+        for worker in self.workers:
+            state = "running" if worker.running() else f"ended with {worker.popen.returncode}"
+            tail = "\n".join(worker.log.splitlines()[-25:])
+            parts.append(f"-- {worker.log_path.name} (pid {worker.pid}, {state})\n{tail}")
+        return "\n".join(parts)
+
+    def close(self) -> None:
+        """Kill what runs, by pid."""
+        for worker in self.workers:
+            worker.kill()
+        self.redis.close()
+        self.ledger.close()
+
+
+@contextmanager
+def locked(database: Path) -> Iterator[sqlite3.Connection]:
+    """Another process's exclusive hold of a SQLite file."""
+    other = sqlite3.connect(database, isolation_level=None, timeout=30)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield other
+    finally:
+        if other.in_transaction:
+            other.execute("ROLLBACK")
+        other.close()
+
+
+def sqlite_path(database_url: str) -> Path:
+    """The file of a SQLite URL."""
+    return Path(database_url.removeprefix("sqlite:///"))
+
+
+def environment_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings by their short names as variables."""
+    return {f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+__all__ = ["PATIENCE_SECONDS", "VISIBILITY_SECONDS", "Pipeline", "locked", "redis", "sqlite_path"]
