@@ -25,7 +25,12 @@ def bring(ledger: Ledger, name: str, keys: int) -> list[str]:
                 won.append(key.event_id)
                 call = ledger.begin_attempt(answer.claim, now=at(1))
                 ledger.settle(
-                    answer.claim, call, result("delivered"), now=at(2), resolution="accepted", integration_id=1
+                    answer.claim,
+                    call,
+                    result("delivered"),
+                    now=at(2),
+                    resolution="accepted",
+                    integration_id=1,
                 )
     return won
 

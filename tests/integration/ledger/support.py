@@ -33,7 +33,13 @@ def result(outcome: str, seconds: float = 0, http_status: int | None = None) -> 
 
 
 def ask(
-    ledger: Ledger, name: str, seconds: float = 0, *, payload: str = "a", key: EventKey = KEY, **message_options: Any
+    ledger: Ledger,
+    name: str,
+    seconds: float = 0,
+    *,
+    payload: str = "a",
+    key: EventKey = KEY,
+    **message_options: Any,
 ) -> Claimed | Settled | Busy:
     """Claim the event for a message at a moment."""
     return ledger.claim(

@@ -140,7 +140,9 @@ def test_a_message_that_ended_never_carries_an_event_again(ledger: Ledger) -> No
         assert ask(ledger, "m2", seconds) == Settled("sending", duplicate=True)
 
 
-@pytest.mark.parametrize("text", ["é😀", "nul\x00", "lone\ud800", "␀0", "x" * 5000, "\x00" * 3000, "back\\slash"])
+@pytest.mark.parametrize(
+    "text", ["é😀", "nul\x00", "lone\ud800", "␀0", "x" * 5000, "\x00" * 3000, "back\\slash"]
+)
 def test_any_text_can_be_a_key(ledger: Ledger, text: str) -> None:
     """Whatever Gong's schema takes as an id works, apart from its neighbour, however long."""
     key, neighbour = EventKey(text, text), EventKey(text, text + "y")

@@ -34,7 +34,11 @@ def test_keys_fit_the_index(text: str, times: int) -> None:
     assert bounded(key) == key
 
 
-@given(st.recursive(ANY_TEXT | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner)))
+@given(
+    st.recursive(
+        ANY_TEXT | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT, inner)
+    )
+)
 def test_json_is_stored_exactly(value: object) -> None:
     """Payloads with NUL, lone surrogates or big numbers come back as they were."""
     text = json_text(value)

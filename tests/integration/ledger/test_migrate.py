@@ -74,7 +74,9 @@ def test_an_older_schema_is_outdated(database_url: str, monkeypatch: pytest.Monk
     engine = open_engine(database_url)
     check_schema(engine)
     monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda self: "0002")
-    with pytest.raises(SchemaOutdated, match="has schema 0001, this version needs 0002: run `gong-views migrate`"):
+    with pytest.raises(
+        SchemaOutdated, match="has schema 0001, this version needs 0002: run `gong-views migrate`"
+    ):
         check_schema(engine)
 
 
@@ -83,7 +85,7 @@ def test_a_newer_schema_wants_a_newer_program(database_url: str) -> None:
     migrate(database_url)
     set_version(database_url, "9999")
     for action in (lambda: check_schema(open_engine(database_url)), lambda: migrate(database_url)):
-        with pytest.raises(SchemaOutdated, match="9999.*upgrade gong-views"):
+        with pytest.raises(SchemaOutdated, match=r"9999.*upgrade gong-views"):
             action()
 
 
@@ -91,7 +93,8 @@ def test_several_processes_migrate_at_once(database_url: str) -> None:
     """One does the work, the others find it done."""
     program = "import sys; from gong_worker.ledger import migrate; migrate(sys.argv[1])"
     processes = [
-        subprocess.Popen([sys.executable, "-c", program, database_url], stderr=subprocess.PIPE) for _ in range(4)
+        subprocess.Popen([sys.executable, "-c", program, database_url], stderr=subprocess.PIPE)
+        for _ in range(4)
     ]
     assert [(process.communicate()[1], process.returncode) for process in processes] == [(b"", 0)] * 4
     check_schema(open_engine(database_url))

@@ -54,7 +54,10 @@ def test_calls_per_minute(ledger: Ledger) -> None:
     assert ledger.calls_per_minute(START - timedelta(days=1)) == [
         (datetime(2026, 3, 1, 10, 58, tzinfo=UTC), 1), (at(0), 2), (at(60), 1),
     ]  # fmt: skip
-    assert ledger.calls_per_minute(at(30).astimezone(timezone(timedelta(hours=5.5)))) == [(at(0), 1), (at(60), 1)]
+    assert ledger.calls_per_minute(at(30).astimezone(timezone(timedelta(hours=5.5)))) == [
+        (at(0), 1),
+        (at(60), 1),
+    ]
 
 
 def test_ends_by_lane_and_day_of_enqueue(ledger: Ledger) -> None:

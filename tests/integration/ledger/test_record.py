@@ -39,9 +39,7 @@ def test_an_impossible_integration_id_does_not_undo_the_delivery(ledger: Ledger)
     """A number that is no int64 is left out; the event is delivered all the same."""
     claim = claimed(ledger, "m1")
     number = ledger.begin_attempt(claim, now=at(1))
-    ledger.settle(
-        claim, number, result("delivered"), now=at(1), resolution="accepted", integration_id=2**63
-    )
+    ledger.settle(claim, number, result("delivered"), now=at(1), resolution="accepted", integration_id=2**63)
     assert ledger.event("event-1")[0].integration_id is None
 
 

@@ -66,6 +66,7 @@ class Delivery(Base):
         sa.CheckConstraint(
             "(status = 'sending') = (claim_token IS NOT NULL AND lease_expires_at IS NOT NULL)", name="claim"
         ),
+        sa.CheckConstraint("(status = 'delivered') = (resolution IS NOT NULL)", name="resolution"),
         sa.Index("ix_deliveries_status", "status", "lane", "enqueued_at", "resolution"),
     )
 
