@@ -13,12 +13,15 @@ import binascii
 import bz2
 import json
 import lzma
+import os
 import uuid
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+from pydantic_core import to_json
 
 from gong_views.errors import GongViewsError
 from gong_views.names import TASK_NAME, Lane
@@ -87,33 +90,25 @@ def build(
         kwargs["source"] = source
     if replay_of is not None:
         kwargs["replay_of"] = replay_of
-    body = json.dumps([[], kwargs, {}], ensure_ascii=False, separators=(",", ":")).encode()
+    body = base64.b64encode(_compress(to_json([[], kwargs, {}]))).decode("ascii")
     message_id = message_id or str(uuid.uuid4())
-    item = {
-        "body": base64.b64encode(_compress(body)).decode("ascii"),
-        "content-type": "application/json",
-        "content-encoding": "utf-8",
-        "headers": {
-            "task": TASK_NAME,
-            "id": message_id,
-            "argsrepr": "-",
-            "kwargsrepr": "-",
-            "compression": _GZIP,
-            COUNTED_HEADER: CURRENT_VERSION,
-        },
-        "properties": {
-            "delivery_info": {"exchange": "", "routing_key": lane.queue},
-            # A tag of its own: the same message pushed twice is two items, each acknowledged for itself.
-            "delivery_tag": str(uuid.uuid4()),
-            "body_encoding": "base64",
-        },
-    }
-    return message_id, json.dumps(item, separators=(",", ":"))
+    # A tag of its own: the same message pushed twice is two items, each acknowledged for itself.
+    return message_id, _ITEM % (body, json.dumps(message_id), lane.queue, os.urandom(16).hex())
+
+
+# Written out, for it costs a fifth of putting it together as a dict each time.
+_ITEM: Final = (
+    '{"body":"%s","content-type":"application/json","content-encoding":"utf-8",'
+    f'"headers":{{"task":"{TASK_NAME}","id":%s,"argsrepr":"-","kwargsrepr":"-",'
+    f'"compression":"{_GZIP}","{COUNTED_HEADER}":{CURRENT_VERSION}}},'
+    '"properties":{"delivery_info":{"exchange":"","routing_key":"%s"},'
+    '"delivery_tag":"%s","body_encoding":"base64"}}'
+)
 
 
 def _compress(data: bytes) -> bytes:
     # A small window: setting up zlib's default one takes three times as long as packing an event.
-    packer = zlib.compressobj(6, zlib.DEFLATED, 12, 5)
+    packer = zlib.compressobj(1, zlib.DEFLATED, 12, 5)
     return packer.compress(data) + packer.flush()
 
 
