@@ -110,24 +110,30 @@ class Gate:
         Counts the call to the day. Without a `Go` the slot is gone: acquire another, or give the event back.
         """
         while True:
-            reply = self._run(
-                "confirm", slot.id, slot.planned_us, slot.after_us, slot.generation, int(slot.probe)
-            )
-            if reply[0] == "lapsed":
-                return Lapsed(reply[2])
-            if reply[0] == "held":
-                return self._held(reply)
-            slot.confirmed_us, slot.granted_us, slot.epoch = int(reply[1]), int(reply[2]), int(reply[3])
-            slot.at = self._scripts.redis_clock.to_local(slot.granted_us)
+            answer = self._grant(slot)
+            if not isinstance(answer, Go):
+                return answer
             wait = slot.at - self._clock.monotonic()
             if wait > _RECHECK_SECONDS:
                 self._clock.sleep(wait - _RECHECK_SECONDS / 2)
-                continue
-            if wait > 0:
+            elif wait > 0:
                 self._clock.sleep(wait)
-                if self._clock.monotonic() - slot.at > _OVERSLEPT_SECONDS:
-                    continue
-            return Go(slot.at)
+                if self._clock.monotonic() - slot.at <= _OVERSLEPT_SECONDS:
+                    return answer
+            else:
+                return answer
+
+    def _grant(self, slot: Slot) -> Go | Held | Lapsed:
+        reply = self._run(
+            "confirm", slot.id, slot.planned_us, slot.after_us, slot.generation, int(slot.probe)
+        )
+        if reply[0] == "lapsed":
+            return Lapsed(reply[2])
+        if reply[0] == "held":
+            return self._held(reply)
+        slot.confirmed_us, slot.granted_us, slot.epoch = int(reply[1]), int(reply[2]), int(reply[3])
+        slot.at = self._scripts.redis_clock.to_local(slot.granted_us)
+        return Go(slot.at)
 
     def report(
         self,

@@ -25,7 +25,11 @@ def rebuild(scripts: Scripts, history: History, token: str, redis_us: int) -> fl
 
     Raises whatever `history` raises (the ledger is away): the gate stays shut and the next asker tries again.
     """
-    minutes = calls_since(history, redis_us)
+    try:
+        minutes = calls_since(history, redis_us)
+    except Exception:
+        scripts.run("restore", token, "", 0)
+        raise
     recent = any(minute > redis_us - 120_000_000 for minute, _ in minutes)
     flat = [number for pair in minutes for number in pair]
     reply = scripts.run("restore", token, uuid.uuid4().hex, int(recent), *flat)

@@ -14,7 +14,8 @@ if reason and reason ~= 'probe' then
 end
 
 local _, _, spacing = law()
-local at = math.max(get('next'), now)
+-- A probe does not queue behind slots whose owners are held; the window is kept when it is confirmed.
+local at = reason == 'probe' and now or math.max(get('next'), now)
 -- Bulk stays about one slot ahead, so that a live event never finds more than that before it. Who has to come
 -- back is told a moment of its own, one spacing after the last one told: no crowd asks for the same slot.
 local horizon = math.max(spacing, SECOND / 20)
@@ -27,7 +28,7 @@ end
 
 local number = get('seq') + 1
 set('seq', number)
-set('next', at + spacing)
+set('next', math.max(get('next'), at + spacing))
 if reason == 'probe' then
   set('probe_seq', number)
   set('probe_until', now + micros('probe_lease_seconds'))

@@ -5,7 +5,8 @@
 --                       not_before, backoff, rate, rate_at, decreased_at  Retry-After and the adaptive rate
 --                       open_until, opens, probe_seq, probe_until         breaker and the one leased probe
 --                       day_total, day_swept                              the rolling day
---                       late_hi, reply_hi, reply_lo, jitter_at, jitter_n  measured jitter
+--                       late_hi, reply_hi, reply_lo, reply_mean,
+--                       reply_var, jitter_at, jitter_n                    measured jitter
 --                       operator_note, operator_by, operator_at, operator_until, rejections_at
 --   2 limits    hash    one field per setting, plus env: what the environment of the last starter said
 --   3 day       hash    five-minute bucket number -> calls, plus gen
@@ -78,12 +79,14 @@ local function current_rate()
   return math.min(limit, get('rate') + setting('adaptive_increase') * limit / 3 * waited / SECOND)
 end
 
--- How much the way from slot to Gong varies, peak to peak, as far as measured; few samples count for less.
+-- How much the way from slot to Gong varies, peak to peak, as far as measured; few samples get a supplement.
 local function margin()
   local low, high, samples = micros('margin_min_seconds'), micros('margin_max_seconds'), get('jitter_n')
   if samples < 10 then return high end
-  local spread = get('late_hi') + (get('reply_hi') - get('reply_lo')) / 2
-  return math.min(high, math.floor(low + spread * (1 + 4 / samples)))
+  -- A reply varies on two ways of which one counts: half the spread seen. Few samples seldom show the extremes,
+  -- so also what the variance stands for if either way varies evenly: (peak to peak)^2 / 12, twice.
+  local network = math.max((get('reply_hi') - get('reply_lo')) / 2, math.sqrt(6 * get('reply_var')))
+  return math.min(high, math.floor(low + (get('late_hi') + network) * (1 + 6 / samples)))
 end
 
 -- The law: N calls in no window shorter than `window`, so N slots a window: N * spacing = 1 s + margin.

@@ -61,6 +61,10 @@ if mine then
     if high - low > 2 * ceiling then
       if reply == high then low = high - 2 * ceiling else high = low + 2 * ceiling end
     end
+    local off = math.max(-2 * ceiling, math.min(2 * ceiling, reply - (state.reply_mean and get('reply_mean') or reply)))
+    local weight = math.max(1 - fade, 1 / math.max(1, get('jitter_n')))
+    set('reply_mean', (state.reply_mean and get('reply_mean') or reply) + weight * off)
+    set('reply_var', (1 - weight) * (get('reply_var') + weight * off * off))
     set('reply_lo', low)
     set('reply_hi', high)
   end

@@ -1,9 +1,11 @@
 -- Start a generation with the day as the ledger knows it. ARGV: 4 the rebuild's token, 5 the new generation,
--- 6 whether there were calls moments ago, then pairs of minute (microseconds) and calls.
+-- (empty: give up, the ledger is away), 6 whether there were calls moments ago, then pairs of minute (microseconds) and calls.
 -- Replies: ok | later wait (someone else rebuilds, or this took too long)
 local token, gen, recent = ARGV[4], ARGV[5], ARGV[6] == '1'
 if redis.call('GET', REBUILD) ~= token or known() then return {'later', now, SECOND / 5} end
-redis.call('DEL', DAY, SENT, REBUILD)
+redis.call('DEL', REBUILD)
+if gen == '' then return {'ok', now} end
+redis.call('DEL', DAY, SENT)
 local total = 0
 for i = 7, #ARGV, 2 do
   -- A clock that runs ahead of Redis's must not make calls that are forgotten late only.
