@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import redis
+
 from gong_views.aio import AsyncViewQueue
 from gong_views.errors import InvalidViewEvent, QueueUnavailable
 from gong_views.message import parse
 from gong_views.names import INTAKE_KEY
-
 from tests.support.servers import valkey
 from tests.support.views import view
 
@@ -92,7 +92,7 @@ def test_a_hung_redis_does_not_hold_up_the_loop() -> None:
     """While one enqueue waits for its timeout, other coroutines run."""
 
     async def main() -> None:
-        async with AsyncViewQueue(server.url, timeout_seconds=0.5) as queue:
+        async with AsyncViewQueue(server.url, timeout_seconds=1) as queue:
             await queue.enqueue(view(1))
             server.freeze()
             ticks = 0

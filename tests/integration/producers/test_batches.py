@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import redis
+
 from gong_views.errors import QueueUnavailable
 from gong_views.message import parse
 from gong_views.names import INTAKE_KEY
 from gong_views.queue import ViewQueue
-
 from tests.support.servers import valkey
 from tests.support.views import view
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
+
 from gong_views.message import parse
 from gong_views.names import TASK_NAME
 from gong_views.queue import ViewQueue
-
 from tests.support.servers import wait_until
 from tests.support.views import sized_view, view
 

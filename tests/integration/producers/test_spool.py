@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import redis
+
 from gong_views.errors import QueueUnavailable
 from gong_views.message import parse
 from gong_views.names import INTAKE_KEY, Lane
 from gong_views.push import Item
 from gong_views.queue import ViewQueue
 from gong_views.spool import Spool
-
 from tests.integration.producers.ways import WAYS, Way
 from tests.support.servers import free_port
 from tests.support.views import view

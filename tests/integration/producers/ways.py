@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import pytest
+
 from gong_views.aio import AsyncViewQueue
 from gong_views.errors import QueueUnavailable
 from gong_views.queue import ViewQueue
