@@ -5,10 +5,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -17,6 +17,10 @@ from tests.integration.outbox.support import add_many, backend_engine, ids, inst
 from tests.support.processes import clean_environment, process
 from tests.support.servers import Postgres, Valkey, free_port, valkey, wait_until
 
+# A second and the rest of a busy machine's slowness; a relay that waited for a server would take 30 s.
+SOON_SECONDS = 15
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 COMMAND = [sys.executable, "-m", "gong_worker", "relay"]
 
 
@@ -57,6 +61,7 @@ def totals(**numbers: int) -> dict[str, int]:
     return {"relayed": 0, "invalid": 0, "repeated": 0, "pruned": 0, **numbers}
 
 
+@ONLY_SQLITE
 def test_sigterm_ends_it_within_a_second(engine: sa.Engine, redis_url: str, tmp_path: Path) -> None:
     """Idle or at work it stops in order and prints its totals."""
     add_many(engine, range(50))
@@ -66,13 +71,12 @@ def test_sigterm_ends_it_within_a_second(engine: sa.Engine, redis_url: str, tmp_
         environment_of(engine, redis_url),
     ) as relay:
         wait_until(lambda: unrelayed(engine) == 0, "the rows to be relayed")
-        started = time.monotonic()
-        assert relay.terminate() == 0
-        assert time.monotonic() - started < 1.5
+        assert relay.terminate(SOON_SECONDS) == 0
         assert '"relayed": 50' in relay.log
         assert '"action": "outbox.relayed"' in relay.log
 
 
+@ONLY_POSTGRESQL
 def test_sigterm_does_not_wait_for_a_server_that_hangs(engine: sa.Engine, tmp_path: Path) -> None:
     """A frozen Redis holds up the batch, not the end of the process; the rows wait for the next relay."""
     with valkey(appendfsync="no") as server:
@@ -86,11 +90,8 @@ def test_sigterm_does_not_wait_for_a_server_that_hangs(engine: sa.Engine, tmp_pa
             server.freeze()
             try:
                 add_many(engine, [2])
-                # Hangs: the batch of the second row is taken and cannot be sent. Half a second is its poll.
                 wait_until(lambda: busy_with_redis(server, relay.pid), "the relay to talk to Redis")
-                started = time.monotonic()
-                assert relay.terminate() == 0
-                assert time.monotonic() - started < 1.5
+                assert relay.terminate(SOON_SECONDS) == 0
             finally:
                 server.resume()
         assert unrelayed(engine) == 1
@@ -109,6 +110,7 @@ def busy_with_redis(server: Valkey, pid: int) -> bool:
     return False
 
 
+@ONLY_SQLITE
 def test_a_redis_that_is_away_is_told_with_3(engine: sa.Engine) -> None:
     """--once does not wait for a queue: it says so, keeps the rows, and ends with 3."""
     add_many(engine, [1])
@@ -120,7 +122,8 @@ def test_a_redis_that_is_away_is_told_with_3(engine: sa.Engine) -> None:
 
 
 def test_a_database_that_restarts_is_waited_out(redis_url: str, tmp_path: Path) -> None:
-    """PostgreSQL killed and started again: the relay goes on by itself, and told it once."""
+    """PostgreSQL killed and started again: the relay goes on by itself, and told it once. A frozen one does
+    not keep it from ending."""
     server = Postgres(tmp_path)
     try:
         url = server.new_database()
@@ -137,7 +140,14 @@ def test_a_database_that_restarts_is_waited_out(redis_url: str, tmp_path: Path) 
             add_many(engine, [2])
             wait_until(lambda: queued(redis_url) == ids([1, 2]), "the second row")
             assert relay.log.count("outbox.database_unavailable") == 1
-            assert relay.terminate() == 0
+            frozen = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+            for one in frozen:
+                one.suspend()
+            try:
+                assert relay.terminate(SOON_SECONDS) == 0
+            finally:
+                for one in frozen:
+                    one.resume()
         engine.dispose()
     finally:
         server.stop()
@@ -178,6 +188,7 @@ def test_a_users_mistake_is_one_line(
     assert "hidden" not in printed.err + printed.out
 
 
+@ONLY_POSTGRESQL
 def test_a_database_without_the_outbox_is_told(database_url: str, redis_url: str) -> None:
     """A backend that has not migrated is told what to call."""
     engine = sa.create_engine(database_url)
