@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from gong_views.message import CURRENT_VERSION, MAX_BODY_BYTES, UnreadableMessage, build, parse, parse_body
-from gong_views.names import TASK_NAME, Lane
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gong_views.message import CURRENT_VERSION, MAX_BODY_BYTES, UnreadableMessage, build, parse, parse_body
+from gong_views.names import TASK_NAME, Lane
 from tests.support.views import sized_view, view
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, 123456, tzinfo=UTC)
