@@ -121,9 +121,10 @@ def _unknown(model: type[BaseModel], places: Sequence[str | int]) -> str:
     fields = _names(owner)
     if name in fields:
         return f"is given twice, as {fields[name]} and {name}; keep one"
-    close = difflib.get_close_matches(name[:64], [*fields, *fields.values()], n=1, cutoff=0.75)
+    plain = {known.lower(): known for known in fields.values()}
+    close = difflib.get_close_matches(name[:64].replace("_", "").lower(), plain, n=1, cutoff=0.75)
     if close:
-        return f"is not a field; did you mean {fields.get(close[0], close[0])}?"
+        return f"is not a field; did you mean {plain[close[0]]}?"
     return "is not a field that Gong knows here; remove it"
 
 

@@ -60,9 +60,14 @@ class _NullIsAbsent:
         return core_schema.nullable_schema(handler(source))
 
 
-_MinimumOne = WithJsonSchema({"type": "string", "minLength": 1})
-_Id = Annotated[Text, AfterValidator(_not_empty), _MinimumOne]
-_EventId = Annotated[Text, AfterValidator(_not_empty_id), _MinimumOne, _NullIsAbsent()]
+_MINIMUM_ONE: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
+_Id = Annotated[Text, AfterValidator(_not_empty), WithJsonSchema(_MINIMUM_ONE)]
+_EventId = Annotated[
+    Text,
+    AfterValidator(_not_empty_id),
+    _NullIsAbsent(),
+    WithJsonSchema({"anyOf": [_MINIMUM_ONE, {"type": "null"}]}),
+]
 _When = Annotated[
     datetime,
     PlainValidator(timestamp_of),

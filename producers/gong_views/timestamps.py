@@ -34,15 +34,17 @@ class Timestamp(datetime):
     instant: str
     """The same for every spelling of one instant: UTC, no trailing zeros. Event ids are made of it."""
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return timestamp_of_text, (self.text,)
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        if hasattr(self, "text"):
+            return timestamp_of_text, (self.text,)
+        return super().__reduce_ex__(protocol)  # the result of arithmetic: any other datetime
 
 
 def timestamp_of(value: object) -> Timestamp:
     """The timestamp that a text or an aware datetime stands for; raises PydanticCustomError with the mend."""
     if isinstance(value, str):
         return timestamp_of_text(value)
-    if isinstance(value, Timestamp) and hasattr(value, "text"):  # the result of arithmetic has none
+    if isinstance(value, Timestamp) and hasattr(value, "text"):
         return value
     if isinstance(value, datetime):
         return timestamp_of_datetime(value)

@@ -1,0 +1,98 @@
+"""Events from text: JSON as backends, files and queues hold it, and everything that is none."""
+
+import json
+from collections import UserDict
+from typing import Any
+
+import pytest
+
+from gong_views import InvalidViewEvent, ViewEvent
+from gong_views.reading import MAX_EVENT_BYTES, MAX_TEXT_BYTES
+from tests.contract.examples import REQUIRED
+
+TEXT = json.dumps(REQUIRED)
+PADDING = MAX_EVENT_BYTES
+
+
+def crm(value: str) -> str:
+    """An event whose free-form value is this JSON text."""
+    crm_object = '{"objectType": "Account", "objectId": "1", "fields": [{"value": ' + value + "}]}"
+    return TEXT[:-1] + ', "crmContext": [{"system": "Generic", "objects": [' + crm_object + "]}]}"
+
+
+@pytest.mark.parametrize(
+    "text", [TEXT, TEXT.encode(), bytearray(TEXT.encode()), "\ufeff" + TEXT, f" {TEXT}\r\n"]
+)
+def test_json_text_and_bytes_are_read(text: Any) -> None:
+    """With or without a byte order mark, a line's end or white space around."""
+    assert ViewEvent.parse(text) == ViewEvent.parse(REQUIRED)
+
+
+def test_any_mapping_is_read() -> None:
+    """A mapping need not be a dict, at any level."""
+    viewer = UserDict({"email": "a@example.com"})
+    assert ViewEvent.parse(UserDict(REQUIRED | {"viewer": viewer})).wire()["viewer"] == dict(viewer)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("", "is not valid JSON: Expecting value"),
+        (b"", "is not valid JSON"),
+        (TEXT[:-1], "is not valid JSON"),
+        (TEXT + TEXT, "is not valid JSON: Extra data"),
+        ("[]", "must be an object, not a list"),
+        ("null", "must be an object, not null"),
+        ('"x"', "must be an object, not a string"),
+        ("3", "must be an object, not a number"),
+        (b"\xff\xfe{}", "is not UTF-8"),
+        (crm("NaN"), "holds NaN"),
+        (crm("-Infinity"), "holds -Infinity"),
+        (crm('{"a": 1, "a": 2}'), "has an object with the same name twice"),
+        ("[" * 200_000, "is nested too deeply"),
+        ('{"viewer":' * 200_000, "is nested too deeply"),
+        (None, "must be an object, not null"),
+        ([REQUIRED], "must be an object, not a list"),
+        ({1: 2}, "has a field whose name is not a string"),
+        (object(), "must be an object, not a Python object"),
+        (TEXT + " " * MAX_TEXT_BYTES, "is longer than"),
+        ({**REQUIRED, "sharingMessageBody": "x" * PADDING}, "is longer than"),
+        ({**REQUIRED, "sharingMessageBody": "ü" * (PADDING // 2)}, "is longer than"),
+    ],
+    ids=lambda value: str(value)[:25],
+)
+def test_what_is_no_event_is_one_clear_error(data: Any, message: str) -> None:
+    """Broken, huge or bottomless: InvalidViewEvent about the whole event, and nothing else."""
+    with pytest.raises(InvalidViewEvent) as caught:
+        ViewEvent.parse(data)
+    assert [error["field"] for error in caught.value.errors] == ["(event)"]
+    assert caught.value.errors[0]["message"].startswith(message)
+
+
+def test_a_free_form_value_may_be_deep_but_not_bottomless() -> None:
+    """A hundred levels pass; more, or a cycle, is an error at the field."""
+    assert ViewEvent.parse(crm("[" * 100 + "]" * 100)).wire()["crmContext"]
+    cycle: list[Any] = []
+    cycle.append(cycle)
+    deep = json.loads(crm("0"))
+    deep["crmContext"][0]["objects"][0]["fields"][0]["value"] = cycle
+    for data in (crm("[" * 101 + "]" * 101), deep):
+        with pytest.raises(InvalidViewEvent, match=r"fields\[0\].value: is nested deeper than 100 levels"):
+            ViewEvent.parse(data)
+
+
+def test_an_endless_number_is_an_error_at_its_field() -> None:
+    """Python reads no integer of five thousand digits: the field that holds it is named all the same."""
+    for digits in ("9" * 5000, "1e400"):
+        with pytest.raises(InvalidViewEvent, match=r"fields\[0\].value: must be a finite number"):
+            ViewEvent.parse(crm(digits))
+    assert (
+        ViewEvent.parse(crm("9" * 300)).wire()["crmContext"][0]["objects"][0]["fields"][0]["value"]
+        == 10**300 - 1
+    )
+
+
+def test_a_large_event_passes() -> None:
+    """Half a megabyte of message body is the user's business."""
+    body = "x" * 500_000
+    assert ViewEvent.parse({**REQUIRED, "sharingMessageBody": body}).wire()["sharingMessageBody"] == body
