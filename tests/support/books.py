@@ -17,6 +17,7 @@ from gong_worker.simulator import SimulatorClient
 # Outcomes of attempts that are no call, and of those whose worker could not say.
 NEVER_SENT = {"unreachable"}
 UNKNOWN = {"interrupted"}
+NONE: Counter[str] = Counter()
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class Books:
     known_calls: Counter[str]
     unknown_calls: Counter[str]
     open_attempts: int
+    answers: set[tuple[str, str]]
+    """(event, request id) of every attempt that was answered."""
     calls: Counter[str]
+    sent_answers: set[tuple[str, str]]
     acceptances: Counter[str]
     stats: dict[str, Any]
     left: survey.QueueCounts
@@ -44,8 +48,14 @@ class Books:
     def dead(self) -> set[str]:
         return {event for event, status in self.status.items() if status == "dead"}
 
-    def check(self, enqueued: Counter[str], *, dead: set[str]) -> None:
-        """AssertionError names the law that is broken."""
+    def check(
+        self, enqueued: Counter[str], *, dead: set[str], unsure: Counter[str] = NONE, lost: int = 0
+    ) -> None:
+        """AssertionError names the law that is broken.
+
+        `unsure`: enqueues that failed, and may have got through all the same; `lost`: messages that a wiped
+        Redis took along, which the reconciliation has to miss exactly.
+        """
         wanted = set(enqueued) - dead
         assert set(self.acceptances) == wanted, (
             f"accepted is not what was enqueued: missing {sorted(wanted - set(self.acceptances))[:9]}, "
@@ -58,15 +68,27 @@ class Books:
         assert set(self.status) == wanted | dead, "events neither delivered nor dead"
         assert self.open_attempts == 0, f"{self.open_attempts} attempts without an outcome"
         self.check_calls()
-        expected = Counter({event: times - 1 for event, times in enqueued.items() if times > 1})
-        assert self.duplicates == expected, f"duplicates counted: {self.duplicates}, enqueued: {expected}"
+        self.check_duplicates(enqueued, unsure, lost)
         assert self.stats["concurrent_same_key"] == 0, "two calls in flight for one event"
         assert self.left.total == 0 and self.indexed == 0, (
             f"left in Redis: {self.left}, {self.indexed} indexed"
         )
-        assert self.reconciled["drift"] == [], f"reconcile: {self.reconciled}"
-        assert self.reconciled["enqueued"] == enqueued.total(), f"reconcile: {self.reconciled}"
+        assert sum(row["missing"] for row in self.reconciled["drift"]) == lost, (
+            f"reconcile: {self.reconciled}"
+        )
+        assert bool(self.reconciled["drift"]) == bool(lost), f"reconcile: {self.reconciled}"
+        went_in = self.reconciled["enqueued"] - enqueued.total()
+        assert 0 <= went_in <= unsure.total(), f"reconcile: {self.reconciled}, enqueued {enqueued.total()}"
         assert self.reconciled["uncounted_in_queue"] == 0
+
+    def check_duplicates(self, enqueued: Counter[str], unsure: Counter[str], lost: int) -> None:
+        """Every message beyond the first of an event is counted as a duplicate, once."""
+        for event, times in enqueued.items():
+            counted = self.duplicates[event]
+            assert counted <= times - 1 + unsure[event], f"{event}: {counted} duplicates of {times} messages"
+            assert lost or counted >= times - 1, f"{event}: {counted} duplicates of {times} messages"
+        if lost:
+            assert self.duplicates.total() == enqueued.total() - len(enqueued) - lost
 
     def check_calls(self) -> None:
         """Ledger and simulator agree call for call; a killed worker's call may or may not have been made."""
@@ -76,6 +98,8 @@ class Books:
                 f"{event}: {self.calls[event]} calls at the simulator, "
                 f"{known} known and {unknown} unknown in the ledger"
             )
+        strange = self.answers - self.sent_answers
+        assert not strange, f"answers in the ledger that the simulator did not give: {sorted(strange)[:9]}"
 
 
 def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", office: Office) -> Books:
@@ -85,6 +109,7 @@ def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", 
     duplicates: Counter[str] = Counter()
     known: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
+    answers: set[tuple[str, str]] = set()
     open_attempts = 0
     columns = (Delivery.event_id, Delivery.status, Delivery.resolution, Delivery.duplicate_count)
     with engine.connect() as connection:
@@ -93,8 +118,11 @@ def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", 
             resolution[event] = how or ""
             if times:
                 duplicates[event] = times
-        for event, outcome in connection.execute(sa.select(Attempt.event_id, Attempt.outcome)):
+        attempts = sa.select(Attempt.event_id, Attempt.outcome, Attempt.request_id)
+        for event, outcome, request_id in connection.execute(attempts):
             open_attempts += outcome is None
+            if request_id is not None:
+                answers.add((event, request_id))
             if outcome in UNKNOWN:
                 unknown[event] += 1
             elif outcome not in NEVER_SENT:
@@ -102,7 +130,8 @@ def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", 
     log = gong.log()
     client.ping()
     return Books(
-        status, resolution, duplicates, known, unknown, open_attempts,
+        status, resolution, duplicates, known, unknown, open_attempts, answers,
+        sent_answers={(entry["key"][1], entry["request_id"]) for entry in log if entry["key"]},
         calls=Counter(entry["key"][1] for entry in log if entry["key"]),
         acceptances=Counter(entry["key"][1] for entry in log if entry["accepted"]),
         stats=gong.stats(),
