@@ -16,11 +16,12 @@ KEYS = 12
 PROCESSES = 2
 
 
-def test_two_processes_with_eight_threads_each(ledger: Ledger, database_url: str) -> None:
+def test_two_processes_with_eight_threads_each(ledger: Ledger) -> None:
     """Every event is claimed exactly once and every message ends once; nobody sees a locked database."""
+    url = ledger.engine.url.render_as_string(hide_password=False)
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.integration.ledger.hammer", database_url, name, str(KEYS)],
+            [sys.executable, "-m", "tests.integration.ledger.hammer", url, name, str(KEYS)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -23,7 +23,7 @@ from tests.integration.ledger.support import LEASE_SECONDS, ask, at, bury, ended
 
 MESSAGES = st.integers(0, 4)
 # For a longer search: LEDGER_EXAMPLES=1000 pytest tests/integration/ledger/test_stateful.py
-EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "8"))
 ALLOWED = {(before, after) for (before, _), after in TRANSITIONS.items()}
 FINAL = (
     "status", "resolution", "request_id", "integration_id", "attempt_count", "settled_at", "message_id",
