@@ -196,7 +196,7 @@ class Deliverer:
                     return answer
                 case Later():
                     self._wait(answer.retry_in_seconds, claim)
-                case Held() if answer.retry_in_seconds <= SHORT_HOLD_SECONDS:
+                case Held() if answer.until is not None and answer.retry_in_seconds <= SHORT_HOLD_SECONDS:
                     self._wait(answer.retry_in_seconds, claim)
                 case Held():
                     self.ledger.release(claim, now=self.now())

@@ -6,11 +6,16 @@ import sys
 from typing import Any
 
 import click
+import redis
 
 from gong_views.errors import GongViewsError, QueueUnavailable
+from gong_views.failures import explain
+from gong_worker.gate.types import GateUnavailable
 
 QUEUE_UNAVAILABLE = 3
 USAGE = 2
+# How long a command waits for an answer of Redis (gong_worker.runtime.redis_client).
+REDIS_SECONDS = 5.0
 
 # name -> module:object. Loaded when asked for, so that `enqueue` need not wait for Celery to import.
 COMMANDS = {
@@ -60,8 +65,11 @@ def run() -> None:
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         cli(standalone_mode=True)
-    except QueueUnavailable as error:
+    except (QueueUnavailable, GateUnavailable) as error:
         click.echo(f"Error: {error}", err=True)
+        sys.exit(QUEUE_UNAVAILABLE)
+    except redis.RedisError as error:
+        click.echo(f"Error: {explain(error, 'REDIS_URL', REDIS_SECONDS)}", err=True)
         sys.exit(QUEUE_UNAVAILABLE)
     except GongViewsError as error:
         click.echo(f"Error: {error}", err=True)

@@ -56,5 +56,5 @@ def drain(events: int, gate: GateStatus, now: datetime) -> dict[str, Any]:
     at_rate = events / gate.current_rate
     by_day = max(0, events - left_today) / gate.per_day_cap * DAY_SECONDS
     held = max(0.0, (gate.until - now).total_seconds()) if gate.state == "held" and gate.until else 0.0
-    seconds = round(held + max(at_rate, by_day), 1)
+    seconds = round(held + max(at_rate, by_day), 3)
     return {"events": events, "seconds": seconds, "at": plain(now + timedelta(seconds=seconds))}

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -97,9 +97,11 @@ class Mailroom:
 
     # -- taking ------------------------------------------------------------------------------------------
 
-    def pop_command(self, tag: str) -> list[Any]:
-        """The command that pops the next message, for a connection that the event loop reads."""
-        return ["EVALSHA", self._pop.sha, len(POP_KEYS), *POP_KEYS, tag, "1" if self._bulk_allowed() else "0"]
+    def pop_arguments(self, tag: str, queues: Collection[str]) -> list[Any]:
+        """What EVALSHA takes to pop the next message of these queues, on a connection the event loop reads."""
+        live = Lane.LIVE.queue in queues
+        bulk = Lane.BULK.queue in queues and self._bulk_allowed()
+        return [self._pop.sha, len(POP_KEYS), *POP_KEYS, tag, int(live), int(bulk)]
 
     def load_pop(self) -> None:
         """Load the pop script again (a restarted Redis has forgotten it)."""

@@ -28,6 +28,7 @@ from gong_worker.queue.mailroom import Mailroom
 
 log = logging.getLogger(__name__)
 
+LANES = frozenset(lane.queue for lane in Lane)
 # An idle worker blocks on the live lane this long before it looks at the others again.
 BLOCK_SECONDS = 1
 
@@ -73,9 +74,12 @@ class DurableQoS(stock.QoS):
         wired()[0].wake.up()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        # Only Celery itself would reject, and not one of the pipeline's: the message stays recorded and
-        # comes back after the visibility timeout.
+        # Only Celery itself would reject, before the pipeline has seen the message: it goes back.
         log.error("rejected by Celery", extra={"action": "celery_rejected", "delivery_tag": delivery_tag})
+        mailroom = wired()[0]
+        delivery = mailroom.held(delivery_tag)
+        if delivery is not None:
+            mailroom.give_back(delivery)
         self.ack(delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> list[Any]:
@@ -96,11 +100,16 @@ class DurableChannel(stock.Channel):
     _tag = ""
 
     def _brpop_start(self, timeout: float | None = None) -> None:
+        if not LANES.intersection(self.active_queues):
+            # A channel of Celery's own, such as the one on which mingle awaits its replies.
+            self._command = "BRPOP"
+            super()._brpop_start(timeout)
+            return
         mailroom, intake, _ = wired()
-        if intake.paused or not self.active_queues:
+        if intake.paused:
             return
         self._tag = mailroom.new_tag()
-        self._ask("EVALSHA", *mailroom.pop_command(self._tag)[1:])
+        self._ask("EVALSHA", *mailroom.pop_arguments(self._tag, self.active_queues))
 
     def _ask(self, command: str, *arguments: Any) -> None:
         self._command = command
@@ -110,6 +119,8 @@ class DurableChannel(stock.Channel):
 
     def _brpop_read(self, **options: Any) -> bool:
         command, connection = self._command, self.client.connection
+        if command == "BRPOP":
+            return bool(super()._brpop_read(**options))
         try:
             reply = self.client.parse_response(connection, command, **options)
         except redis.exceptions.NoScriptError:

@@ -1,7 +1,7 @@
 -- Take one message and record it as unacknowledged in the same step, so that no moment exists in which a
 -- killed worker could take it along. What is due on the delayed set goes back to its lane first.
 -- KEYS 1 live queue, 2 bulk queue, 3 unacked (hash), 4 unacked_index (zset), 5 delayed (zset), 6 delayed.messages (hash)
--- ARGV 1 delivery tag, 2 "1" when bulk may be taken
+-- ARGV 1 delivery tag, 2 "1" when live may be taken, 3 "1" when bulk may be taken
 -- returns {queue, raw message} or nil
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -15,8 +15,11 @@ for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 
   redis.call('ZREM', KEYS[5], tag)
 end
 local queue = KEYS[1]
-local raw = redis.call('RPOP', queue)
-if not raw and ARGV[2] == '1' then
+local raw = false
+if ARGV[2] == '1' then
+  raw = redis.call('RPOP', queue)
+end
+if not raw and ARGV[3] == '1' then
   queue = KEYS[2]
   raw = redis.call('RPOP', queue)
 end

@@ -1,0 +1,81 @@
+"""A user's mistake is one clear text and an exit code, never a traceback."""
+
+import json
+
+import pytest
+
+from tests.integration.cli.conftest import Run
+from tests.support.pipeline import Pipeline
+from tests.support.servers import free_port
+from tests.support.views import view
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"GONG_BASE_URL": "http://api.example"}, "GONG_BASE_URL"),
+        ({"GONG_BASE_URL": "api.gong.io"}, "GONG_BASE_URL"),
+        ({"GONG_ACCESS_KEY_SECRET": ""}, "GONG_ACCESS_KEY_SECRET"),
+        ({"GONG_BEARER_TOKEN": "tok-en"}, "GONG_BEARER_TOKEN"),
+        ({"GONG_VIEWS_DAY_RESERVE": "10000"}, "GONG_VIEWS_DAY_RESERVE"),
+        ({"GONG_VIEWS_CALLS_PER_SECOND": "many"}, "GONG_VIEWS_CALLS_PER_SECOND"),
+        ({"GONG_VIEWS_CALLS_PER_SECOND": "0"}, "GONG_VIEWS_CALLS_PER_SECOND"),
+        ({"GONG_VIEWS_VISIBILITY_TIMEOUT_SECONDS": "2"}, "GONG_VIEWS_VISIBILITY_TIMEOUT_SECONDS"),
+        ({"GONG_VIEWS_RETRY_BASE_SECONDS": "9"}, "GONG_VIEWS_RETRY_MAX_SECONDS"),
+        ({"REDIS_URL": "http://localhost"}, "REDIS_URL"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_and_is_named(run: Run, environment: dict[str, str], named: str) -> None:
+    """The message names the variable; the worker does not start; no secret is shown."""
+    done = run("worker", **environment)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "tok-en" not in done.stderr
+    assert "sim-secret" not in done.stderr
+
+
+def test_an_outdated_ledger_says_what_to_run(run: Run, pipeline: Pipeline) -> None:
+    """The worker refuses a schema that is not its own and names the command that mends it."""
+    done = run("worker", DATABASE_URL=f"sqlite:///{pipeline.folder / 'empty.db'}")
+    assert done.returncode != 0
+    assert "gong-views migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_credentials_no_worker_starts(run: Run) -> None:
+    """A worker that could not authenticate says which variables to set."""
+    done = run("worker", GONG_ACCESS_KEY="", GONG_ACCESS_KEY_SECRET="")
+    assert done.returncode == 2
+    assert "GONG_BEARER_TOKEN" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("status",), ("enqueue", "-"), ("reconcile",), ("release",)])
+def test_an_absent_queue_is_exit_code_3(run: Run, words: tuple[str, ...]) -> None:
+    """When Redis is away a command says so within seconds."""
+    done = run(
+        *words, stdin=json.dumps(view(1)), REDIS_URL=f"redis://:hush@127.0.0.1:{free_port()}/0"
+    )
+    assert "Traceback" not in done.stderr
+    assert "hush" not in done.stderr
+    assert done.returncode == 3
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("dead-letters", "show", "99"),
+        ("dead-letters", "replay"),
+        ("events", "show", "no-such-event"),
+        ("enqueue", "no-such-file.jsonl"),
+        ("limits", "set"),
+        ("hold",),
+        ("frobnicate",),
+    ],
+)
+def test_wrong_words_get_a_text_not_a_traceback(run: Run, words: tuple[str, ...]) -> None:
+    """Unknown ids, files, commands and missing options end with a text and a non-zero code."""
+    done = run(*words)
+    assert done.returncode != 0
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
