@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -44,6 +45,8 @@ class Pipeline:
         self.enqueued: Counter[str] = Counter()
         # Enqueues that failed, by event: each may have got through all the same.
         self.unsure: Counter[str] = Counter()
+        # When each event was last enqueued (time.monotonic()).
+        self.last_at: dict[str, float] = {}
         self.environment = {
             "REDIS_URL": valkey.url,
             "DATABASE_URL": database_url,
@@ -119,6 +122,7 @@ class Pipeline:
             self.unsure[event["eventId"]] += 1
             raise
         self.enqueued[event["eventId"]] += 1
+        self.last_at[event["eventId"]] = time.monotonic()
 
     @contextmanager
     def producing(self, numbers: Iterable[int], *, pause_seconds: float = 0.02) -> Iterator[None]:
@@ -162,6 +166,14 @@ class Pipeline:
             return self.left() == 0 and counts["sending"] == counts["waiting"] == 0
         except Exception:
             return False
+
+    def accepted(self) -> set[str]:
+        """The ids of the events that the simulator has."""
+        return {event for _, event in self.gong.accepted()}
+
+    def lost(self) -> set[str]:
+        """The ids of the events that were enqueued and did not get to the simulator."""
+        return set(self.enqueued) - self.accepted()
 
     def settled(self) -> int:
         """Events that the ledger has brought to their end."""
