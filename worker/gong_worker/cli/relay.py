@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = 3
 # After SIGTERM. What is not done by then is rolled back by its database when the connection drops.
-GRACE_SECONDS = 0.8
+GRACE_SECONDS = 0.6
 
 Secret = Annotated[SecretStr | None, BeforeValidator(blank_is_unset)]
 
