@@ -36,6 +36,6 @@ lint: $(STAMP) ## formatting, lint, types, import rules
 check: lint test ## exactly what CI runs
 
 bench: $(STAMP) ## ratios against peers, measured side by side
-	for bench in benchmarks/[a-z]*.py; do $(BIN)/python $$bench || exit 1; done
+	for bench in benchmarks/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
 
 .PHONY: help setup demo test format lint check bench

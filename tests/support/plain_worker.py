@@ -1,12 +1,14 @@
 """A Celery worker that only notes what it gets, on stock kombu or on our transport.
 
-`python -m tests.support.plain_worker stock|durable REDIS_URL FOLDER CONCURRENCY`: one line a message in
-FOLDER/got.<pid>. A message whose event has `hold` waits until FOLDER/go exists before it is acknowledged.
+`python -m tests.support.plain_worker stock|durable REDIS_URL FOLDER CONCURRENCY [remote] [calm]`: one line a
+message (number, Unix time) in FOLDER/got.<pid>. A message whose event has `hold` waits until FOLDER/go exists
+before it is acknowledged.
 """
 
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import redis
@@ -27,7 +29,7 @@ app = Celery("plain", set_as_current=False, broker=url)
 app.conf.update(
     broker_transport_options={
         "visibility_timeout": 3,
-        "unacked_restore_interval": 1,
+        "unacked_restore_interval": 5 if "calm" in sys.argv[5:] else 1,
         "unacked_restore_throttle": 1,
         "queue_order_strategy": "priority",
         "socket_timeout": 2.0,
@@ -63,13 +65,14 @@ def _ready(**_: object) -> None:
 
 
 def note(event: dict[str, object]) -> None:
+    began = time.time()
     if event.get("hold"):
         (folder / f"held.{event['n']}").touch()
         waiter = threading.Event()
         while not (folder / "go").exists():
             waiter.wait(0.02)
     with (folder / f"got.{os.getpid()}").open("a") as out:
-        out.write(f"{event['n']}\n")
+        out.write(f"{event['n']} {began}\n")
 
 
 @app.task(name=TASK_NAME, acks_late=True, ignore_result=True, bind=True)

@@ -100,7 +100,7 @@ class Runtime:
             "ledger",
             [
                 Duty("renew claims", sign_of_life, self._renew_claims),
-                Duty("take unreadable", 2.0, lambda: take_unreadable(office.client, office.ledger)),
+                Duty("take unreadable", 4.0, lambda: take_unreadable(office.client, office.ledger)),
                 Duty("mirror intake", 2.0, lambda: mirror_intake(office.client, office.ledger)),
             ],
         )

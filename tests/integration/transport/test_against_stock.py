@@ -28,7 +28,7 @@ def publish(server: Valkey, *numbers: int, hold: bool = False) -> None:
 
 
 def got(folder: Path) -> list[int]:
-    return sorted(int(line) for path in folder.glob("got.*") for line in path.read_text().splitlines())
+    return sorted(int(line.split()[0]) for path in folder.glob("got.*") for line in path.read_text().splitlines())
 
 
 @contextmanager

@@ -3,6 +3,9 @@
 -- KEYS 1 live queue, 2 bulk queue, 3 unacked (hash), 4 unacked_index (zset), 5 delayed (zset), 6 delayed.messages (hash)
 -- ARGV 1 delivery tag, 2 "1" when live may be taken, 3 "1" when bulk may be taken
 -- returns {queue, raw message} or nil
+if redis.call('EXISTS', KEYS[1], KEYS[2], KEYS[5]) == 0 then
+  return nil -- what an idle worker asks every second costs one look
+end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 for _, tag in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now, 'LIMIT', 0, 50)) do

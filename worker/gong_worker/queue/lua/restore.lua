@@ -1,6 +1,9 @@
 -- Put back at the head of their lanes the messages whose holder showed no sign of life for the visibility timeout.
 -- KEYS 1 unacked, 2 unacked_index; ARGV 1 visibility timeout in seconds, 2 how many at most
 -- returns how many were put back
+if redis.call('EXISTS', KEYS[2]) == 0 then
+  return 0
+end
 local time = redis.call('TIME')
 local limit = tonumber(time[1]) + tonumber(time[2]) / 1000000 - tonumber(ARGV[1])
 local tags = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', limit, 'LIMIT', 0, tonumber(ARGV[2]))
