@@ -6,8 +6,8 @@ import math
 import uuid
 
 import redis
-from gong_views.names import Lane
 
+from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Outcome
 from gong_worker.gate.clock import Clock

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from gong_views.errors import GongViewsError
-
 from gong_worker.domain.holds import HoldReason
 
 

@@ -115,13 +115,17 @@ if mine and epoch == get('epoch') then
   elseif worked then
     redis.call('DEL', REJECTED)
   end
-  if outcome == 'unauthorized' then put_soft_hold(refused); put = outcome end
-  if outcome == 'misconfigured' then put_soft_hold(astray); put = outcome end
+  local field = outcome == 'unauthorized' and refused or outcome == 'misconfigured' and astray
+  if field then
+    -- Said loudly once, not at every probe.
+    if not soft_hold(field) then put = outcome end
+    put_soft_hold(field)
+  end
   -- A probe that proved nothing is not repeated at once.
   if was_probe and not worked then
-    for _, field in ipairs({refused, astray}) do
-      local probe_at = soft_hold(field)
-      if probe_at and probe_at <= now then put_soft_hold(field) end
+    for _, standing_hold in ipairs({refused, astray}) do
+      local probe_at = soft_hold(standing_hold)
+      if probe_at and probe_at <= now then put_soft_hold(standing_hold) end
     end
   end
 end
