@@ -1,0 +1,152 @@
+"""A ledger that is away: nothing is acknowledged without its record, no call repeated because bookkeeping failed."""
+
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from gong_worker.ledger import migrate
+from gong_worker.ledger.engine import BUSY_TIMEOUT_SECONDS, ledger_url
+from tests.crash.conftest import Start
+from tests.support.own_postgres import own_postgres
+from tests.support.pipeline import VISIBILITY_SECONDS, Pipeline, locked, sqlite_path
+from tests.support.servers import Postgres, wait_until
+
+EVENTS = 30
+# Longer than a lease, so that only the worker's own patience keeps a second call from being made.
+OUTAGE_SECONDS = VISIBILITY_SECONDS + 2
+
+
+def shoot(line: Pipeline, outage: Callable[[], AbstractContextManager[None]], seconds: float) -> None:
+    """An outage of the ledger in the middle of a run, with calls in flight; all laws hold afterwards."""
+    line.gong.settings(latency_ms=(300, 500))
+    line.enqueue(range(EVENTS))
+    worker = line.worker()
+    wait_until(lambda: line.gong.stats()["calls"] >= 6, "calls")
+    with outage():
+        wait_until(lambda: "intake_paused" in worker.log, "the worker to notice", 60)
+        wait_until(lambda: line.gong.stats()["in_flight"] == 0, "the calls to end")
+        calls = line.gong.stats()["calls"]
+        line.enqueue(range(EVENTS, EVENTS + 3))  # producers need no ledger
+        holding = Holding(line, calls)
+        wait_until(lambda: holding.seconds() > seconds, "the outage", seconds + 60)
+    line.drain()
+    assert worker.running()
+    books = line.verify()
+    # Every call is known, and none was made twice.
+    assert set(books.calls.values()) == {1} and books.known_calls == books.calls, books.calls
+    assert worker.log.count("intake_resumed") >= 1
+
+
+class Holding:
+    """Watches, while the ledger is away, that no call is made and no message leaves the queue."""
+
+    def __init__(self, line: Pipeline, calls: int) -> None:
+        self.line, self.calls, self.left, self.since = line, calls, line.left(), time.monotonic()
+
+    def seconds(self) -> float:
+        assert self.line.gong.stats()["calls"] == self.calls, "a call without a ledger"
+        assert self.line.left() == self.left, "a message left the queue without a record"
+        return time.monotonic() - self.since
+
+
+def test_postgres_killed(pipeline: Start) -> None:
+    """kill -9 of PostgreSQL under load: the worker holds, and goes on when it is back."""
+    with own_postgres() as server:
+        url = server.new_database()
+        migrate(url)
+
+        @contextmanager
+        def killed() -> Iterator[None]:
+            server.kill()
+            yield
+            server.start()
+
+        shoot(pipeline(url), killed, OUTAGE_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("broken", "mended"),
+    [
+        ("ALLOW_CONNECTIONS false", "ALLOW_CONNECTIONS true"),
+        ("SET default_transaction_read_only = on", "RESET default_transaction_read_only"),
+    ],
+    ids=["refusing", "read-only"],
+)
+def test_postgres_refusing(
+    broken: str, mended: str, postgres_server: Postgres, postgres_url: str, pipeline: Start
+) -> None:
+    """PostgreSQL refusing connections, or every write: the worker holds, and goes on when that ends."""
+    name = sa.make_url(postgres_url).database
+
+    def alter(what: str) -> None:
+        admin = sa.create_engine(
+            ledger_url(postgres_url).set(database="postgres"), isolation_level="AUTOCOMMIT"
+        )
+        with admin.connect() as connection:
+            connection.execute(sa.text(f"ALTER DATABASE {name} {what}"))
+            ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+            connection.execute(sa.text(ended), {"name": name})
+        admin.dispose()
+
+    @contextmanager
+    def outage() -> Iterator[None]:
+        alter(broken)
+        yield
+        alter(mended)
+
+    shoot(pipeline(postgres_url), outage, OUTAGE_SECONDS)
+
+
+def test_sqlite_locked(sqlite_url: str, pipeline: Start) -> None:
+    """SQLite held by another process for longer than anybody waits for it: the worker holds, and goes on."""
+
+    @contextmanager
+    def outage() -> Iterator[None]:
+        with locked(sqlite_path(sqlite_url)):
+            yield
+
+    shoot(pipeline(sqlite_url), outage, 1.0)
+    assert BUSY_TIMEOUT_SECONDS > 1  # the worker noticed only after it had waited that long
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of two megabytes; skipped where mounting is not allowed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    try:
+        allowed = subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    except OSError:
+        allowed = False
+    if not allowed:
+        pytest.skip("a disk can be filled only where mounting a tmpfs is allowed (root)")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_sqlite_disk_full(small_disk: Path, migrated_sqlite: Path, pipeline: Start) -> None:
+    """The ledger's disk full: the worker holds, and goes on when there is room again."""
+    ledger = small_disk / "ledger.db"
+    ledger.write_bytes(migrated_sqlite.read_bytes())
+    ballast = small_disk / "ballast"
+
+    @contextmanager
+    def outage() -> Iterator[None]:
+        with ballast.open("wb", buffering=0) as file:
+            try:
+                while file.write(b"\0" * 4096) == 4096:
+                    pass
+            except OSError:
+                pass  # full
+        yield
+        ballast.unlink()
+
+    shoot(pipeline(f"sqlite:///{ledger}"), outage, OUTAGE_SECONDS)
