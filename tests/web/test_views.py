@@ -38,7 +38,7 @@ def test_an_array_in_part_valid(client: TestClient, redis_url: str) -> None:
     rejected = {entry["index"]: entry["errors"] for entry in answer.json()["rejected"]}
     assert list(rejected) == [1, 2, 3]
     assert rejected[1][0]["field"] == "contentTitel"
-    assert rejected[2] == [{"field": "", "message": "no JSON object"}]
+    assert rejected[2] == [{"field": "(event)", "message": "no JSON object"}]
     assert [envelope.event["eventId"] for envelope in queued(redis_url)] == ["view-0", "view-4"]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from gong_views.complaints import WHOLE_EVENT
 from gong_views.errors import InvalidViewEvent
 from gong_views.event import ViewEvent
 from gong_worker.intake_files.lines import MAX_LINE_BYTES, Line
@@ -30,8 +31,8 @@ def at(lines: list[Line], *, event: ViewEvent | None = None, errors: Errors = ()
     return Record(lines[0].number, lines[-1].number, lines[-1].end, raw, event, errors)
 
 
-def problem(message: str, field_name: str = "") -> Errors:
-    """Errors in the form of `InvalidViewEvent.errors`; no field means the record as a whole."""
+def problem(message: str, field_name: str = WHOLE_EVENT) -> Errors:
+    """Errors in the form of `InvalidViewEvent.errors`; without a field: of the record as a whole."""
     return [{"field": field_name, "message": message}]
 
 

@@ -27,7 +27,7 @@ class AcceptedEvent(Answer):
 class FieldError(Answer):
     """What is wrong with one field."""
 
-    field: str = Field(description="its path, e.g. viewer.email; empty: the event as a whole")
+    field: str = Field(description="its path, e.g. viewer.email; (event): the event as a whole")
     message: str = Field(description="what is wrong and what to do")
 
 

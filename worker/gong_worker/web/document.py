@@ -46,8 +46,9 @@ def views_request(*, max_batch_events: int, keyed: bool) -> dict[str, Any]:
         "items": {},
         "contains": {"$ref": _REF},
         "minItems": 1,
-        "maxItems": max_batch_events,
-        "description": "Events. Invalid ones are rejected one by one; at least one has to be valid.",
+        # No maxItems: too many is 413, which is about size and not about form.
+        "description": f"Events, {max_batch_events} at most. Invalid ones are rejected one by one; "
+        "at least one has to be valid.",
     }
     lines = {"schema": {"type": "string", "description": "One event (a JSON object) a line."}}
     extra: dict[str, Any] = {
@@ -79,6 +80,7 @@ def openapi_document(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
     event = ViewEvent.model_json_schema(by_alias=True, ref_template="#/components/schemas/{model}")
+    _bounded(event)
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(event.pop("$defs", {}), ViewEvent=event)
     if keyed:
@@ -87,3 +89,15 @@ def openapi_document(app: FastAPI, *, keyed: bool) -> dict[str, Any]:
             "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
         }
     return document
+
+
+def _bounded(event: dict[str, Any]) -> None:
+    """Say what no validator can do without: moments and numbers end where Python's do.
+
+    The first and the last day there is may lie outside of the calendar in UTC; the exponent of a number in a
+    text is documented with two digits, although as many are taken as a double reaches.
+    """
+    event["properties"]["eventTimestamp"]["pattern"] = r"^(?!0000|0001-01-01|9999-12-31)"
+    numbers = event["$defs"]["Property"]["oneOf"][0]["properties"]["value"]["anyOf"]
+    numbers[0] |= {"minimum": -1.7e308, "maximum": 1.7e308}
+    numbers[1]["pattern"] = r"^[+-]?([0-9]{1,200}\.?[0-9]{0,200}|\.[0-9]{1,200})([eE][+-]?[0-9]{1,2})?$"

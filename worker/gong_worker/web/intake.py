@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gong_views.complaints import WHOLE_EVENT
 from gong_views.errors import InvalidViewEvent, QueueUnavailable
 from gong_views.event import ViewEvent
 from gong_views.names import Lane
@@ -49,7 +50,7 @@ def take_in(candidates: Sequence[Candidate], queue: ViewQueue, lane: Lane) -> In
 
 def _valid(candidate: Candidate) -> ViewEvent:
     if isinstance(candidate, BadLine):
-        raise InvalidViewEvent([{"field": "", "message": str(candidate)}])
+        raise InvalidViewEvent([{"field": WHOLE_EVENT, "message": str(candidate)}])
     return ViewEvent.parse(candidate)
 
 

@@ -1,0 +1,68 @@
+"""The OpenAPI document says what the application does."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from tests.support.views import view
+from tests.web.conftest import KEY, KEYS, MakeApp, TestClient
+
+SEED = 20_260_701  # the same requests in each run; another seed finds what this one does not
+
+
+def _faults(app: Any, *, examples: int, keyed: bool) -> tuple[int, list[str]]:
+    """How many requests a fuzzer made, and what it holds against the application."""
+    settings: dict[str, Any] = {"seed": SEED, "generation": {"max-examples": examples}}
+    if keyed:
+        settings["generation"]["with-security-parameters"] = False
+        settings["auth"] = {"openapi": {"apiKey": {"api_key": KEY}, "bearer": {"bearer": KEY}}}
+    schema = schemathesis.openapi.from_asgi(
+        "/openapi.json", app, config=SchemathesisConfig.from_dict(settings)
+    )
+    requests, faults = 0, []
+    for event in from_schema(schema).execute():
+        match event:
+            case events.ScenarioFinished():
+                requests += len(event.recorder.interactions)
+                for case, checks in event.recorder.checks.items():
+                    call = event.recorder.interactions[case]
+                    faults += [
+                        f"{check.name}: {check.failure_info.failure}\n{call.request.method} {call.request.uri} "
+                        f"{call.request.body!r}\n-> {call.response and call.response.content!r}"
+                        for check in checks
+                        if check.failure_info is not None
+                    ]
+            case events.NonFatalError() | events.FatalError():
+                faults.append(repr(event))
+    return requests, faults
+
+
+@pytest.mark.parametrize(("keyed", "examples"), [(False, 40), (True, 15)])
+def test_a_fuzzer_finds_nothing(make_app: MakeApp, keyed: bool, examples: int) -> None:
+    """What the document allows is taken, what it forbids is refused, and every answer is as described."""
+    requests, faults = _faults(make_app(api_keys=KEYS if keyed else None), examples=examples, keyed=keyed)
+    assert requests > 50
+    assert faults == []
+
+
+def test_keys_are_documented_when_they_are_needed(make_app: MakeApp) -> None:
+    """The document asks for a key if, and only if, the application does."""
+    for keys in (None, KEYS):
+        with TestClient(make_app(api_keys=keys)) as client:
+            document = client.get("/openapi.json").json()
+        post = document["paths"]["/v1/views"]["post"]
+        assert ("security" in post) == ("401" in post["responses"]) == (keys is not None)
+        assert ("securitySchemes" in document["components"]) == (keys is not None)
+        assert "security" not in document["paths"]["/readyz"]["get"]
+
+
+def test_the_event_is_documented_as_it_is(make_app: MakeApp) -> None:
+    """Each field of a full event is in the document under Gong's name."""
+    with TestClient(make_app()) as client:
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert set(view(1)) <= set(schemas["ViewEvent"]["properties"])
+    assert schemas["ViewEvent"]["additionalProperties"] is False
+    assert "CrmContext" in schemas
