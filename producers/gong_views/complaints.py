@@ -14,6 +14,7 @@ WHOLE_EVENT: Final = "(event)"
 """The `field` of an error that is about no single field."""
 MAX_ERRORS: Final = 50
 """A broken export can be wrong in a hundred thousand places: nobody reads more than these."""
+HALF_A_PAIR: Final = "holds half of a surrogate pair, as of a cut emoji; UTF-8 cannot carry it"
 
 _SHOWABLE_NAME: Final = re.compile(r"[A-Za-z0-9_$.\- ]{1,64}")
 _SHOWABLE_CHOICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9,_-]{0,39}")
@@ -106,7 +107,9 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
         case "string_type":
             mend = "; convert it to one" if isinstance(value, int | float) else ""
             return f"must be a string, not {kind_of(value)}{mend}"
-        case "enum" | "string_unicode":
+        case "string_unicode":  # a value, or the name of a field
+            return HALF_A_PAIR
+        case "enum":
             known = _choices(model, detail["loc"])
             shown = isinstance(value, str) and _SHOWABLE_CHOICE.fullmatch(value)
             return f"must be one of {known}, not {json.dumps(value) if shown else kind_of(value)}"

@@ -24,7 +24,7 @@ from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gong_views.canonical import canonical_json, derived_event_id
-from gong_views.complaints import WHOLE_EVENT, halves, path_of
+from gong_views.complaints import HALF_A_PAIR, WHOLE_EVENT, halves, path_of
 from gong_views.parts import Actor, AgentPlatform, CrmContext, Items, Part, Property, Sharer, Text
 from gong_views.reading import MAX_EVENT_BYTES, fields_of
 from gong_views.timestamps import Timestamp, timestamp_of
@@ -97,7 +97,7 @@ class ViewEvent(Part):
     """The system that reports: the same in all its events."""
     event_timestamp: _When
     """When it was viewed: an aware datetime, or ISO 8601 with an offset. Offset and digits are kept."""
-    event_id: _EventId = Field("", json_schema_extra=_without_default)
+    event_id: _EventId = Field(default="", json_schema_extra=_without_default)
     """The reporting system's id of the event. Without one, it is derived from the event's content."""
     content_id: _Id
     """The content's id in the reporting system."""
@@ -174,9 +174,7 @@ class ViewEvent(Part):
             given.encode()
         except UnicodeEncodeError:
             place = path_of(next(halves({**wire, "eventId": given})))
-            raise _error(
-                place, "holds half of a surrogate pair, as of a cut emoji; UTF-8 cannot carry it"
-            ) from None
+            raise _error(place, HALF_A_PAIR) from None
         if len(canonical) > MAX_EVENT_BYTES:
             raise _error(WHOLE_EVENT, f"is longer than {MAX_EVENT_BYTES:,} bytes; shorten its texts")
         if not given:

@@ -56,6 +56,35 @@ def test_an_unknown_field_is_named_wherever_it_is(event: dict[str, Any], data: s
     assert [error["field"] for error in caught.value.errors] == [f"{place}.zzUnknown".removeprefix(".")]
 
 
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=5)
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | ANY_TEXT
+    | st.binary(max_size=3)
+    | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(ANY_TEXT | st.integers(), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@few
+@given(EVENT, st.data())
+def test_whatever_comes_in_is_an_event_or_an_invalid_one(event: dict[str, Any], data: st.DataObject) -> None:
+    """Junk at any place is refused with InvalidViewEvent, or fit to be sent: nothing else is ever raised."""
+    _, target = data.draw(st.sampled_from(list(_objects(event, ""))))
+    target[data.draw(st.sampled_from([*target, "value", "fields"]) | ANY_TEXT)] = data.draw(JUNK)
+    try:
+        wire = ViewEvent.parse(event).wire()
+    except InvalidViewEvent as error:
+        assert error.errors
+        assert str(error).encode()
+    else:
+        assert ViewEvent.parse(json.dumps(wire, allow_nan=False, ensure_ascii=False).encode()).wire() == wire
+
+
 def _shuffled(value: Any, random: Any) -> Any:
     if isinstance(value, dict):
         items = list(value.items())

@@ -236,6 +236,9 @@ def test_half_a_surrogate_pair_is_refused() -> None:
         ({"contentTitle": "\ud83d"}, "contentTitle"),
         ({"eventId": "\ud83d"}, "eventId"),
         ({"viewer": {"name": "\udc00"}}, "viewer.name"),
+        ({"agentPlatform": "\udc00"}, "agentPlatform"),
+        ({"viewer": {"\udc00": 1}}, "viewer"),
+        ({"\udc00": 1}, r"\(event\)"),
     ):
         with pytest.raises(InvalidViewEvent, match=f"^{field}: holds half of a surrogate pair"):
             ViewEvent.parse({**REQUIRED, **event})
