@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -124,7 +125,9 @@ def test_a_redis_that_is_away_is_told_with_3(engine: sa.Engine) -> None:
 def test_a_database_that_restarts_is_waited_out(redis_url: str, tmp_path: Path) -> None:
     """PostgreSQL killed and started again: the relay goes on by itself, and told it once. A frozen one does
     not keep it from ending."""
-    server = Postgres(tmp_path)
+    # Not below pytest's folder: another pytest that starts makes that unreadable for the server's user.
+    folder = tempfile.TemporaryDirectory(prefix="gong-views-pg-")
+    server = Postgres(Path(folder.name))
     try:
         url = server.new_database()
         engine = backend_engine(url)
@@ -151,6 +154,7 @@ def test_a_database_that_restarts_is_waited_out(redis_url: str, tmp_path: Path) 
         engine.dispose()
     finally:
         server.stop()
+        folder.cleanup()
 
 
 WRONG: list[tuple[list[str], dict[str, str], str]] = [
