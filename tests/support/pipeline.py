@@ -17,6 +17,7 @@ from gong_worker.queue import survey
 from gong_worker.runtime import make_gate, redis_client
 from gong_worker.settings import WorkerSettings
 from gong_worker.signals import POINTS
+from gong_worker.simulator import SimulatorClient
 from tests.support.books import Books, read_books
 from tests.support.processes import Process
 from tests.support.servers import Valkey, wait_until
@@ -40,7 +41,6 @@ class Pipeline:
         self.valkey = valkey
         self.database_url = database_url
         self.simulator = simulator
-        self.gong = simulator.client
         self.workers: list[Process] = []
         self.enqueued: Counter[str] = Counter()
         # Enqueues that failed, by event: each may have got through all the same.
@@ -69,6 +69,11 @@ class Pipeline:
         self.office = Office(
             loaded, valkey.url, self.redis, self.ledger, make_gate(loaded, self.redis, self.ledger)
         )
+
+    @property
+    def gong(self) -> SimulatorClient:
+        """The simulator's steering wheel; another one after a restart."""
+        return self.simulator.client
 
     # -- workers -----------------------------------------------------------------------------------------
 
