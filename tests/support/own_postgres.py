@@ -1,27 +1,16 @@
 """A PostgreSQL of one's own that a test may kill and start again."""
 
-import os
-import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 from tests.support.servers import Postgres, wait_until
 
 
 class OwnPostgres(Postgres):
     """Its data outlive a kill -9."""
-
-    def kill(self) -> None:
-        """kill -9 of the postmaster; its children notice and end by themselves."""
-        postmaster = psutil.Process(self.pid)
-        family = [postmaster, *postmaster.children(recursive=True)]
-        os.kill(self.pid, signal.SIGKILL)
-        psutil.wait_procs(family, timeout=30)
 
     def start(self) -> None:
         """Start it on the same data and the same socket."""

@@ -7,6 +7,8 @@ def main() -> None:
     """Run the command line, or say which extra it needs."""
     try:
         from gong_worker.cli import run
+
+        run()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("gong_views", "gong_worker"):
             raise

@@ -272,7 +272,7 @@ class Deliverer:
         )
         while True:
             try:
-                self._write(claim, wire, attempt_number, attempt, decision)
+                ours = self._write(claim, wire, attempt_number, attempt, decision)
                 break
             except LedgerUnavailable as error:
                 # The call happened. Until the ledger has it the message stays with us, renewed, so that no
@@ -288,6 +288,9 @@ class Deliverer:
         self._log_attempt(claim, attempt_number, attempt, decision)
         reached("before_ack")
         match decision:
+            case Bury() if not ours:
+                # Another message of this event took over meanwhile; what becomes of it decides about this one.
+                self.mailroom.park(delivery, BUSY_SECONDS)
             case Settle() | Bury():
                 self.mailroom.acknowledge(delivery)
             case Retry():
@@ -299,11 +302,12 @@ class Deliverer:
 
     def _write(
         self, claim: Claim, wire: dict[str, Any], number: int, attempt: AttemptFacts, decision: Decision
-    ) -> None:
+    ) -> bool:
+        """True when the claim was still ours."""
         now = self.now()
         match decision:
             case Settle():
-                self.ledger.settle(
+                return self.ledger.settle(
                     claim,
                     number,
                     attempt,
@@ -312,7 +316,7 @@ class Deliverer:
                     integration_id=decision.integration_id,
                 )
             case Bury():
-                self.ledger.bury(
+                return self.ledger.bury(
                     claim,
                     number,
                     attempt,
@@ -323,9 +327,11 @@ class Deliverer:
                 )
             case Retry():
                 due = now + timedelta(seconds=decision.delay_seconds)
-                self.ledger.defer(claim, number, attempt, now=now, next_attempt_at=due, spent=decision.spent)
+                return self.ledger.defer(
+                    claim, number, attempt, now=now, next_attempt_at=due, spent=decision.spent
+                )
             case GiveBack():
-                self.ledger.defer(claim, number, attempt, now=now, next_attempt_at=now, spent=False)
+                return self.ledger.defer(claim, number, attempt, now=now, next_attempt_at=now, spent=False)
             case _:
                 assert_never(decision)
 
