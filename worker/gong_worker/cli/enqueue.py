@@ -48,7 +48,10 @@ def enqueue(file: str, lane: str, wanted: str, dry_run: bool, as_json: bool) -> 
 
 def _enqueue(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
     with ViewQueue(source=SOURCE) as queue:
-        job = Job(source, form, ProducerSettings.load())
+        try:
+            job = Job(source, form, ProducerSettings.load())
+        except OSError as error:
+            raise FileProblem(f"cannot write beside {source.name}: {error.strerror}") from None
         if job.resumed_after_line is not None:
             click.echo(f"going on after line {job.resumed_after_line}, where it was interrupted", err=True)
         code, error = _run(source, job, queue, lane)
