@@ -50,8 +50,8 @@ def _enqueue(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
     with ViewQueue(source=SOURCE) as queue:
         try:
             job = Job(source, form, ProducerSettings.load())
-        except OSError as error:
-            raise FileProblem(f"cannot write beside {source.name}: {error.strerror}") from None
+        except OSError as failure:
+            raise FileProblem(f"cannot write beside {source.name}: {failure.strerror}") from None
         if job.resumed_after_line is not None:
             click.echo(f"going on after line {job.resumed_after_line}, where it was interrupted", err=True)
         code, error = _run(source, job, queue, lane)
