@@ -19,11 +19,12 @@ Counts = dict[tuple[Lane, date], int]
 
 def read_intake(client: redis.Redis) -> tuple[str, Counts]:
     """The generation of the counts in Redis, and the counts by lane and UTC day."""
-    fields = cast(dict[bytes, bytes], client.hgetall(INTAKE_KEY))
-    generation = fields.pop(GENERATION_FIELD.encode(), b"").decode()
-    if not generation:
-        client.hsetnx(INTAKE_KEY, GENERATION_FIELD, uuid.uuid4().hex)
-        generation = cast(bytes, client.hget(INTAKE_KEY, GENERATION_FIELD) or b"").decode()
+    # One transaction: a wipe in between would give the counts of one life to the next.
+    with client.pipeline(transaction=True) as pipe:
+        pipe.hsetnx(INTAKE_KEY, GENERATION_FIELD, uuid.uuid4().hex)
+        pipe.hgetall(INTAKE_KEY)
+        fields = cast(dict[bytes, bytes], pipe.execute()[1])
+    generation = fields.pop(GENERATION_FIELD.encode()).decode()
     return generation, dict(_count(name.decode(), value) for name, value in fields.items())
 
 

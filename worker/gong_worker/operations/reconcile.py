@@ -1,74 +1,107 @@
-"""What went in = what came out + what is still on its way, by lane and day."""
+"""What went in = what came out + what is still on its way, by lane and day.
+
+The books are in two places and cannot be read at one instant, while producers and workers go on. So each look
+reads the ledger before and after the queue, which gives two bounds: what surely is missing, however the
+messages moved meanwhile, and what surely came out without having gone in. At rest the two are one number.
+"""
 
 import time
+from collections import Counter
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from gong_views.names import Lane
+from gong_worker.ledger import Books
 from gong_worker.operations.intake import mirror_intake
 from gong_worker.operations.office import Office
 from gong_worker.queue import survey
 
 ENDS = ("accepted", "already_reported", "duplicates", "dead", "discarded")
-# While workers run, a message can be settled in the ledger and not yet gone from the queue, so a difference
-# counts as drift only when this many looks in a row agree on it.
-LOOKS = 3
-MOST_LOOKS = 20
+# A message that moves against the order in which the queue is read (given back, restored, due again) escapes
+# one look, but not all of them.
+LOOKS = 4
 BETWEEN_SECONDS = 0.3
+
+LaneDay = tuple[Lane, date]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The drift of each lane and day at one look, where there is any, and the totals."""
+
+    drift: dict[LaneDay, int]
+    totals: dict[str, Any]
 
 
 def reconcile(office: Office) -> dict[str, Any]:
     """The totals and the drift, ready for JSON; `drift` is empty when every message is accounted for.
 
     A positive drift is missing: it went in, and is neither settled nor in the queue. A negative one came out
-    without having been counted in (counts lost with a wiped Redis).
+    without having been counted in (counts lost with a wiped Redis). Only what several looks in a row agree on
+    is drift.
     """
-    agreed, last = 0, _look(office)
-    for _ in range(MOST_LOOKS):
-        if not last["drift"]:
+    look = _look(office)
+    drift = look.drift
+    for _ in range(LOOKS - 1):
+        if not drift:
             break
         time.sleep(BETWEEN_SECONDS)
-        seen = _look(office)
-        agreed = agreed + 1 if seen["drift"] == last["drift"] else 0
-        last = seen
-        if agreed >= LOOKS - 1:
-            break
-    if last["drift"]:
-        last["unsettled_events"] = [
+        look = _look(office)
+        drift = {key: _nearer_zero(was, look.drift.get(key, 0)) for key, was in drift.items()}
+        drift = {key: missing for key, missing in drift.items() if missing}
+    found = dict(look.totals)
+    found["drift"] = [
+        {"lane": lane.value, "day": day.isoformat(), "missing": drift[lane, day]}
+        for lane, day in sorted(drift, key=lambda key: (key[1], key[0]))
+    ]
+    if drift:
+        found["unsettled_events"] = [
             {"lane": lane.value, "day": day.isoformat(), "events": events}
             for (lane, day), events in sorted(office.ledger.unsettled().items())
         ]
-    return last
+    return found
 
 
-def _look(office: Office) -> dict[str, Any]:
-    mirror_intake(office.client, office.ledger)
+def _look(office: Office) -> _Look:
+    before = _books(office)
     queued, uncounted = survey.counted_by_lane_and_day(office.client)
     counts = survey.count(office.client)
-    ends = office.ledger.ends()
-    intake = office.ledger.intake()
-    drift = []
-    for lane, day in sorted({*queued, *ends, *intake}, key=lambda key: (key[1], key[0])):
-        went_in = intake.get((lane, day), 0)
-        came_out = _sum(ends, lane, day)
-        waiting = queued[lane, day]
-        if missing := went_in - came_out - waiting:
-            drift.append({"lane": lane.value, "day": day.isoformat(), "missing": missing})
-    return {
-        "enqueued": sum(intake.values()),
-        "delivered": _total(ends, "accepted"),
-        **{name: _total(ends, name) for name in ENDS[1:]},
+    after = _books(office)
+    drift = {}
+    for key in {*queued, *before.intake, *after.intake, *before.ends, *after.ends}:
+        surely_missing = before.intake.get(key, 0) - queued[key] - _ended(after, key)
+        surely_too_many = after.intake.get(key, 0) - queued[key] - _ended(before, key)
+        if surely_missing > 0:
+            drift[key] = surely_missing
+        elif surely_too_many < 0:
+            drift[key] = surely_too_many
+    ends: Counter[str] = Counter()
+    for end in after.ends.values():
+        ends.update({name: getattr(end, name) for name in ENDS})
+    totals = {
+        "enqueued": sum(after.intake.values()),
+        "delivered": ends["accepted"],
+        **{name: ends[name] for name in ENDS[1:]},
         "queued": counts.live + counts.bulk + counts.delayed + counts.unreadable,
         "in_flight": counts.unacked,
         "uncounted_in_queue": uncounted,
-        "drift": drift,
     }
+    return _Look(drift, totals)
 
 
-def _sum(ends: dict[tuple[Lane, date], Any], lane: Lane, day: date) -> int:
-    end = ends.get((lane, day))
-    return 0 if end is None else sum(getattr(end, name) for name in ENDS)
+def _books(office: Office) -> Books:
+    mirror_intake(office.client, office.ledger)
+    return office.ledger.books()
 
 
-def _total(ends: dict[tuple[Lane, date], Any], name: str) -> int:
-    return sum(getattr(end, name) for end in ends.values())
+def _ended(books: Books, key: LaneDay) -> int:
+    end = books.ends.get(key)
+    return 0 if end is None else end.total
+
+
+def _nearer_zero(one: int, other: int) -> int:
+    """The part that both say; 0 when they say the opposite."""
+    if one > 0:
+        return max(0, min(one, other))
+    return min(0, max(one, other))

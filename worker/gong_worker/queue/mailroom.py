@@ -175,7 +175,10 @@ class Mailroom:
                 action = self._owed[0]
             action()
             with self._lock:
-                self._owed.pop(0)
+                # Two threads may pay at once (at the end of the process): each action is repeatable, but an
+                # unpaid one must not be struck off for a paid one.
+                if self._owed and self._owed[0] is action:
+                    self._owed.pop(0)
 
     # -- housekeeping ------------------------------------------------------------------------------------
 
