@@ -1,5 +1,6 @@
 """`gong-views serve`: the HTTP way in."""
 
+import logging
 import signal
 import socket
 from typing import Any
@@ -28,6 +29,7 @@ def serve(host: str | None, port: int | None) -> None:
     given: dict[str, Any] = {"GONG_VIEWS_HTTP_HOST": host, "GONG_VIEWS_HTTP_PORT": port}
     settings = WebSettings.load(**{name: value for name, value in given.items() if value is not None})
     logs.configure()
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # below that it tells of itself only
     app = create_app(lambda source: ViewQueue(source=source), settings)
     listener = _listen(settings.host, settings.port)
     config = uvicorn.Config(
