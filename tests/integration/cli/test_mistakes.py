@@ -25,7 +25,9 @@ from tests.support.views import view
         ({"REDIS_URL": "http://localhost"}, "REDIS_URL"),
     ],
 )
-def test_a_wrong_setting_stops_the_start_and_is_named(run: Run, environment: dict[str, str], named: str) -> None:
+def test_a_wrong_setting_stops_the_start_and_is_named(
+    run: Run, environment: dict[str, str], named: str
+) -> None:
     """The message names the variable; the worker does not start; no secret is shown."""
     done = run("worker", **environment)
     assert done.returncode == 2
@@ -53,9 +55,7 @@ def test_without_credentials_no_worker_starts(run: Run) -> None:
 @pytest.mark.parametrize("words", [("status",), ("enqueue", "-"), ("reconcile",), ("release",)])
 def test_an_absent_queue_is_exit_code_3(run: Run, words: tuple[str, ...]) -> None:
     """When Redis is away a command says so within seconds."""
-    done = run(
-        *words, stdin=json.dumps(view(1)), REDIS_URL=f"redis://:hush@127.0.0.1:{free_port()}/0"
-    )
+    done = run(*words, stdin=json.dumps(view(1)), REDIS_URL=f"redis://:hush@127.0.0.1:{free_port()}/0")
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stderr
     assert done.returncode == 3

@@ -55,9 +55,13 @@ def test_hold_stops_every_call_and_release_goes_on(pipeline: Pipeline, told: Tol
     pipeline.verify()
 
 
-def test_a_refused_event_becomes_a_letter_that_can_be_replayed(pipeline: Pipeline, run: Run, told: Told) -> None:
+def test_a_refused_event_becomes_a_letter_that_can_be_replayed(
+    pipeline: Pipeline, run: Run, told: Told
+) -> None:
     """A 400 is one call and one dead letter with Gong's words; replayed twice it is delivered once."""
-    rule = pipeline.gong.fault("reject", times=None, errors=["contentId is unknown"], match={"eventId": "view-1"})
+    rule = pipeline.gong.fault(
+        "reject", times=None, errors=["contentId is unknown"], match={"eventId": "view-1"}
+    )
     pipeline.worker()
     pipeline.enqueue([1, 2])
     pipeline.drain()
@@ -107,7 +111,12 @@ def test_what_nobody_can_read_becomes_a_letter_with_its_raw_body(pipeline: Pipel
     known = json.loads(build(view(1), Lane.LIVE, enqueued_at=datetime.now(UTC))[1])
     foreign = {**known, "headers": {**known["headers"], "task": "somebody.elses"}}
     invalid = build({"reportingSystem": "content-hub"}, Lane.LIVE, enqueued_at=datetime.now(UTC))[1]
-    raws = ["not even JSON \x00\udcff".encode("utf-8", "surrogateescape"), b"[]", json.dumps(foreign), invalid]
+    raws = [
+        "not even JSON \x00\udcff".encode("utf-8", "surrogateescape"),
+        b"[]",
+        json.dumps(foreign),
+        invalid,
+    ]
     pipeline.redis.lpush(Lane.LIVE.queue, *raws)
     pipeline.worker()
     pipeline.enqueue([1])
