@@ -99,7 +99,7 @@ class Simulation:
     """Workers as events on the fake clock, so that thousands of calls take no wall-clock time.
 
     Each worker acquires, comes back at its slot plus `wake()`, is granted, writes `write()` after the granted
-    moment and arrives `network()` later; the answer comes after the same again.
+    moment and arrives `network()` later; the answer comes after the same again and `answer()`.
     """
 
     def __init__(self, world: World, gate: Gate, lane: Lane, **delays: Callable[[], float]) -> None:
@@ -140,7 +140,7 @@ class Simulation:
             self._acquire()
             return
         written = max(slot.at, self.world.clock.monotonic()) + self._delay("write")
-        there, back = self._delay("network"), self._delay("network")
+        there, back = self._delay("network"), self._delay("network") + self._delay("answer")
         self.arrivals.append(written + there)
         late = written - slot.at
         self.at(written + there + back, lambda: self._report(slot, late, there + back))

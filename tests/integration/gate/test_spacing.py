@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from gong_views.names import Lane
+from gong_worker.domain.outcomes import Delivered
 from gong_worker.gate import GateSettings, Go, Lapsed
 from tests.integration.gate.support import Simulation, World, shortest_window
 
@@ -32,7 +33,7 @@ def test_law_and_utilisation(world: World, rate: float, jitter: float) -> None:
     # From the first call that was paced by what was measured, not by the cautious start.
     later = [moment for moment in arrivals[20:] if moment]
     used = (len(later) - 1) / (later[-1] - later[0]) / rate
-    assert used >= (0.985 if jitter == 0 else 0.969 if jitter == 0.030 else 0.975), used
+    assert used >= (0.985 if jitter == 0 else 0.97 if jitter == 0.030 else 0.974), used
 
 
 def test_late_wakers_cost_little(world: World) -> None:
@@ -110,20 +111,47 @@ def test_refund_after_go_uncounts(world: World) -> None:
 
 
 def test_margin_follows_jitter(world: World) -> None:
-    """The margin starts at its maximum, sinks to what is measured, rises with lateness, and fades again."""
+    """The margin starts at its maximum, sinks to what is measured, rises and falls with it, within its bounds."""
     gate = world.gate()
     assert gate.status().margin_seconds == pytest.approx(0.030)
+    for _ in range(10):
+        world.call(gate, late=0.001)
+    assert gate.status().margin_seconds == pytest.approx(0.009, abs=1e-5)
+    for _ in range(60):
+        world.call(gate, late=0.005)
+    assert gate.status().margin_seconds == pytest.approx(0.013, abs=1e-3)
+    for _ in range(100):
+        world.call(gate, late=0.05)
+    assert gate.status().margin_seconds == pytest.approx(0.030, abs=1e-3)
+    for _ in range(100):
+        world.call(gate, late=0.0)
+    assert gate.status().margin_seconds == pytest.approx(0.008, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("late", "reply", "gap"), [(0.1, 0.05, 1.108), (0.0, 0.07, 1.028), (0.0, 5.0, 1.030)]
+)
+def test_a_late_arrival_moves_the_call_behind_it(world: World, late: float, reply: float, gap: float) -> None:
+    """A request written or perhaps carried late is known to be so before the call that shares its second."""
+    gate = world.gate()
     for _ in range(20):
-        world.call(gate, late=0.001)
-    assert gate.status().margin_seconds == pytest.approx(0.006, abs=0.001)
-    world.call(gate, late=0.015)
-    assert gate.status().margin_seconds >= 0.020
-    world.call(gate, late=2.0)
-    assert gate.status().margin_seconds == pytest.approx(0.030)
-    for _ in range(900):
-        world.clock.advance(0.5)
-        world.call(gate, late=0.001)
-    assert gate.status().margin_seconds <= 0.007
+        gate.report(world.go(gate), "event", Delivered(200), written_late_seconds=0.0, reply_seconds=0.05)
+    first = world.go(gate)
+    gate.report(first, "event", Delivered(200), written_late_seconds=late, reply_seconds=reply)
+    planned = first.at
+    for _ in range(3):
+        last = world.go(gate)
+    assert last.at - planned >= gap - 1e-4
+
+
+def test_a_slow_server_is_not_a_slow_network(world: World) -> None:
+    """Answers that take anything from 50 ms to 2 s, for the server's own reasons, still leave 97% of the rate."""
+    dice = random.Random(5)
+    gate = world.gate()
+    run = Simulation(world, gate, Lane.LIVE, network=lambda: 0.0, answer=lambda: dice.uniform(0.05, 2.0))
+    arrivals = run.run(workers=12, seconds=200)
+    assert shortest_window(arrivals, 3) >= 1.0
+    assert len(arrivals) >= 0.97 * 600
 
 
 def evaluations(world: World) -> int:

@@ -1,6 +1,7 @@
 """When Redis does not decide, nobody calls."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import redis
@@ -10,7 +11,7 @@ from redis.retry import Retry
 
 from gong_views.names import Lane
 from gong_worker.domain.outcomes import Delivered
-from gong_worker.gate import Gate, GateSettings, GateUnavailable, Slot
+from gong_worker.gate import Gate, GateSettings, GateUnavailable, Lapsed, Slot
 from gong_worker.gate.scripts import KEYS
 from tests.integration.gate.support import World, no_history
 from tests.support.servers import Valkey, free_port, valkey
@@ -73,8 +74,9 @@ def test_no_slot_and_no_confirm_from_a_broken_redis(break_it: Callable[[Valkey],
         try:
             break_it(server)
             for ask in everything(gate, slot)[:3]:
-                with pytest.raises(GateUnavailable):
-                    ask()
+                # On a slow machine the slot may have lapsed by now, and saying so needs no memory.
+                with suppress(GateUnavailable):
+                    assert isinstance(ask(), Lapsed)
         finally:
             server.resume()
 

@@ -125,7 +125,13 @@ class Gate:
 
     def _grant(self, slot: Slot) -> Go | Held | Lapsed:
         reply = self._run(
-            "confirm", slot.id, slot.planned_us, slot.after_us, slot.generation, int(slot.probe)
+            "confirm",
+            slot.id,
+            slot.planned_us,
+            slot.after_us,
+            slot.generation,
+            int(slot.probe),
+            slot.granted_us,
         )
         if reply[0] == "lapsed":
             return Lapsed(reply[2])
@@ -147,9 +153,11 @@ class Gate:
         """Tell what became of the call.
 
         written_late_seconds: from `slot.at` (after confirm) to the request being written.
-        reply_seconds: from the request being written to the first of the answer; half its spread is taken for
-            the jitter of the network on the way there, which no client can measure.
+        reply_seconds: from the request being written to the answer; without it, to this report. What it took
+            longer than the quickest answers may have been lost on the way there, which no client can measure.
         """
+        if reply_seconds is None and written_late_seconds is not None:
+            reply_seconds = self._clock.monotonic() - slot.at - written_late_seconds
         verb, retry_after = verb_of(outcome)
         reply = self._run(
             "report", slot.id, verb, _micros(retry_after), _digest(event_key), slot.granted_us,
@@ -161,7 +169,7 @@ class Gate:
 
     def refund(self, slot: Slot) -> None:
         """Give up a slot before its call. Only the newest goes back in line; the day never counts it."""
-        self._run("refund", slot.id, slot.planned_us, slot.after_us, slot.generation)
+        self._run("refund", slot.id, slot.planned_us, slot.after_us, slot.generation, slot.granted_us)
 
     def peek(self, lane: Lane = Lane.LIVE) -> Open | Held:
         """Would `acquire` give a slot, or a probe, now? Changes nothing."""

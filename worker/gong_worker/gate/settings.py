@@ -9,8 +9,8 @@ class GateSettings:
 
     calls_per_second: Gong's limit; of 1 and more, whole calls in any sliding second count (2.5 is kept as 2).
     calls_per_day: Gong's limit; `day_reserve` of them are left to the company's other integrations.
-    margin_min_seconds, margin_max_seconds: bounds of what N slots take beyond the window; the jitter measured
-        decides in between. Until ten calls are measured it is the maximum.
+    margin_min_seconds, margin_max_seconds: bounds of what N slots take beyond the window for the way to Gong; the
+        jitter measured decides in between. Until eight answers are measured it is the maximum.
     late_max_seconds: a slot that cannot be used within this (or one spacing, if longer) lapses.
     breaker_*: so many different events failing in a row hold the gate for the cooldown, which doubles.
     probe_lease_seconds: a probe that has not reported by then is taken for dead; more than a request takes.
@@ -24,7 +24,7 @@ class GateSettings:
     calls_per_second: float = 3.0
     calls_per_day: int = 10_000
     day_reserve: int = 500
-    margin_min_seconds: float = 0.005
+    margin_min_seconds: float = 0.008
     margin_max_seconds: float = 0.030
     late_max_seconds: float = 0.5
     breaker_threshold: int = 5

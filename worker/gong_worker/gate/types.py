@@ -85,7 +85,7 @@ class GateStatus:
 
     reason, until: of the first hold: the operator's, then rejections, then the one that lasts longest.
     current_rate: calls/s that are let through at present; below `per_second_limit` after 429s.
-    margin_seconds: what N slots take beyond the window, following the jitter measured.
+    margin_seconds: what N slots take beyond the window at present, following the jitter measured.
     last_24h: calls of the rolling day, up to five minutes more.
     """
 

@@ -5,12 +5,11 @@
 --                       not_before, backoff, rate, rate_at, decreased_at  Retry-After and the adaptive rate
 --                       open_until, opens, probe_seq, probe_until         breaker and the one leased probe
 --                       day_total, day_swept                              the rolling day
---                       late_hi, reply_hi, reply_lo, reply_mean,
---                       reply_var, jitter_at, jitter_n                    measured jitter
+--                       reply_lo, reply_over, jitter_at, jitter_n, margin  measured jitter
 --                       operator_note, operator_by, operator_at, operator_until, rejections_at
 --   2 limits    hash    one field per setting, plus env: what the environment of the last starter said
 --   3 day       hash    five-minute bucket number -> calls, plus gen
---   4 sent      zset    slot number -> when its call was planned to be written; the last few seconds
+--   4 sent      zset    slot number -> when its call will have arrived at the latest; the last few seconds
 --   5 failing   set     digests of the events that failed in a row
 --   6 rejected  set     digests of the events that Gong refused in a row
 --   7 holds     hash    "unauthorized:<credential>" or "misconfigured:<target>" -> "probe_at interval since"
@@ -79,23 +78,19 @@ local function current_rate()
   return math.min(limit, get('rate') + setting('adaptive_increase') * limit / 3 * waited / SECOND)
 end
 
--- How much the way from slot to Gong varies, peak to peak, as far as measured; few samples get a supplement.
-local function margin()
-  local low, high, samples = micros('margin_min_seconds'), micros('margin_max_seconds'), get('jitter_n')
-  if samples < 10 then return high end
-  -- A reply varies on two ways of which one counts: half the spread seen. Few samples seldom show the extremes,
-  -- so also what the variance stands for if either way varies evenly: (peak to peak)^2 / 12, twice.
-  local network = math.max((get('reply_hi') - get('reply_lo')) / 2, math.sqrt(6 * get('reply_var')))
-  return math.min(high, math.floor(low + (get('late_hi') + network) * (1 + 6 / samples)))
-end
+-- Before anything is known about a call, the longest it may take from its slot to Gong beyond the quickest way.
+local function widest() return micros('margin_max_seconds') end
+-- So many answers are needed to know the quickest way.
+local ENOUGH = 8
 
--- The law: N calls in no window shorter than `window`, so N slots a window: N * spacing = 1 s + margin.
+-- The law: no N + 1 arrivals within `window`. A call is planned one window after the latest moment at which the
+-- call N before it can have arrived (see confirm); slots are spaced so that this is on average just when they come.
 local function law()
   local rate = setting('calls_per_second')
-  local count, window = 1, SECOND / rate
+  local count, window = 1, math.ceil(SECOND / rate)
   if rate >= 1 then count, window = math.floor(rate), SECOND end
-  window = math.ceil(window + margin())
-  return count, window, math.ceil(math.max(window / count, SECOND / current_rate()))
+  local margin = get('jitter_n') >= ENOUGH and get('margin') or widest()
+  return count, window, math.ceil(math.max((window + margin) / count, SECOND / current_rate())), margin
 end
 
 -- Day --------------------------------------------------------------------------------------------

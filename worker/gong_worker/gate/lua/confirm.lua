@@ -1,15 +1,12 @@
 -- The last word before a call is written. May be asked again for the same slot: the latest answer counts.
--- ARGV: 4 slot number, 5 at, 6 after, 7 gen, 8 probe. Replies: go at epoch | held reason until | lapsed why
+-- ARGV: 4 slot number, 5 at, 6 after, 7 gen, 8 probe, 9 when planned before (or 0). Replies: go at epoch | held reason until | lapsed why
 local number, at, after, gen, probe = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1'
+local before = tonumber(ARGV[9])
 local KEPT_LAG = SECOND / 20
 
 if not known() or state.gen ~= gen then return {'lapsed', now, 'void'} end
 sweep_day()
-local before = redis.call('ZSCORE', SENT, number)
-if before then
-  redis.call('ZREM', SENT, number)
-  count_call(tonumber(before), -1)
-end
+if before > 0 and redis.call('ZREM', SENT, number) == 1 then count_call(before, -1) end
 
 local function refuse(...)
   give_back(at, after)
@@ -22,8 +19,8 @@ if probe and (state.probe_seq ~= number or get('probe_until') <= now) then
   return refuse('lapsed', now, 'overtaken')
 end
 
--- The call is written at its slot, or now if that is past, and no sooner than one window after the call
--- that is N calls back: whatever was late before, no N + 1 calls are ever planned inside one window.
+-- The call is written at its slot, or now if that is past, and no sooner than one window after the call that is
+-- N calls back must have arrived: whatever was late before, no N + 1 calls ever arrive inside one window.
 local count, window, spacing = law()
 local send = math.max(at, now)
 local back = redis.call('ZREVRANGE', SENT, count - 1, count - 1, 'WITHSCORES')
@@ -43,7 +40,7 @@ end
 if reason then return refuse('held', now, reason, ends) end
 
 count_call(send, 1)
-redis.call('ZADD', SENT, string.format('%.0f', send), number)
+redis.call('ZADD', SENT, string.format('%.0f', send + widest()), number)
 redis.call('ZREMRANGEBYSCORE', SENT, '-inf', string.format('(%.0f', now - window - 2 * SECOND))
 -- The line has fallen behind its slots. A little of that is kept, as it lets callers be late at no cost; the
 -- rest moves the slots not yet reserved, once for all who reserved before.

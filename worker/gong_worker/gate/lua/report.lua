@@ -28,7 +28,8 @@ if outcome == 'throttled' then
     set('rate', math.max(floor, current_rate() * setting('adaptive_decrease')))
     set('rate_at', now)
     set('decreased_at', now)
-    set('late_hi', micros('margin_max_seconds'))
+    -- Should it have been our own doing: measure the way anew, and be cautious until then.
+    set('jitter_n', 0)
   end
   if retry_after then
     hold_until(now + math.min(MAX_RETRY, math.max(MIN_RETRY, retry_after)))
@@ -45,30 +46,32 @@ if mine then
   if outcome == 'unreachable' then sweep_day(); count_call(planned, -1) end
   if worked and confirmed > get('decreased_at') then clear('backoff') end
 
-  -- Jitter: the highest lateness, and the spread of the replies, fading with a half-life of a minute.
-  local ceiling = micros('margin_max_seconds')
-  local fade = 0.5 ^ (math.max(0, now - get('jitter_at')) / (60 * SECOND))
-  if late then
-    set('late_hi', math.min(ceiling, math.max(late, get('late_hi') * fade)))
-    set('jitter_n', math.min(1000, get('jitter_n') + 1))
-  end
-  if reply and not failed then
-    local low, high = get('reply_lo'), get('reply_hi')
-    if not state.reply_lo then low, high = reply, reply end
-    local spread = (high - low) * fade
-    low = math.min(reply, high - spread)
-    high = math.max(reply, low + spread)
-    if high - low > 2 * ceiling then
-      if reply == high then low = high - 2 * ceiling else high = low + 2 * ceiling end
-    end
-    local off = math.max(-2 * ceiling, math.min(2 * ceiling, reply - (state.reply_mean and get('reply_mean') or reply)))
-    local weight = math.max(1 - fade, 1 / math.max(1, get('jitter_n')))
-    set('reply_mean', (state.reply_mean and get('reply_mean') or reply) + weight * off)
-    set('reply_var', (1 - weight) * (get('reply_var') + weight * off * off))
+  -- When it must have arrived: as late as it was written, and as much later as its answer took longer than the
+  -- quickest ones, since that may all have been lost on the way there. Servers are slow for reasons of their own,
+  -- so this counts up to a bound. What is learned here spaces the call that shares a window with this one.
+  if late and reply then
+    local low = state.reply_lo and get('reply_lo') or reply
+    local rise = 1 - 0.5 ^ (math.max(0, now - get('jitter_at')) / (300 * SECOND))
+    low = reply < low and reply or low + (reply - low) * rise
+    local samples = math.min(1000, get('jitter_n') + 1)
+    local least = micros('margin_min_seconds')
+    -- On average an answer takes J longer than the quickest there can be (J: the jitter, peak to peak, of a way
+    -- that varies evenly), and the quickest of n answers some 1.25 J / sqrt(n), twice that if luck is bad: what is
+    -- taken for the quickest is not.
+    local part = math.min(0.9, 2.5 / math.sqrt(samples + 1))
+    local share = math.max(0.05, 1 / samples)
+    local over = get('reply_over') + share * (math.min(reply - low, 2 * widest()) - get('reply_over'))
+    local bias = over * part / (1 - part)
+    local way = least + math.min(reply - low + bias, widest() - least)
+    local margin = get('margin') + share * (math.min(late + way, widest()) - get('margin'))
+    if samples < ENOUGH then way = widest() end
+    redis.call('ZADD', SENT, 'XX', string.format('%.0f', planned + late + way), number)
     set('reply_lo', low)
-    set('reply_hi', high)
+    set('reply_over', over)
+    set('jitter_at', now)
+    set('jitter_n', samples)
+    set('margin', margin)
   end
-  if late or reply then set('jitter_at', now) end
 end
 
 local was_probe = state.probe_seq == number

@@ -8,10 +8,10 @@ local function tell(name, value)
 end
 for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve', 'set_by'}) do tell(name, limits[name] or '') end
 for _, name in ipairs({'operator_note', 'operator_by'}) do tell(name, state[name] or '') end
-local _, _, spacing = law()
+local _, _, spacing, margin = law()
 tell('known', known() and 1 or 0)
 tell('current_rate', current_rate())
-tell('margin', margin())
+tell('margin', margin)
 tell('spacing', spacing)
 tell('last_24h', day_total())
 tell('next_slot', math.max(get('next'), now))
