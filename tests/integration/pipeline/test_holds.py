@@ -38,22 +38,19 @@ def test_retry_after_holds_every_worker_and_spends_nothing(pipeline: Pipeline) -
 
 def test_a_refused_credential_holds_and_a_new_one_resumes_at_once(pipeline: Pipeline) -> None:
     """401: nothing is spent or lost while held; a worker with a good credential is not held by the bad one's hold."""
-    bad = pipeline.worker()
-    bad.terminate()
     pipeline.gong.settings(access_key_secret="renewed")
     bad = pipeline.worker()
-    pipeline.enqueue(range(10))
+    pipeline.enqueue(range(40))
     held_for(pipeline, "unauthorized")
-    assert calls(pipeline) <= 2
-    assert survey.count(pipeline.redis).total == 10
-    good = pipeline.worker(ready=False)
-    good.kill()
+    # Four threads may have had their slots before the first answer was in; then there is a probe now and then.
+    assert calls(pipeline) <= 8
+    assert survey.count(pipeline.redis).total == 40
     pipeline.environment["GONG_ACCESS_KEY_SECRET"] = "renewed"
     pipeline.worker()
     pipeline.drain()
     bad.kill()
     pipeline.verify()
-    assert max(pipeline.ledger.event(f"view-{n}")[0].attempt_count for n in range(10)) == 1
+    assert max(pipeline.ledger.event(f"view-{n}")[0].attempt_count for n in range(40)) == 1
 
 
 def test_a_run_of_refusals_stops_before_everything_is_dead(pipeline: Pipeline) -> None:
