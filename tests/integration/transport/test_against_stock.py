@@ -4,6 +4,7 @@ When a stock case here fails on a new kombu release, that weakness is mended ups
 transport can shrink.
 """
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +29,9 @@ def publish(server: Valkey, *numbers: int, hold: bool = False) -> None:
 
 
 def got(folder: Path) -> list[int]:
-    return sorted(int(line.split()[0]) for path in folder.glob("got.*") for line in path.read_text().splitlines())
+    return sorted(
+        int(line.split()[0]) for path in folder.glob("got.*") for line in path.read_text().splitlines()
+    )
 
 
 @contextmanager
@@ -57,39 +60,61 @@ def test_a_worker_killed_while_idle_takes_no_message_along(kind: str, tmp_path: 
         assert left == (0 if kind == "stock" else 1)
 
 
-@pytest.mark.parametrize("kind", ["stock", "durable"])
-def test_a_restart_of_redis_does_not_end_the_worker(kind: str, tmp_path: Path) -> None:
-    """With one of two slots busy the worker lives through a restart of Redis and goes on; stock may die of it."""
-    with valkey() as server, worker(kind, server, tmp_path, extra="remote") as busy:
-        publish(server, 1, hold=True)
-        wait_until(lambda: (tmp_path / "held.1").exists(), "the first message to be held")
-        server.kill()
-        if kind == "stock":
-            # Remote control on, some but not all slots busy: 6 of 8 restarts ended the stock worker when this
-            # was written, so it is shown here without being asserted.
-            return
-        server.start()
-        (tmp_path / "go").touch()
+def restart_under(worker: Process, server: Valkey, folder: Path) -> None:
+    """Kill Redis while the worker holds a message, start it again, let the message go on."""
+    publish(server, 1, hold=True)
+    wait_until(lambda: (folder / "held.1").exists(), "the first message to be held")
+    server.kill()
+    wait_until(lambda: "onnection" in worker.log or not worker.running(), "the worker to notice")
+    server.start()
+    (folder / "go").touch()
+
+
+def test_a_restart_of_redis_does_not_end_our_worker(tmp_path: Path) -> None:
+    """With one of two slots busy and remote control on, the worker lives through a restart and goes on."""
+    with valkey() as server, worker("durable", server, tmp_path, extra="remote") as busy:
+        restart_under(busy, server, tmp_path)
         publish(server, 2)
         wait_until(lambda: {1, 2} <= set(got(tmp_path)), "both messages after the restart", 60)
         assert busy.running()
 
 
+def test_a_restart_of_redis_ends_a_stock_worker(tmp_path: Path) -> None:
+    """Stock: such restarts end the worker, most of them; one of a dozen is enough to show it."""
+    for number in range(12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with valkey() as server, worker("stock", server, folder) as busy:
+            restart_under(busy, server, folder)
+            publish(server, 2)
+            wait_until(lambda: not busy.running() or 2 in got(folder), "an end or the next message", 60)
+            if not busy.running():
+                assert "has no attribute 'hostname'" in busy.log
+                return
+    pytest.fail("stock lived through a dozen restarts: is it mended upstream?")
+
+
 @pytest.mark.parametrize("kind", ["stock", "durable"])
 def test_an_acknowledgement_that_fails_frees_its_slot(kind: str, tmp_path: Path) -> None:
     """Acknowledgements that fail while Redis hangs cost no slot for ever: ours consumes on, stock stands still."""
-    with valkey() as server, worker(kind, server, tmp_path, slots=1) as busy:
+    with valkey() as server, worker(kind, server, tmp_path, slots=1) as busy, server.client() as client:
         publish(server, 1, hold=True)
         wait_until(lambda: (tmp_path / "held.1").exists(), "the message to be held")
         server.freeze()  # the acknowledgement's answer does not come: it times out after 2 s
         (tmp_path / "go").touch()
         wait_until(lambda: got(tmp_path) == [1], "the task to end")
-        wait_until(lambda: "Timeout" in busy.log or kind == "durable", "the acknowledgement to fail")
-        publish_later = server
-        publish_later.resume()
+        wait_until(lambda: "imeout" in busy.log or kind == "durable", "the acknowledgement to fail")
+        server.resume()
         publish(server, 2)
-        if kind == "durable":
-            wait_until(lambda: 2 in got(tmp_path), "the next message", 60)
+        if kind == "stock":
+            # Its loop is alive: it puts an expired message back into the lane. There both stay.
+            message = json.loads(build({"n": 3}, Lane.LIVE, enqueued_at=datetime.now(UTC))[1])
+            client.hset("unacked", "expired", json.dumps([message, Lane.LIVE.queue, Lane.LIVE.queue]))
+            client.zadd("unacked_index", {"expired": 1})
+            wait_until(lambda: client.llen(Lane.LIVE.queue) == 2, "both messages to lie in the lane")
             assert busy.running()
-            busy.popen.send_signal(signal.SIGTERM)
-            assert busy.popen.wait(20) == 0
+            return
+        wait_until(lambda: 2 in got(tmp_path), "the next message", 60)
+        assert busy.running()
+        busy.popen.send_signal(signal.SIGTERM)
+        assert busy.popen.wait(20) == 0

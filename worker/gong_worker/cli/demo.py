@@ -104,8 +104,6 @@ def _watch(console: Console, office: Office, worker: "subprocess.Popen[str]", en
             held = "open" if gate["state"] == "open" else f"held: {gate['reason']} until {gate['until']}"
             text = f"gate {held} · {ledger['delivered']} delivered · {ledger['dead']} dead"
             progress.update(bar, completed=enqueued - waiting, description=text)
-            if not console.is_terminal and tick.is_set():
-                console.print(f"{enqueued - waiting}/{enqueued} {text}")
             if waiting == 0 and ledger["sending"] == ledger["waiting"] == 0:
                 return True
             tick.wait(0.2)
