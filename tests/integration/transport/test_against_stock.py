@@ -87,7 +87,7 @@ def test_a_restart_of_redis_ends_a_stock_worker(tmp_path: Path) -> None:
         with valkey() as server, worker("stock", server, folder) as busy:
             restart_under(busy, server, folder)
             publish(server, 2)
-            wait_until(lambda: not busy.running() or 2 in got(folder), "an end or the next message", 60)
+            wait_until(lambda at=folder: not busy.running() or 2 in got(at), "an end or the next message", 60)
             if not busy.running():
                 assert "has no attribute 'hostname'" in busy.log
                 return
