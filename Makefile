@@ -38,4 +38,12 @@ check: lint test ## exactly what CI runs
 bench: $(STAMP) ## ratios against peers, measured side by side
 	for bench in benchmarks/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
 
-.PHONY: help setup demo test format lint check bench
+MINUTES ?= 10
+SEED ?=
+soak: $(STAMP) ## every fault at random for MINUTES=10, then the reconciliation; SEED=n repeats a run
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+crash-matrix: $(STAMP) ## kill -9 between every two steps, on both databases, as a table
+	$(BIN)/python -m tests.crash.matrix
+
+.PHONY: help setup demo test format lint check bench soak crash-matrix

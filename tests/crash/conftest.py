@@ -16,6 +16,12 @@ from tests.support.simulator import SimulatorProcess, simulator_process
 Start = Callable[..., Pipeline]
 
 
+@pytest.fixture(autouse=True)
+def _told(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """Every test's law goes into the JUnit report, from which `tests.crash.matrix` makes its tables."""
+    record_property("law", (request.function.__doc__ or "").split("\n")[0])
+
+
 @pytest.fixture(scope="session")
 def simulator_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatorProcess]:
     """One simulator a test process, without a limit of its own: here it is about loss, not about pace."""

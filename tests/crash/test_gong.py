@@ -45,9 +45,9 @@ FAULTS = {
 GOOD_BETWEEN = 3
 
 
-def test_every_misbehaviour(ledger_url: str, pipeline: Start) -> None:
+def test_every_misbehaviour(postgres_url: str, pipeline: Start) -> None:
     """Resets, lost and broken answers, timeouts, strange bodies, wrong clocks: one acceptance, each call recorded."""
-    line = pipeline(ledger_url, concurrency=3)
+    line = pipeline(postgres_url, concurrency=3)
     for name, fault in FAULTS.items():
         line.gong.fault(fault.kind, **{"match": {"eventId": f"{name}-0"}, **fault.rule})
     for number, name in enumerate(FAULTS):

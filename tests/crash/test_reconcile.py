@@ -27,9 +27,9 @@ def today(line: Pipeline) -> str:
     return day
 
 
-def test_a_loss_made_by_hand(ledger_url: str, pipeline: Start) -> None:
+def test_a_loss_made_by_hand(postgres_url: str, pipeline: Start) -> None:
     """One message deleted from its lane and one from the delayed set: named by lane and day, exit 1."""
-    line = pipeline(ledger_url, retry_base_seconds=600, retry_max_seconds=600)
+    line = pipeline(postgres_url, retry_base_seconds=600, retry_max_seconds=600)
     line.gong.fault("status", status=500, match={"eventId": "view-0"})
     line.enqueue([0])
     worker = line.worker()

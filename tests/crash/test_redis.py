@@ -71,9 +71,9 @@ def test_redis_frozen_and_resumed(postgres_url: str, pipeline: Start) -> None:
     assert set(books.calls.values()) == {1}, books.calls
 
 
-def test_redis_wiped_under_load(ledger_url: str, pipeline: Start) -> None:
+def test_redis_wiped_under_load(postgres_url: str, pipeline: Start) -> None:
     """After FLUSHALL the ledger, the day's count and the dedupe are there, and reconcile says how much is not."""
-    line = pipeline(ledger_url, concurrency=3, calls_per_second=20)
+    line = pipeline(postgres_url, concurrency=3, calls_per_second=20)
     line.gong.settings(latency_ms=(50, 150))
     line.enqueue(range(40))
     line.enqueue(range(40, 60), lane="bulk")

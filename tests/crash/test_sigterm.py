@@ -8,9 +8,9 @@ from tests.support.pipeline import REQUEST_TIMEOUT_SECONDS
 from tests.support.servers import wait_until
 
 
-def test_a_stopped_worker_leaves_nothing_half_done(ledger_url: str, pipeline: Start) -> None:
+def test_a_stopped_worker_leaves_nothing_half_done(postgres_url: str, pipeline: Start) -> None:
     """Calls in flight end and are recorded, the others are back in their lane, and the next worker goes on."""
-    line = pipeline(ledger_url, concurrency=6, calls_per_second=4)
+    line = pipeline(postgres_url, concurrency=6, calls_per_second=4)
     line.gong.settings(latency_ms=(900, 1000))
     line.enqueue(range(8))
     line.enqueue(range(8, 16), lane="bulk")

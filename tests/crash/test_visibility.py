@@ -33,9 +33,9 @@ def test_a_frozen_worker_is_replaced_and_comes_back(point: str, postgres_url: st
     assert sum(books.calls[f"view-{number}"] for number in range(1, 8)) == 7
 
 
-def test_what_a_killed_worker_held_comes_back_soon(ledger_url: str, pipeline: Start) -> None:
+def test_what_a_killed_worker_held_comes_back_soon(sqlite_url: str, pipeline: Start) -> None:
     """After kill -9 a running worker has the message again within the visibility timeout and a few seconds."""
-    line = pipeline(ledger_url, concurrency=1)
+    line = pipeline(sqlite_url, concurrency=1)
     line.enqueue([0])
     victim = line.worker(ready=False, stop_at="request_written")
     line.wait_stopped_at(victim, "request_written")

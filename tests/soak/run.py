@@ -57,7 +57,7 @@ def run(plan: Plan, say: Say = print) -> Books:
         world = World(line, postgres, workers=plan.workers, seed=plan.seed)
         started = time.monotonic()
         _all_at_once(world, plan, strikes, started, say)
-        books = line.verify(dead=world.refused)
+        books = line.verify(dead=world.refused, gong_died=world.struck["kill gong"] > 0)
         say(table(books, world, time.monotonic() - started))
         return books
 

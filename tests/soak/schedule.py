@@ -26,8 +26,8 @@ LEDGERS: dict[str, dict[str, tuple[int, tuple[float, float]]]] = {
     },
     "sqlite": {"lock sqlite": (3, (0.2, 13.0))},
 }
-# Between the end of one strike and the next of its lane, seconds.
-PAUSE = (0.3, 3.0)
+# Between the end of one strike and the next of its lane, seconds. A worker takes two to start.
+PAUSE = {"workers": (1.0, 6.0), "parts": (0.3, 3.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ def schedule(seed: int, seconds: float, ledger: str) -> list[Strike]:
     chance = random.Random(f"{seed} {ledger}")
     strikes = []
     for lane, kinds in (("workers", WORKERS), ("parts", {**PARTS, **LEDGERS[ledger]})):
-        at, coming = chance.uniform(*PAUSE), list(kinds)
+        at, coming = chance.uniform(*PAUSE[lane]), list(kinds)
         chance.shuffle(coming)
         while at < seconds:
             weights = [weight for weight, _ in kinds.values()]
             name = coming.pop() if coming else chance.choices(list(kinds), weights)[0]
             length = min(chance.uniform(*kinds[name][1]), max(0.2, seconds / 6))
             strikes.append(Strike(lane, round(at, 1), name, round(length, 1), chance.randrange(1000)))
-            at += length + chance.uniform(*PAUSE)
+            at += length + chance.uniform(*PAUSE[lane])
     return sorted(strikes, key=lambda strike: strike.at)

@@ -8,13 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from gong_views import QueueUnavailable, ViewQueue
 from gong_worker.gate import GateUnavailable
-from gong_worker.ledger.engine import ledger_url
 from tests.soak.schedule import Strike
-from tests.support.own_postgres import OwnPostgres
+from tests.support.own_postgres import OwnPostgres, alter_database
 from tests.support.pipeline import Pipeline, locked, sqlite_path
 from tests.support.processes import Process
 from tests.support.servers import wait_until
@@ -187,29 +184,15 @@ class World:
         self.postgres.start()
 
     def _postgres_refuses(self, strike: Strike) -> None:
-        self._alter("ALLOW_CONNECTIONS false")
+        alter_database(self.line.database_url, "ALLOW_CONNECTIONS false")
         self.over.wait(strike.seconds)
-        self._alter("ALLOW_CONNECTIONS true")
+        alter_database(self.line.database_url, "ALLOW_CONNECTIONS true")
 
     def _postgres_read_only(self, strike: Strike) -> None:
-        self._alter("SET default_transaction_read_only = on")
+        alter_database(self.line.database_url, "SET default_transaction_read_only = on")
         self.over.wait(strike.seconds)
-        self._alter("RESET default_transaction_read_only")
-
-    def _alter(self, what: str) -> None:
-        alter_database(self.line.database_url, what)
+        alter_database(self.line.database_url, "RESET default_transaction_read_only")
 
     def _lock_sqlite(self, strike: Strike) -> None:
         with locked(Path(sqlite_path(self.line.database_url))):
             self.over.wait(strike.seconds)
-
-
-def alter_database(database_url: str, what: str) -> None:
-    """ALTER DATABASE, and an end to every session on it, so that it takes effect."""
-    address = ledger_url(database_url)
-    admin = sa.create_engine(address.set(database="postgres"), isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(sa.text(f"ALTER DATABASE {address.database} {what}"))
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-        connection.execute(sa.text(ended), {"name": address.database})
-    admin.dispose()

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
+
+from gong_worker.ledger.engine import ledger_url
 from tests.support.servers import Postgres, wait_until
 
 
@@ -35,3 +38,14 @@ def own_postgres() -> Iterator[OwnPostgres]:
             yield server
         finally:
             server.stop()
+
+
+def alter_database(database_url: str, what: str) -> None:
+    """ALTER DATABASE, and an end to every session on it, so that it takes effect."""
+    address = ledger_url(database_url)
+    admin = sa.create_engine(address.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(sa.text(f"ALTER DATABASE {address.database} {what}"))
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        connection.execute(sa.text(ended), {"name": address.database})
+    admin.dispose()

@@ -192,11 +192,14 @@ class Pipeline:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account()}") from None
 
-    def verify(self, *, dead: Iterable[str] = (), lost: int = 0) -> Books:
+    def verify(self, *, dead: Iterable[str] = (), lost: int = 0, gong_died: bool = False) -> Books:
         """The laws that hold whatever was shot at; see `Books.check`."""
         books = read_books(self.ledger.engine, self.gong, self.redis, self.office)
         try:
-            books.check(self.enqueued, dead=set(dead), unsure=self.unsure, lost=lost)
+            books.check(self.enqueued, dead=set(dead), unsure=self.unsure, lost=lost, gong_died=gong_died)
+            for worker in self.workers:
+                for action in ("delivery_failed", "celery_rejected", "delivery_unknown"):
+                    assert f"action={action}" not in worker.log, f"{worker.log_path.name}: {action}"
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account()}") from None
         return books

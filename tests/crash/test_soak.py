@@ -1,0 +1,18 @@
+"""The soak, short and with a fixed seed; `make soak MINUTES=10` runs as long as you like."""
+
+from tests.soak.run import Plan, run
+from tests.soak.schedule import LEDGERS, PARTS, WORKERS, schedule
+
+
+def test_a_short_soak() -> None:
+    """A fixed half minute of overlapping faults: every law holds, and the reconciliation is exact."""
+    run(Plan(seconds=25, seed=3, workers=2, events=250))
+
+
+def test_a_seed_draws_the_same_strikes() -> None:
+    """A run can be repeated by its seed, strike by strike; every kind of fault comes."""
+
+    for ledger, own in LEDGERS.items():
+        strikes = schedule(5, 240, ledger)
+        assert strikes == schedule(5, 240, ledger) != schedule(6, 240, ledger)
+        assert {strike.name for strike in strikes} == {*WORKERS, *PARTS, *own}
