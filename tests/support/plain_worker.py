@@ -31,7 +31,6 @@ app.conf.update(
         "visibility_timeout": 3,
         "unacked_restore_interval": 5 if "calm" in sys.argv[5:] else 1,
         "unacked_restore_throttle": 1,
-        "unacked_mutex_expire": 2,  # or a sweep cut off by a hung Redis blocks the next ones for five minutes
         "queue_order_strategy": "priority",
         "socket_timeout": 2.0,
     },
