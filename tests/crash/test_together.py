@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 import threading
+import time
 
+from gong_worker.queue.transport import BLOCK_SECONDS
 from tests.crash.conftest import Start
 from tests.support.views import view
 
@@ -70,3 +72,14 @@ def test_a_thousand_events_through_four_workers(postgres_url: str, pipeline: Sta
     assert books.calls == books.known_calls and set(books.calls.values()) == {1} and not books.unknown_calls
     assert len(books.answers) == 1000 and books.answers == books.sent_answers
     assert all(worker.log.count("action=attempt") > 0 for worker in line.workers)
+
+
+def test_a_bulk_backlog_and_a_small_worker(sqlite_url: str, pipeline: Start) -> None:
+    """A worker that may hold one bulk message takes the next as soon as that ends, not when its wait runs out."""
+    line = pipeline(sqlite_url, concurrency=2)
+    line.enqueue(range(30), lane="bulk")
+    line.worker()
+    started = time.monotonic()
+    line.drain()
+    assert time.monotonic() - started < 30 * BLOCK_SECONDS / 2
+    line.verify()

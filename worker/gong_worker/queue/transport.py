@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 LANES = frozenset(lane.queue for lane in Lane)
 # An idle worker blocks on the live lane this long before it looks at the others again.
 BLOCK_SECONDS = 1
+# One that has all the bulk messages it may hold looks again so soon: the live lane tells it of no bulk one.
+BULK_FULL_SECONDS = 0.1
 
 for _owner, _names in {
     stock.Channel: ("_brpop_start", "_brpop_read", "close", "_do_restore_message"),
@@ -98,6 +100,7 @@ class DurableChannel(stock.Channel):
     QoS = DurableQoS
     _command = ""  # what the polled connection was last asked: EVALSHA or BLMOVE
     _tag = ""
+    _bulk_full = False
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if not LANES.intersection(self.active_queues):
@@ -109,7 +112,9 @@ class DurableChannel(stock.Channel):
         if intake.paused:
             return
         self._tag = mailroom.new_tag()
-        self._ask("EVALSHA", *mailroom.pop_arguments(self._tag, self.active_queues))
+        arguments = mailroom.pop_arguments(self._tag, self.active_queues)
+        self._bulk_full = Lane.BULK.queue in self.active_queues and not arguments[-1]
+        self._ask("EVALSHA", *arguments)
 
     def _ask(self, command: str, *arguments: Any) -> None:
         self._command = command
@@ -137,7 +142,8 @@ class DurableChannel(stock.Channel):
         if reply is None:
             # Moving the tail of the live lane onto itself changes nothing: it only waits for there to be one.
             live = Lane.LIVE.queue
-            self._ask("BLMOVE", live, live, "RIGHT", "RIGHT", BLOCK_SECONDS)
+            seconds = BULK_FULL_SECONDS if self._bulk_full else BLOCK_SECONDS
+            self._ask("BLMOVE", live, live, "RIGHT", "RIGHT", seconds)
             raise Empty
         self._hand_over(self._tag, _text(reply[0]), reply[1])
         return True
