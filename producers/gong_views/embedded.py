@@ -16,12 +16,13 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import redis
 
-from gong_views.errors import QueueUnavailable
+from gong_views.errors import QueueUnavailable, SettingsError
 from gong_views.settings import ProducerSettings
 
 START_SECONDS = 20.0
@@ -39,13 +40,26 @@ def redis_url_of(settings: ProducerSettings) -> str:
 
 
 def ensure_running(data_dir: Path) -> str:
-    """Start the data directory's Valkey unless it runs; keep it for the life of this process."""
+    """Start the data directory's Valkey unless it runs; keep it for the life of this process.
+
+    One that runs and does not answer is left alone, and its URL returned: a second server on the same
+    append-only file would tear it. Raises SettingsError when the directory cannot be used.
+    """
     data_dir = data_dir.resolve()
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(data_dir / "valkey.start"):
-        _hold(data_dir)
-        url = _running(data_dir)
-        return url if url is not None else _start(data_dir)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _locked(data_dir / "valkey.start"):
+            _hold(data_dir)
+            if not _alive(data_dir):
+                return _start(data_dir)
+            if (url := _recorded(data_dir).get("url")) is not None:
+                return str(url)
+    except OSError as error:
+        raise SettingsError(
+            f"GONG_VIEWS_DATA_DIR: {data_dir} cannot be used ({error.strerror}): "
+            "name a directory that this user can write, or set REDIS_URL"
+        ) from None
+    raise QueueUnavailable(f"a queue server runs in {data_dir}, but valkey.json is gone: stop that server")
 
 
 def release(data_dir: Path) -> None:
@@ -67,7 +81,7 @@ def release(data_dir: Path) -> None:
 def _hold(data_dir: Path) -> None:
     if data_dir in _held:
         return
-    descriptor = os.open(data_dir / "valkey.users", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(data_dir / "valkey.users")
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     _held[data_dir] = descriptor
     owner = os.getpid()
@@ -77,7 +91,7 @@ def _hold(data_dir: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
@@ -85,12 +99,29 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _running(data_dir: Path) -> str | None:
+def _alive(data_dir: Path) -> bool:
+    """Whether the server's process lives. It holds a lock from birth to death, whoever kills it or us."""
+    descriptor = _open(data_dir / "valkey.server")
     try:
-        url = str(json.loads((data_dir / "valkey.json").read_text())["url"])
-    except (OSError, ValueError, KeyError):
-        return None
-    return url if _answers(url) else None
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _recorded(data_dir: Path) -> dict[str, Any]:
+    """Where the server listens (`url`) and its process (`pid`), as it was started."""
+    try:
+        record = json.loads((data_dir / "valkey.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def _answers(url: str) -> bool:
@@ -127,26 +158,37 @@ def _start(data_dir: Path) -> str:
         f"port {port}\nbind 127.0.0.1\ndir {json.dumps(str(data_dir))}\nrequirepass {password}\n"
         'appendonly yes\nappendfsync always\nsave ""\ndaemonize no\n'
     )
-    # The password travels through standard input: a command line is there for everyone to read.
-    with (data_dir / "valkey.log").open("ab") as log:
-        process = subprocess.Popen(  # noqa: S603
-            [program, "-"],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    assert process.stdin is not None
-    process.stdin.write(config.encode())
-    process.stdin.close()
     url = f"redis://:{password}@127.0.0.1:{port}/0"
+    record = data_dir / "valkey.json"
+    # Written before the server lives: were we killed in between, the next command would still find it.
+    _write_private(record, json.dumps({"url": url}))
+    alive = _open(data_dir / "valkey.server")
+    fcntl.flock(alive, fcntl.LOCK_EX)
+    try:
+        # The password travels through standard input: a command line is there for everyone to read.
+        with (data_dir / "valkey.log").open("ab") as log:
+            process = subprocess.Popen(  # noqa: S603
+                [program, "-"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[alive],
+            )
+    finally:
+        os.close(alive)
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.write(config.encode())
+        process.stdin.close()
+    _write_private(record, json.dumps({"url": url, "pid": process.pid}))
     deadline = time.monotonic() + START_SECONDS
     while not _answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
+            process.wait()
             raise QueueUnavailable(f"the embedded queue server did not start; see {data_dir / 'valkey.log'}")
         time.sleep(0.02)
-    _write_private(data_dir / "valkey.json", json.dumps({"url": url, "pid": process.pid}))
     return url
 
 
@@ -159,26 +201,13 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _stop(data_dir: Path) -> None:
-    record = data_dir / "valkey.json"
-    url = _running(data_dir)
-    if url is None:
-        return
-    pid = int(json.loads(record.read_text())["pid"])
-    os.kill(pid, signal.SIGTERM)
+    pid = _recorded(data_dir).get("pid")
+    if pid is not None and _alive(data_dir):
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGTERM)
     deadline = time.monotonic() + START_SECONDS
-    while _alive(pid) and time.monotonic() < deadline:
+    while _alive(data_dir):
+        if pid is None or time.monotonic() > deadline:
+            return  # the next command finds it
         time.sleep(0.02)
-    record.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        # Reap it when it is our own child; somebody else's is looked at only.
-        return os.waitpid(pid, os.WNOHANG) == (0, 0)
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    (data_dir / "valkey.json").unlink(missing_ok=True)
