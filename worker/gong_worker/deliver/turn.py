@@ -1,0 +1,113 @@
+"""Waiting for an event's turn: a confirmed slot, with the attempt's row written before it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from gong_views.names import Lane
+from gong_worker.deliver.interrupts import RETRY_SECONDS, Postponed, Stopping, gate_key
+from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slot
+from gong_worker.gong import GongClient
+from gong_worker.ledger import Claim, ClaimLost, Ledger, LedgerUnavailable
+from gong_worker.queue.intake import Intake
+from gong_worker.signals import reached
+
+log = logging.getLogger(__name__)
+
+# A hold shorter than this is waited out with the message in hand; a longer one gives it back.
+SHORT_HOLD_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What `take` needs of the process."""
+
+    ledger: Ledger
+    gate: Gate
+    gong: GongClient
+    intake: Intake
+    stop: threading.Event
+    now: Callable[[], datetime]
+
+    def take(self, lane: Lane, claim: Claim) -> tuple[int, Slot]:
+        """The attempt's number and the slot; the call comes right after.
+
+        Raises Stopping, Postponed, ClaimLost or LedgerUnavailable; then no call is to be made, and the claim
+        is released as far as the ledger can be reached.
+        """
+        while True:
+            slot = self._slot(lane, claim)
+            reached("slot")
+            try:
+                attempt_number = self.ledger.begin_attempt(claim, now=self.now())
+            except (ClaimLost, LedgerUnavailable):
+                self._refund(slot)
+                raise
+            reached("attempt_row")
+            match self._confirm(slot, claim, attempt_number):
+                case Go():
+                    return attempt_number, slot
+                case Held() | Lapsed():
+                    # No call was made: the row goes, and with it the next begin checks the claim again.
+                    self.ledger.cancel_attempt(claim, attempt_number)
+
+    def _confirm(self, slot: Slot, claim: Claim, attempt_number: int) -> Go | Held | Lapsed:
+        self.gong.warm()
+        if self.stop.wait(max(0.0, slot.at - time.monotonic())):
+            self._refund(slot)
+            self._quietly(lambda: self.ledger.cancel_attempt(claim, attempt_number))
+            self._release(claim)
+            raise Stopping
+        try:
+            return self.gate.confirm(slot)
+        except GateUnavailable:
+            return Lapsed("unconfirmed")
+
+    def _slot(self, lane: Lane, claim: Claim) -> Slot:
+        while True:
+            try:
+                answer = self.gate.acquire(lane, gate_key(*claim.key))
+            except GateUnavailable:
+                self._wait(RETRY_SECONDS, claim)
+                continue
+            match answer:
+                case Slot():
+                    return answer
+                case Later():
+                    self._wait(answer.retry_in_seconds, claim)
+                case Held() if answer.until is not None and answer.retry_in_seconds <= SHORT_HOLD_SECONDS:
+                    self._wait(answer.retry_in_seconds, claim)
+                case Held():
+                    self.ledger.release(claim, now=self.now())
+                    self.intake.pause(answer.reason.value, self._gate_opens)
+                    raise Postponed
+                case _:
+                    assert_never(answer)
+
+    def _wait(self, seconds: float, claim: Claim) -> None:
+        if self.stop.wait(seconds):
+            self._release(claim)
+            raise Stopping
+
+    def _release(self, claim: Claim) -> None:
+        self._quietly(lambda: self.ledger.release(claim, now=self.now()))
+
+    def _refund(self, slot: Slot) -> None:
+        self._quietly(lambda: self.gate.refund(slot))
+
+    def _quietly(self, action: Callable[[], object]) -> None:
+        # A courtesy whose failure costs nothing but a lease's length or one slot.
+        try:
+            action()
+        except (LedgerUnavailable, GateUnavailable, ClaimLost) as error:
+            log.info("not undone", extra={"action": "undo_failed", "error": type(error).__name__})
+
+    def _gate_opens(self) -> bool:
+        try:
+            return not isinstance(self.gate.peek(), Held)
+        except GateUnavailable:
+            return False
