@@ -52,7 +52,7 @@ if mine then
   if late and reply then
     local low = state.reply_lo and get('reply_lo') or reply
     local rise = 1 - 0.5 ^ (math.max(0, now - get('jitter_at')) / (300 * SECOND))
-    low = reply < low and reply or low + (reply - low) * rise
+    low = reply < low and reply or low + math.min(reply - low, 2 * widest()) * rise
     local samples = math.min(1000, get('jitter_n') + 1)
     local least = micros('margin_min_seconds')
     -- On average an answer takes J longer than the quickest there can be (J: the jitter, peak to peak, of a way
