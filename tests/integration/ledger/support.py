@@ -67,7 +67,14 @@ def deliver(ledger: Ledger, claim: Claim, seconds: float = 0, *, number: int | N
     )
 
 
-def bury(ledger: Ledger, claim: Claim, seconds: float = 0, *, number: int | None = None) -> bool:
+def bury(
+    ledger: Ledger,
+    claim: Claim,
+    seconds: float = 0,
+    *,
+    number: int | None = None,
+    payload: dict[str, Any] = PAYLOAD,
+) -> bool:
     """Bury as rejected; begins the attempt unless one is given."""
     number = ledger.begin_attempt(claim, now=at(seconds)) if number is None else number
     return ledger.bury(
@@ -77,7 +84,7 @@ def bury(ledger: Ledger, claim: Claim, seconds: float = 0, *, number: int | None
         now=at(seconds),
         reason="rejected",
         errors=["contentUrl is no URL"],
-        payload=PAYLOAD,
+        payload=payload,
     )
 
 

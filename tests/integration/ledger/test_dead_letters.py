@@ -132,6 +132,20 @@ def test_the_replay_of_an_unreadable_message_clears_its_letter(ledger: Ledger) -
     assert payloads(ledger) == [None]
 
 
+@pytest.mark.parametrize("end", ["delivered", "discarded"])
+def test_an_edited_replay_that_dies_keeps_the_original_too(ledger: Ledger, end: str) -> None:
+    """An operator's edit overwrites nothing: the first payload stays until the event is delivered or given up."""
+    bury(ledger, claimed(ledger, "m1"), payload={"contentTitle": "as sent"})
+    ledger.mark_replayed(1, "ops", at(2))
+    bury(ledger, claimed(ledger, "m2", 3, payload="b", replay_of=1), 4, payload={"contentTitle": "edited"})
+    assert payloads(ledger) == ['{"contentTitle":"as sent"}', '{"contentTitle":"edited"}']
+    if end == "delivered":
+        deliver(ledger, claimed(ledger, "m3", 5, payload="c"), 6)
+    else:
+        ledger.mark_discarded(2, "ops", at(5))
+    assert payloads(ledger) == [None, None]
+
+
 def test_a_replay_that_comes_too_late_clears_its_letter(ledger: Ledger) -> None:
     """The event was delivered by a correction meanwhile: the replay is a duplicate and the payload goes."""
     bury(ledger, claimed(ledger, "m1"))

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from sqlalchemy.orm import aliased
 
 from gong_views.names import Lane
 from gong_worker.ledger import rows
@@ -86,17 +87,39 @@ def mark_replayed(engine: Engine, letter_id: int, *, by: str, now: datetime) -> 
 def mark_discarded(engine: Engine, letter_id: int, *, by: str, now: datetime) -> None:
     """Give a letter up, with its payload; see `Ledger.mark_discarded`."""
     changes = {"resolution": "discarded", "resolved_at": now, "resolved_by": by, "payload": None}
-    _resolve(engine, letter_id, DeadLetterRow.resolution.is_(None), changes)
+    _resolve(engine, letter_id, DeadLetterRow.resolution.is_(None), changes, forget_older=True)
+
+
+def _forget_older(connection: sa.Connection, letter_id: int) -> None:
+    """The event is given up: what its replayed letters kept from before an edit goes as well."""
+    older, given_up = aliased(DeadLetterRow), DeadLetterRow
+    ids = sa.select(older.id).where(
+        older.event_id == given_up.event_id,
+        older.reporting_system == given_up.reporting_system,
+        older.resolution == "replayed",
+        older.payload.is_not(None),
+        given_up.id == letter_id,
+    )
+    numbers = list(connection.execute(ids).scalars())
+    if numbers:
+        connection.execute(sa.update(DeadLetterRow).where(DeadLetterRow.id.in_(numbers)).values(payload=None))
 
 
 def _resolve(
-    engine: Engine, letter_id: int, allowed: sa.ColumnElement[bool], changes: dict[str, Any]
+    engine: Engine,
+    letter_id: int,
+    allowed: sa.ColumnElement[bool],
+    changes: dict[str, Any],
+    *,
+    forget_older: bool = False,
 ) -> None:
     with writing(engine) as connection:
         done = connection.execute(
             sa.update(DeadLetterRow).where(DeadLetterRow.id == letter_id, allowed).values(changes)
         )
         if done.rowcount == 1:
+            if forget_older:
+                _forget_older(connection, letter_id)
             return
         query = sa.select(DeadLetterRow.resolution).where(DeadLetterRow.id == letter_id)
         found = connection.execute(query).first()

@@ -130,7 +130,7 @@ def bury(
             **rows.NO_CLAIM,
         }
         rows.update_delivery(connection, claim.key, state, changes)
-        rows.close_letters(connection, claim.key, claim.message, now)
+        rows.close_letters(connection, claim.key, claim.message, now, died_with=payload)
         connection.execute(
             sa.insert(DeadLetterRow).values(
                 reporting_system=claim.key.reporting_system,

@@ -164,11 +164,14 @@ def close_letters(
     now: datetime,
     *,
     supersede: bool = True,
+    died_with: dict[str, Any] | None = None,
 ) -> None:
     """The event was delivered, or died again with a letter of its own: what older letters hold can go.
 
     An open one of the event, or the one this message replays, is superseded, so that an event has one open
     letter at most; a replayed one loses its payload. `supersede=False` leaves the open ones alone.
+    `died_with` is the payload of the new letter: a replayed letter of the event that holds another one, from
+    before an operator's edit, keeps it until the event is delivered or given up.
     """
     letters: list[sa.ColumnElement[bool]] = []
     if key is not None:
@@ -176,6 +179,8 @@ def close_letters(
     if message.replay_of is not None:
         letters.append(DeadLetterRow.id == message.replay_of)
     replayed = sa.and_(DeadLetterRow.resolution == "replayed", DeadLetterRow.payload.is_not(None))
+    if died_with is not None:
+        replayed &= sa.or_(DeadLetterRow.payload == died_with, DeadLetterRow.event_id.is_(None))
     # A message that could not be read may have been put back as it was, under its own id.
     put_back = sa.and_(DeadLetterRow.message_id == message.message_id, DeadLetterRow.event_id.is_(None))
     closed = [sa.and_(sa.or_(*letters, put_back), replayed)]
