@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from gong_worker.ledger import migrate
+from gong_worker.queue import survey
 from tests.crash.conftest import Start
 from tests.support.own_postgres import alter_database, own_postgres
 from tests.support.pipeline import VISIBILITY_SECONDS, Pipeline, locked, sqlite_path
+from tests.support.processes import Process
 from tests.support.servers import wait_until
 
 EVENTS = 30
@@ -28,9 +30,8 @@ def shoot(line: Pipeline, outage: Callable[[], AbstractContextManager[None]], se
     with outage():
         wait_until(lambda: "intake_paused" in worker.log, "the worker to notice", 60)
         wait_until(lambda: line.gong.stats()["in_flight"] == 0, "the calls to end")
-        calls = line.gong.stats()["calls"]
         line.enqueue(range(EVENTS, EVENTS + 3))  # producers need no ledger
-        holding = Holding(line, calls)
+        holding = Holding(line, worker)
         wait_until(lambda: holding.seconds() > seconds, "the outage", seconds + 60)
     line.drain()
     assert worker.running()
@@ -41,14 +42,23 @@ def shoot(line: Pipeline, outage: Callable[[], AbstractContextManager[None]], se
 
 
 class Holding:
-    """Watches, while the ledger is away, that no call is made and no message leaves the queue."""
+    """Watches, while the ledger is away, that no call is made and no message goes without its record."""
 
-    def __init__(self, line: Pipeline, calls: int) -> None:
-        self.line, self.calls, self.left, self.since = line, calls, line.left(), time.monotonic()
+    def __init__(self, line: Pipeline, worker: Process) -> None:
+        self.line = line
+        self.calls = line.gong.stats()["calls"]
+        self.recorded = worker.log.count("action=attempt")
+        self.since = time.monotonic()
+        assert self.calls > self.recorded, "no call was in flight when the ledger went away"
 
     def seconds(self) -> float:
+        """For how long it has held by now."""
         assert self.line.gong.stats()["calls"] == self.calls, "a call without a ledger"
-        assert self.line.left() == self.left, "a message left the queue without a record"
+        queue = survey.count(self.line.redis)
+        assert queue.total == self.line.enqueued.total() - self.recorded, "a message went without its record"
+        assert queue.unacked >= self.calls - self.recorded, (
+            "a message with a call to be recorded was given away"
+        )
         return time.monotonic() - self.since
 
 

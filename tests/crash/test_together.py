@@ -8,6 +8,7 @@ import time
 
 from gong_worker.queue.transport import BLOCK_SECONDS
 from tests.crash.conftest import Start
+from tests.support.servers import wait_until
 from tests.support.views import view
 
 TWIN = """
@@ -49,8 +50,14 @@ def test_identical_events_of_two_processes(ledger_url: str, pipeline: Start) -> 
             twin.communicate()
     line.enqueued["view-7"] += 2
     line.drain()
+    # And with the first one's call surely under way when the second one comes.
+    line.gong.settings(latency_ms=(1000, 1000))
+    line.enqueue([8])
+    wait_until(lambda: line.gong.stats()["in_flight"] == 1, "a call in flight")
+    line.enqueue([8])
+    line.drain()
     books = line.verify()
-    assert books.calls == {"view-7": 1} and books.duplicates == {"view-7": 1}
+    assert books.calls == books.duplicates == {"view-7": 1, "view-8": 1}
 
 
 def test_a_thousand_events_through_four_workers(postgres_url: str, pipeline: Start) -> None:
