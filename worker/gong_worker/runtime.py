@@ -35,7 +35,7 @@ def redis_client(url: str) -> redis.Redis:
     )
 
 
-def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger) -> Gate:
+def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger | None) -> Gate:
     """The company's gate, shared by every process on the same Redis."""
     return Gate(
         client,
@@ -44,10 +44,18 @@ def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger) -> 
             calls_per_day=settings.calls_per_day,
             day_reserve=settings.day_reserve,
         ),
-        history=ledger.calls_per_minute,
+        history=ledger.calls_per_minute if ledger is not None else lambda _since: (),
         credential=settings.credential_fingerprint,
         target=hashlib.sha256(settings.gong_base_url.encode()).hexdigest()[:16],
     )
+
+
+def open_gate(settings: WorkerSettings) -> Gate:
+    """The gate without the ledger, to hold and release it; it must not be asked for slots.
+
+    Its history is empty: the calls of the day that it tells on a fresh Redis are those made since.
+    """
+    return make_gate(settings, redis_client(redis_url_of(settings)), None)
 
 
 def open_office(settings: WorkerSettings) -> Office:

@@ -58,7 +58,27 @@ def test_an_absent_queue_is_exit_code_3(run: Run, words: tuple[str, ...]) -> Non
     done = run(*words, stdin=json.dumps(view(1)), REDIS_URL=f"redis://:hush@127.0.0.1:{free_port()}/0")
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stderr
+    assert "refuses connections" in done.stderr
+    assert "the event got in" not in done.stderr
     assert done.returncode == 3
+
+
+@pytest.mark.parametrize("words", [("status",), ("dead-letters", "list"), ("reconcile",), ("migrate",)])
+def test_an_absent_ledger_is_exit_code_3(run: Run, words: tuple[str, ...]) -> None:
+    """A ledger that is away is no mistake of the user's: one line, and the code of a server that is away."""
+    done = run(*words, DATABASE_URL=f"postgresql://u:hush@127.0.0.1:{free_port()}/x")
+    assert "the ledger is unavailable" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hush" not in done.stderr
+    assert done.returncode == 3
+
+
+def test_the_gate_is_held_and_released_while_the_ledger_is_away(run: Run) -> None:
+    """An operator can stop all calls when the database is down: that needs Redis alone."""
+    away = f"postgresql://u@127.0.0.1:{free_port()}/x"
+    held = run("hold", "--reason", "database down", "--json", DATABASE_URL=away)
+    assert json.loads(held.stdout)["reason"] == "operator", held.stderr
+    assert json.loads(run("release", "--json", DATABASE_URL=away).stdout)["state"] == "open"
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ import click
 import redis
 
 from gong_views.errors import GongViewsError, QueueUnavailable
-from gong_views.failures import explain
+from gong_views.failures import ConnectFailed, explain
 from gong_worker.gate.types import GateUnavailable
 
-QUEUE_UNAVAILABLE = 3
+# The queue, or the ledger, does not answer.
+SERVER_AWAY = 3
 USAGE = 2
 # How long a command waits for an answer of Redis (gong_worker.runtime.redis_client).
 REDIS_SECONDS = 5.0
@@ -65,12 +66,22 @@ def run() -> None:
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         cli(standalone_mode=True)
-    except (QueueUnavailable, GateUnavailable) as error:
+    except (redis.RedisError, GateUnavailable) as error:
+        click.echo(f"Error: {_redis_away(error)}", err=True)
+        sys.exit(SERVER_AWAY)
+    except QueueUnavailable as error:
         click.echo(f"Error: {error}", err=True)
-        sys.exit(QUEUE_UNAVAILABLE)
-    except redis.RedisError as error:
-        click.echo(f"Error: {explain(error, 'REDIS_URL', REDIS_SECONDS)}", err=True)
-        sys.exit(QUEUE_UNAVAILABLE)
+        sys.exit(SERVER_AWAY)
     except GongViewsError as error:
+        # Imported here, so that `enqueue` need not wait for SQLAlchemy.
+        from gong_worker.ledger.errors import LedgerUnavailable
+
         click.echo(f"Error: {error}", err=True)
-        sys.exit(USAGE)
+        sys.exit(SERVER_AWAY if isinstance(error, LedgerUnavailable) else USAGE)
+
+
+def _redis_away(error: redis.RedisError | GateUnavailable) -> str:
+    """What is the matter with Redis; no event is on its way here, so nothing is said about one."""
+    unsent = ConnectFailed()
+    unsent.__cause__ = error.__cause__ if isinstance(error, GateUnavailable) else error
+    return str(explain(unsent, "REDIS_URL", REDIS_SECONDS))

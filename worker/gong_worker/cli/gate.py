@@ -4,7 +4,7 @@ import getpass
 
 import click
 
-from gong_worker.cli.office import office
+from gong_worker.cli.office import gate as open_gate
 from gong_worker.cli.output import JSON_OPTION, facts, show
 from gong_worker.operations.status import gate_facts
 
@@ -17,7 +17,7 @@ from gong_worker.operations.status import gate_facts
 @JSON_OPTION
 def hold(reason: str, minutes: float | None, as_json: bool) -> None:
     """Stop every worker before its next call, until `gong-views release`."""
-    gate = office().gate
+    gate = open_gate()
     gate.hold(reason, operator(), for_seconds=None if minutes is None else minutes * 60)
     data = gate_facts(gate.status())
     show(data, as_json=as_json, text=lambda: facts(data))
@@ -27,7 +27,7 @@ def hold(reason: str, minutes: float | None, as_json: bool) -> None:
 @JSON_OPTION
 def release(as_json: bool) -> None:
     """End a hold: the operator's, or one for refused credentials, a wrong address, rejections or the breaker."""
-    gate = office().gate
+    gate = open_gate()
     gate.release(operator())
     data = gate_facts(gate.status())
     show(data, as_json=as_json, text=lambda: facts(data))
@@ -49,7 +49,7 @@ def set_limits(
     """Change limits at once for all running workers; a restarted worker keeps them until its settings change."""
     if calls_per_second is None and calls_per_day is None and day_reserve is None:
         raise click.UsageError("name at least one of --calls-per-second, --calls-per-day, --day-reserve")
-    gate = office().gate
+    gate = open_gate()
     try:
         gate.set_limits(
             calls_per_second=calls_per_second, calls_per_day=calls_per_day, day_reserve=day_reserve

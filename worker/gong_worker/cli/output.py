@@ -31,7 +31,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
-        grid.add_row(*("" if cell is None else str(cell) for cell in row))
+        grid.add_row(*(_text(cell) for cell in row))
     # A pipe has no width: nothing may be cut off there.
     console = Console()
     Console(width=None if console.is_terminal else 240).print(grid)
@@ -41,4 +41,13 @@ def facts(data: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
     width = max((len(name) for name in data), default=0)
     for name, value in data.items():
-        click.echo(f"{name.ljust(width)}  {'' if value is None else value}")
+        click.echo(f"{name.ljust(width)}  {_text(value)}")
+
+
+def _text(value: object) -> str:
+    """A value for people; what has structure is JSON, to be copied as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return "; ".join(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
