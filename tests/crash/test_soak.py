@@ -5,8 +5,8 @@ from tests.soak.schedule import LEDGERS, PARTS, WORKERS, schedule
 
 
 def test_a_short_soak() -> None:
-    """A fixed half minute of overlapping faults: every law holds, and the reconciliation is exact."""
-    run(Plan(seconds=25, seed=3, workers=2, events=250))
+    """Twenty seconds of overlapping faults: every law holds, and the reconciliation is exact."""
+    run(Plan(seconds=18, seed=3, workers=2, events=180))
 
 
 def test_a_seed_draws_the_same_strikes() -> None:
