@@ -39,6 +39,19 @@ def redis_url_of(settings: ProducerSettings) -> str:
     return ensure_running(settings.data_dir)
 
 
+@contextmanager
+def usable(data_dir: Path) -> Iterator[None]:
+    """Make the data directory, for its owner only. Raises SettingsError when it or what is in it is barred."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        yield
+    except OSError as error:
+        raise SettingsError(
+            f"GONG_VIEWS_DATA_DIR: {data_dir} cannot be used ({error.strerror}): "
+            "name a directory that this user can write"
+        ) from None
+
+
 def ensure_running(data_dir: Path) -> str:
     """Start the data directory's Valkey unless it runs; keep it for the life of this process.
 
@@ -46,19 +59,12 @@ def ensure_running(data_dir: Path) -> str:
     append-only file would tear it. Raises SettingsError when the directory cannot be used.
     """
     data_dir = data_dir.resolve()
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _locked(data_dir / "valkey.start"):
-            _hold(data_dir)
-            if not _alive(data_dir):
-                return _start(data_dir)
-            if (url := _recorded(data_dir).get("url")) is not None:
-                return str(url)
-    except OSError as error:
-        raise SettingsError(
-            f"GONG_VIEWS_DATA_DIR: {data_dir} cannot be used ({error.strerror}): "
-            "name a directory that this user can write, or set REDIS_URL"
-        ) from None
+    with usable(data_dir), _locked(data_dir / "valkey.start"):
+        _hold(data_dir)
+        if not _alive(data_dir):
+            return _start(data_dir)
+        if (url := _recorded(data_dir).get("url")) is not None:
+            return str(url)
     raise QueueUnavailable(f"a queue server runs in {data_dir}, but valkey.json is gone: stop that server")
 
 

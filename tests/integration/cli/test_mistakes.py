@@ -37,6 +37,19 @@ def test_a_wrong_setting_stops_the_start_and_is_named(
     assert "sim-secret" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [("migrate",), ("up", "--sandbox")])
+def test_a_data_directory_that_cannot_be_made_is_named(
+    run: Run, pipeline: Pipeline, words: tuple[str, ...]
+) -> None:
+    """A path below a file is a setting to mend, not a traceback."""
+    (pipeline.folder / "file").write_text("")
+    barred = str(pipeline.folder / "file" / "var")
+    done = run(*words, GONG_VIEWS_DATA_DIR=barred, REDIS_URL="", DATABASE_URL="")
+    assert done.returncode == 2
+    assert "GONG_VIEWS_DATA_DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_an_outdated_ledger_says_what_to_run(run: Run, pipeline: Pipeline) -> None:
     """The worker refuses a schema that is not its own and names the command that mends it."""
     done = run("worker", DATABASE_URL=f"sqlite:///{pipeline.folder / 'empty.db'}")

@@ -10,12 +10,14 @@ import click
 @click.command()
 def migrate() -> None:
     """Create the ledger's tables, or bring them up to date."""
+    from gong_views.embedded import usable
     from gong_worker.ledger import migrate as migrate_ledger
     from gong_worker.settings import WorkerSettings
 
     settings = WorkerSettings.load()
     if settings.database_url is None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with usable(settings.data_dir):
+            pass
     migrate_ledger(settings.ledger_url)
     click.echo("the ledger is up to date")
 

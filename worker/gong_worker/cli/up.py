@@ -8,7 +8,7 @@ from types import FrameType
 
 import click
 
-from gong_views.embedded import redis_url_of
+from gong_views.embedded import redis_url_of, usable
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator
 from gong_worker.ledger import migrate
 from gong_worker.settings import WorkerSettings
@@ -36,7 +36,8 @@ def up(sandbox: bool, concurrency: int | None) -> None:
 
     signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGINT, finish)
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with usable(settings.data_dir):
+        pass
     redis_url_of(settings)
     migrate(settings.ledger_url)
     with ExitStack() as stack:
