@@ -51,6 +51,17 @@ def test_a_fresh_redis_shows_our_own(world: World) -> None:
     assert gate.status().last_24h == 7
 
 
+def test_after_a_wipe_the_workers_limits_count(world: World) -> None:
+    """A command that looks at a wiped Redis first leaves its own limits there only until a worker comes."""
+    worker = world.gate(GateSettings(calls_per_second=3, calls_per_day=20, day_reserve=5))
+    world.call(worker)
+    world.redis.flushall()
+    looker = world.gate(GateSettings(calls_per_second=50))
+    assert limits(looker) == (50.0, 10_000, 9_500)
+    world.call(worker)
+    assert limits(looker) == (3.0, 20, 15)
+
+
 @pytest.mark.parametrize(
     ("change", "names"),
     [

@@ -219,7 +219,7 @@ class Gate:
     def _run(self, script: str, *arguments: object) -> list[str]:
         reply = self._scripts.run(script, *arguments)
         if reply[0] == "unregistered":
-            self._register(worker=False)
+            self._register(worker=script == "acquire")
             reply = self._scripts.run(script, *arguments)
         return reply
 

@@ -1,5 +1,6 @@
 -- Reserve the next slot. ARGV: 4 lane, 5 a token for the rebuild, should one be due.
 -- Replies: slot number at after gen probe bulk_wait | held reason until | later wait | rebuild
+if limits.env == '' then return {'unregistered', now} end
 local lane, token = ARGV[4], ARGV[5]
 
 if not known() then
