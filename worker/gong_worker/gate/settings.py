@@ -10,7 +10,7 @@ class GateSettings:
     calls_per_second: Gong's limit; of 1 and more, whole calls in any sliding second count (2.5 is kept as 2).
     calls_per_day: Gong's limit; `day_reserve` of them are left to the company's other integrations.
     margin_min_seconds, margin_max_seconds: bounds of what N slots take beyond the window for the way to Gong; the
-        jitter measured decides in between. Until eight answers are measured it is the maximum.
+        jitter measured decides in between. Until eight answers are measured it is the sum of both.
     late_max_seconds: a slot that cannot be used within this (or one spacing, if longer) lapses.
     breaker_*: so many different events failing in a row hold the gate for the cooldown, which doubles.
     probe_lease_seconds: a probe that has not reported by then is taken for dead; more than a request takes.

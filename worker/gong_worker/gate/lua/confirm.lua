@@ -40,7 +40,7 @@ end
 if reason then return refuse('held', now, reason, ends) end
 
 count_call(send, 1)
-redis.call('ZADD', SENT, string.format('%.0f', send + widest()), number)
+redis.call('ZADD', SENT, string.format('%.0f', send + unknown()), number)
 redis.call('ZREMRANGEBYSCORE', SENT, '-inf', string.format('(%.0f', now - window - 2 * SECOND))
 -- The line has fallen behind its slots. A little of that is kept, as it lets callers be late at no cost; the
 -- rest moves the slots not yet reserved, once for all who reserved before.

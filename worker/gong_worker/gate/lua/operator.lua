@@ -35,6 +35,6 @@ for i = 6, #ARGV, 2 do
 end
 -- Calls are remembered for one old window only; a longer one starts when it can be kept.
 local _, after = law()
-if after > before then set('next', math.max(get('next'), now + after + widest())) end
+if after > before then set('next', math.max(get('next'), now + after + unknown())) end
 save()
 return {'ok', now}

@@ -64,7 +64,7 @@ if mine then
     local bias = over * part / (1 - part)
     local way = least + math.min(reply - low + bias, widest() - least)
     local margin = get('margin') + share * (math.min(late + way, widest()) - get('margin'))
-    if samples < ENOUGH then way = widest() end
+    if samples < ENOUGH then way = unknown() end
     redis.call('ZADD', SENT, 'XX', string.format('%.0f', planned + late + way), number)
     set('reply_lo', low)
     set('reply_over', over)

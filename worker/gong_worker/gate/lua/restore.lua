@@ -24,6 +24,6 @@ clear('probe_seq')
 clear('probe_until')
 -- When the last calls were written is forgotten: wait until none of them can share a window with the next.
 local _, window = law()
-if recent then set('next', math.max(get('next'), now + window + widest() + SECOND / 5)) end
+if recent then set('next', math.max(get('next'), now + window + unknown() + SECOND / 5)) end
 save()
 return {'ok', now}
