@@ -1,9 +1,9 @@
 """The view event: what Gong's `PUT /v2/customer-engagement/content/viewed` takes, validated before the queue.
 
 Never refused is what Gong's schema accepts; never let through is what Gong is certain to refuse. Decided on
-the border: `reportingSystem`, `contentId` and `eventId` must not be empty, because an empty id tells nothing
-apart; every other string may be. The event's URLs are plain strings, as in the schema. Ids are strings, never
-numbers. A list, but no other iterable, is a list.
+the border: any string may be empty, as in the schema, but an empty `eventId` counts as none, because it would
+make all such events one. The event's URLs are plain strings, as in the schema. Ids are strings, never numbers.
+A list, but no other iterable, is a list.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import (
-    AfterValidator,
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
@@ -37,18 +36,6 @@ class EventKey(NamedTuple):
     event_id: str
 
 
-def _not_empty(text: str) -> str:
-    if not text:
-        raise PydanticCustomError("empty", "must not be empty")
-    return text
-
-
-def _not_empty_id(text: str) -> str:
-    if not text:
-        raise PydanticCustomError("empty", "must not be empty; omit it, and one is derived from the event")
-    return text
-
-
 def _without_default(schema: JsonDict) -> None:
     del schema["default"]  # "" only marks an id that is still to be derived
 
@@ -60,13 +47,10 @@ class _NullIsAbsent:
         return core_schema.nullable_schema(handler(source))
 
 
-_MINIMUM_ONE: Final[dict[str, Any]] = {"type": "string", "minLength": 1}
-_Id = Annotated[Text, AfterValidator(_not_empty), WithJsonSchema(_MINIMUM_ONE)]
 _EventId = Annotated[
     Text,
-    AfterValidator(_not_empty_id),
     _NullIsAbsent(),
-    WithJsonSchema({"anyOf": [_MINIMUM_ONE, {"type": "null"}]}),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]}),
 ]
 _When = Annotated[
     datetime,
@@ -93,13 +77,13 @@ class ViewEvent(Part):
 
     model_config = ConfigDict(json_schema_extra=_VIEWER_OR_TRACKING)
 
-    reporting_system: _Id
+    reporting_system: Text
     """The system that reports: the same in all its events."""
     event_timestamp: _When
     """When it was viewed: an aware datetime, or ISO 8601 with an offset. Offset and digits are kept."""
     event_id: _EventId = Field(default="", json_schema_extra=_without_default)
     """The reporting system's id of the event. Without one, it is derived from the event's content."""
-    content_id: _Id
+    content_id: Text
     """The content's id in the reporting system."""
     content_url: Text
     """Where the content was viewed."""

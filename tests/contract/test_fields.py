@@ -141,12 +141,21 @@ def test_a_required_field_of_a_part_is_required(field: str, value: Any, path: st
 
 
 @pytest.mark.parametrize("name", ["reportingSystem", "contentId", "eventId"])
-def test_an_id_is_not_empty(name: str) -> None:
-    """An empty id tells nothing apart; any other text is an id as it is."""
-    with pytest.raises(InvalidViewEvent, match=f"^{name}: must not be empty"):
-        ViewEvent.parse({**gong.REQUIRED, name: ""})
+def test_any_text_is_an_id(name: str) -> None:
+    """The schema asks for a string, so any string is taken as it is."""
     for odd in (" ", "\0", "x" * 5000, "é"):
         assert ViewEvent.parse({**gong.REQUIRED, name: odd}).wire()[name] == odd
+
+
+@pytest.mark.parametrize("name", ["reportingSystem", "contentId", "contentUrl", "contentTitle"])
+def test_a_required_text_may_be_empty(name: str) -> None:
+    """The schema does not forbid it, so neither do we."""
+    assert ViewEvent.parse({**gong.REQUIRED, name: ""}).wire()[name] == ""
+
+
+def test_an_empty_event_id_is_none() -> None:
+    """It would make all such events one: the id is derived as if it were absent."""
+    assert ViewEvent.parse({**gong.REQUIRED, "eventId": ""}) == ViewEvent.parse(gong.REQUIRED)
 
 
 def test_a_null_is_the_same_as_nothing() -> None:
