@@ -14,7 +14,7 @@ from gong_worker.deliver import Deliverer
 from gong_worker.gate import Gate, GateSettings
 from gong_worker.gong import GongClient
 from gong_worker.housekeeping import Duty, Housekeeper
-from gong_worker.ledger import Ledger, check_schema, open_engine
+from gong_worker.ledger import Ledger, LedgerUnavailable, check_schema, open_engine
 from gong_worker.operations.intake import mirror_intake
 from gong_worker.operations.office import Office
 from gong_worker.operations.unreadable import take_unreadable
@@ -58,14 +58,20 @@ def open_gate(settings: WorkerSettings) -> Gate:
     return make_gate(settings, redis_client(redis_url_of(settings)), None)
 
 
-def open_office(settings: WorkerSettings) -> Office:
+def open_office(settings: WorkerSettings, *, ledger_may_be_away: bool = False) -> Office:
     """Connect to the queue and the ledger; raises QueueUnavailable, SchemaOutdated or LedgerUnavailable."""
     engine = open_engine(settings.ledger_url)
-    check_schema(engine)
+    ledger = Ledger(engine)
+    history: Ledger | None = ledger
+    try:
+        check_schema(engine)
+    except LedgerUnavailable:
+        if not ledger_may_be_away:
+            raise
+        history = None
     url = redis_url_of(settings)
     client = redis_client(url)
-    ledger = Ledger(engine)
-    return Office(settings, url, client, ledger, make_gate(settings, client, ledger))
+    return Office(settings, url, client, ledger, make_gate(settings, client, history))
 
 
 class Runtime:

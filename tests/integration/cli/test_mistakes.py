@@ -76,7 +76,7 @@ def test_an_absent_queue_is_exit_code_3(run: Run, words: tuple[str, ...]) -> Non
     assert done.returncode == 3
 
 
-@pytest.mark.parametrize("words", [("status",), ("dead-letters", "list"), ("reconcile",), ("migrate",)])
+@pytest.mark.parametrize("words", [("dead-letters", "list"), ("reconcile",), ("migrate",)])
 def test_an_absent_ledger_is_exit_code_3(run: Run, words: tuple[str, ...]) -> None:
     """A ledger that is away is no mistake of the user's: one line, and the code of a server that is away."""
     done = run(*words, DATABASE_URL=f"postgresql://u:hush@127.0.0.1:{free_port()}/x")
@@ -84,6 +84,19 @@ def test_an_absent_ledger_is_exit_code_3(run: Run, words: tuple[str, ...]) -> No
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stderr
     assert done.returncode == 3
+
+
+def test_status_shows_queue_and_gate_while_the_ledger_is_away(run: Run, pipeline: Pipeline) -> None:
+    """When only the database is down its numbers are null, and the rest is told."""
+    pipeline.enqueue([1])
+    away = f"postgresql://u:hush@127.0.0.1:{free_port()}/x"
+    done = run("status", "--json", DATABASE_URL=away)
+    status = json.loads(done.stdout)
+    assert (status["queue"]["live"], status["gate"]["state"]) == (1, "open")
+    assert status["ledger"]["delivered"] is None
+    assert "the ledger is unavailable" in status["ledger"]["error"]
+    assert "hush" not in done.stdout + done.stderr
+    assert "the ledger is unavailable" in run("status", DATABASE_URL=away).stdout
 
 
 def test_the_gate_is_held_and_released_while_the_ledger_is_away(run: Run) -> None:

@@ -89,7 +89,7 @@ def _run(source: Source, job: Job, queue: ViewQueue, lane: Lane) -> tuple[int, s
     except QueueUnavailable as error:
         return QUEUE_UNAVAILABLE, f"{error}; {_so_far(job)}"
     except FileProblem as error:
-        return USAGE, f"{error}; {_so_far(job)}"
+        return USAGE, f"{error}; {_so_far(job)}" if job.progress.enqueued else str(error)
     except OSError as error:
         return USAGE, f"{error.filename or source.name}: {error.strerror}; {_so_far(job)}"
     except KeyboardInterrupt:

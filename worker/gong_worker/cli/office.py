@@ -6,9 +6,9 @@ from gong_worker.runtime import open_gate, open_office
 from gong_worker.settings import WorkerSettings
 
 
-def office() -> Office:
+def office(*, ledger_may_be_away: bool = False) -> Office:
     """What an operator's command works on, from the environment."""
-    return open_office(WorkerSettings.load())
+    return open_office(WorkerSettings.load(), ledger_may_be_away=ledger_may_be_away)
 
 
 def gate() -> Gate:

@@ -14,7 +14,7 @@ from gong_worker.operations.status import status as read_status
 @JSON_OPTION
 def status(as_json: bool) -> None:
     """What is going on, why, and until when."""
-    data = read_status(office())
+    data = read_status(office(ledger_may_be_away=True))
     show(data, as_json=as_json, text=lambda: facts(_lines(data)))
 
 
@@ -26,8 +26,8 @@ def _lines(data: dict[str, Any]) -> dict[str, object]:
         "calls": f"{calls['last_24h']} of {calls['per_day_cap']} in 24 h (limit {calls['per_day_limit']}), "
         f"{calls['current_rate']:g} of {calls['per_second_limit']:g} per second",
         "queue": ", ".join(f"{count} {name}" for name, count in queue.items()),
-        "ledger": ", ".join(f"{count} {name}" for name, count in ledger.items()),
-        "dead letters": f"{data['dead_letters']['open']} open",
+        "ledger": ledger.get("error") or ", ".join(f"{count} {name}" for name, count in ledger.items()),
+        "dead letters": "unknown" if "error" in ledger else f"{data['dead_letters']['open']} open",
         "drained": f"{drain['events']} events, by {drain['at']}"
         if drain["at"]
         else f"{drain['events']} events, when released",

@@ -4,18 +4,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gong_worker.gate import GateStatus
+from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.office import Office
 from gong_worker.operations.plain import plain
 from gong_worker.queue import survey
 
 DAY_SECONDS = 86_400.0
+LEDGER_NAMES = ("sending", "waiting", "delivered", "dead", "duplicates")
 
 
 def status(office: Office) -> dict[str, Any]:
-    """The whole picture, ready for JSON; raises QueueUnavailable-like errors of the parts it asks."""
+    """The whole picture, ready for JSON; raises what Redis raises when it is away.
+
+    While only the ledger is away its numbers are None and `ledger.error` says why: that is when queue and gate
+    are wanted most.
+    """
     queue = survey.count(office.client)
     gate = office.gate.status()
-    counts = office.ledger.counts()
+    ledger: dict[str, Any]
+    try:
+        counts: dict[str, int | None] = dict(office.ledger.counts())
+        ledger = {name: counts[name] for name in LEDGER_NAMES}
+    except LedgerUnavailable as error:
+        counts = {"dead_letters_open": None}
+        ledger = {**dict.fromkeys(LEDGER_NAMES), "error": str(error)}
     return {
         "queue": {"live": queue.live, "bulk": queue.bulk, "delayed": queue.delayed, "unacked": queue.unacked},
         "gate": gate_facts(gate),
@@ -26,7 +38,7 @@ def status(office: Office) -> dict[str, Any]:
             "per_day_limit": gate.per_day_limit,
             "per_day_cap": gate.per_day_cap,
         },
-        "ledger": {name: counts[name] for name in ("sending", "waiting", "delivered", "dead", "duplicates")},
+        "ledger": ledger,
         "dead_letters": {"open": counts["dead_letters_open"]},
         "drain": drain(queue.total, gate, datetime.now(UTC)),
     }
