@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.config import JsonDict
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema
 
 from gong_views.canonical import canonical_json, derived_event_id
 from gong_views.complaints import HALF_A_PAIR, WHOLE_EVENT, halves, path_of
@@ -138,7 +138,11 @@ class ViewEvent(Part):
 
     def wire(self) -> dict[str, Any]:
         """Gong's JSON form: camelCase, nulls left out, always with an eventId. A new dict each time."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        try:
+            return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        except PydanticSerializationError as error:
+            # pydantic makes a ValueError of whatever interrupts a serializer: a Ctrl-C would pass for a wrong field.
+            raise (error.__cause__ or error) from None
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A validated copy with other values. A derived event id is derived anew: it is another event."""

@@ -8,6 +8,7 @@ import pytest
 
 from gong_views import InvalidViewEvent, ViewEvent
 from gong_views.reading import MAX_EVENT_BYTES, MAX_TEXT_BYTES
+from gong_views.timestamps import Timestamp
 from tests.contract.examples import REQUIRED
 
 TEXT = json.dumps(REQUIRED)
@@ -96,3 +97,14 @@ def test_a_large_event_passes() -> None:
     """Half a megabyte of message body is the user's business."""
     body = "x" * 500_000
     assert ViewEvent.parse({**REQUIRED, "sharingMessageBody": body}).wire()["sharingMessageBody"] == body
+
+
+def test_an_interrupt_is_no_fault_of_the_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle of an event interrupts; it does not make a valid event an invalid one."""
+
+    def interrupted(_stamp: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Timestamp, "text", property(interrupted, lambda _stamp, _text: None), raising=False)
+    with pytest.raises(KeyboardInterrupt):
+        ViewEvent.parse(REQUIRED)
