@@ -28,7 +28,12 @@ def run(
     arguments: list[str], cwd: Path, expect: int = 0, **environment: str
 ) -> "subprocess.CompletedProcess[str]":
     done = subprocess.run(
-        arguments, cwd=cwd, env={**clean_environment(), **environment}, capture_output=True, text=True, timeout=170
+        arguments,
+        cwd=cwd,
+        env={**clean_environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=170,
     )
     assert done.returncode == expect, done.stdout + done.stderr
     return done
@@ -58,7 +63,9 @@ def test_the_wheel_migrates_outside_the_checkout(wheel: Path, tmp_path: Path) ->
     run([sys.executable, "-m", "gong_worker", "migrate"], tmp_path, **environment)
     where = "import gong_worker; print(gong_worker.__file__)"
     assert str(site) in run([sys.executable, "-c", where], tmp_path, **environment).stdout
-    check = "from gong_worker.ledger import *; import os; check_schema(open_engine(os.environ['DATABASE_URL']))"
+    check = (
+        "from gong_worker.ledger import *; import os; check_schema(open_engine(os.environ['DATABASE_URL']))"
+    )
     run([sys.executable, "-c", check], tmp_path, **environment)
 
 

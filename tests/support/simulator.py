@@ -12,6 +12,7 @@ from signal import SIGKILL, SIGTERM
 from typing import Any
 
 import httpx
+
 from gong_worker.simulator import SimulatorClient
 
 PATH = "/v2/customer-engagement/content/viewed"

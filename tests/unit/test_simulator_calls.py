@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 import pytest
-from gong_worker.simulator import SimulatorClient, SimulatorError, max_in_sliding_second, running_simulator
 
+from gong_worker.simulator import SimulatorClient, SimulatorError, max_in_sliding_second, running_simulator
 from tests.support.servers import wait_until
 from tests.support.simulator import PATH, gong_client, sample_event
 

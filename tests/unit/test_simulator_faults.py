@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from gong_worker.simulator import SimulatorClient, running_simulator
 
+from gong_worker.simulator import SimulatorClient, running_simulator
 from tests.support.servers import wait_until
 from tests.support.simulator import PATH, gong_client, sample_event
 

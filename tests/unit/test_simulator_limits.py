@@ -2,12 +2,13 @@
 
 import asyncio
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gong_worker.simulator import SimulatorConfig, max_in_sliding_second
 from gong_worker.simulator.flights import Flights
 from gong_worker.simulator.limits import DAY_SECONDS, Limits
 from gong_worker.simulator.windows import SlidingWindow
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOON = 20_000 * DAY_SECONDS + 12 * 3600
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from gong_worker.simulator.schema import parse, problems_of
 
+from gong_worker.simulator.schema import parse, problems_of
 from tests.support.simulator import sample_event
 
 FULL = sample_event(
