@@ -70,7 +70,7 @@ def test_the_wheel_migrates_outside_the_checkout(wheel: Path, tmp_path: Path) ->
 
 
 def test_the_base_install_is_enough_to_enqueue(wheel: Path, tmp_path: Path, redis_url: str) -> None:
-    """Without extras a backend can enqueue; no HTTP client, SQL or web comes along, and the command says what to add."""
+    """Without extras a backend can enqueue; nothing of HTTP, SQL or web comes along; the command says what to add."""
     home = tmp_path / "venv"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
