@@ -74,6 +74,8 @@ def load(cls: type[S], **overrides: Any) -> S:
 def _explain(cls: type[BaseSettings], error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_input=False, include_url=False):
+        if item["type"] == "default_factory_not_called":
+            continue  # a default that follows another setting, which is wrong and named itself
         name = str(item["loc"][0]) if item["loc"] else ""
         field = cls.model_fields.get(name)
         variable = str(field.validation_alias) if field is not None and field.validation_alias else name

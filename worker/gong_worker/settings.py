@@ -1,6 +1,7 @@
 """What the application reads from the environment (or `.env`), checked as a whole before anything starts."""
 
 import hashlib
+import math
 from ipaddress import ip_address
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -12,7 +13,8 @@ from gong_views.settings import ProducerSettings, blank_is_unset
 from gong_worker.domain.policy import RetryPolicy
 
 # The longest a worker keeps a message of a held pipeline before it gives it back.
-LONGEST_HOLD_SECONDS = 2.0
+LONGEST_HOLD_SECONDS = 1.0
+DEFAULT_REQUEST_TIMEOUT_SECONDS = 10.0
 
 Secret = Annotated[SecretStr | None, BeforeValidator(blank_is_unset)]
 
@@ -26,6 +28,12 @@ def _base_url(value: str) -> str:
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise ValueError("plain http is allowed to this machine only: use https://")
     return value.rstrip("/")
+
+
+def _request_timeout(read: dict[str, Any]) -> float:
+    # Missing when it was wrong itself, which is said then.
+    visibility: float = read.get("visibility_timeout_seconds", math.inf)
+    return min(DEFAULT_REQUEST_TIMEOUT_SECONDS, visibility / 3)
 
 
 def _is_loopback(host: str) -> bool:
@@ -81,15 +89,19 @@ class WorkerSettings(ProducerSettings):
     retry_max_seconds: float = Field(
         900.0, gt=0, validation_alias="GONG_VIEWS_RETRY_MAX_SECONDS", description="longest backoff"
     )
-    request_timeout_seconds: float = Field(
-        10.0, gt=0, le=300, validation_alias="GONG_VIEWS_REQUEST_TIMEOUT_SECONDS", description="longest call"
-    )
     visibility_timeout_seconds: float = Field(
         60.0,
         gt=0,
         le=3600,
         validation_alias="GONG_VIEWS_VISIBILITY_TIMEOUT_SECONDS",
         description="a message whose worker shows no sign of life for this long goes to another",
+    )
+    request_timeout_seconds: float = Field(
+        default_factory=_request_timeout,
+        gt=0,
+        le=300,
+        validation_alias="GONG_VIEWS_REQUEST_TIMEOUT_SECONDS",
+        description="longest call; unset: 10, or a third of a short visibility timeout",
     )
     concurrency: int = Field(
         8, ge=1, le=256, validation_alias="GONG_VIEWS_CONCURRENCY", description="threads of one worker"

@@ -14,12 +14,10 @@ from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slo
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Claim, ClaimLost, Ledger, LedgerUnavailable
 from gong_worker.queue.intake import Intake
+from gong_worker.settings import LONGEST_HOLD_SECONDS
 from gong_worker.signals import reached
 
 log = logging.getLogger(__name__)
-
-# A hold shorter than this is waited out with the message in hand; a longer one gives it back.
-SHORT_HOLD_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class Turn:
                     return answer
                 case Later():
                     self._wait(answer.retry_in_seconds, claim)
-                case Held() if answer.until is not None and answer.retry_in_seconds <= SHORT_HOLD_SECONDS:
+                case Held() if answer.until is not None and answer.retry_in_seconds <= LONGEST_HOLD_SECONDS:
                     self._wait(answer.retry_in_seconds, claim)
                 case Held():
                     self.ledger.release(claim, now=self.now())
