@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """A Python module in a process of its own."""
 
@@ -18,6 +22,8 @@ class Process:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 stdout=output, stderr=output, start_new_session=True,
+                # A shell that runs the tests in the background ignores Ctrl-C, and children inherit that.
+                preexec_fn=_heed_interrupts,
                 env={**clean_environment(), **(environment or {})},
             )  # fmt: skip
 
