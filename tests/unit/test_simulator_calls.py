@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 
@@ -14,24 +13,6 @@ import pytest
 from gong_worker.simulator import SimulatorClient, SimulatorError, max_in_sliding_second, running_simulator
 from tests.support.servers import wait_until
 from tests.support.simulator import PATH, gong_client, sample_event
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SimulatorClient]:
-    with running_simulator(per_second=None, seed=1) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(server: SimulatorClient) -> SimulatorClient:
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def gong(sim: SimulatorClient) -> Iterator[httpx.Client]:
-    with gong_client(sim.url) as client:
-        yield client
 
 
 def outcomes(sim: SimulatorClient) -> list[str]:

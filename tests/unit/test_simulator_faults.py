@@ -3,38 +3,19 @@
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 import pytest
 
-from gong_worker.simulator import SimulatorClient, running_simulator
+from gong_worker.simulator import SimulatorClient
 from tests.support.servers import wait_until
 from tests.support.simulator import PATH, gong_client, sample_event
 
 # A reset that hits while httpx still writes the body is an error to the write (which httpx passes over) and
 # a plain end to the read after it.
 RESET = (httpx.NetworkError, httpx.RemoteProtocolError)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[SimulatorClient]:
-    with running_simulator(per_second=None, seed=1) as client:
-        yield client
-
-
-@pytest.fixture
-def sim(server: SimulatorClient) -> SimulatorClient:
-    server.reset()
-    return server
-
-
-@pytest.fixture
-def gong(sim: SimulatorClient) -> Iterator[httpx.Client]:
-    with gong_client(sim.url) as client:
-        yield client
 
 
 def put(gong: httpx.Client, event_id: str = "e-1", **changes: Any) -> int:

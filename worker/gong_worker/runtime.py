@@ -24,7 +24,7 @@ from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
-# How long an expected end of a delivery may not come before another try of one that failed unexpectedly.
+# How long a delivery that failed unexpectedly waits for its next try.
 UNEXPECTED_SECONDS = 60.0
 
 

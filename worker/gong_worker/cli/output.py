@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 import click
@@ -10,11 +9,6 @@ from rich.console import Console
 from rich.table import Table
 
 JSON_OPTION = click.option("--json", "as_json", is_flag=True, help="print JSON")
-
-
-def iso(at: datetime | None) -> str | None:
-    """An ISO time in UTC, to the millisecond."""
-    return None if at is None else at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def show(data: Any, *, as_json: bool, text: Callable[[], None]) -> None:
