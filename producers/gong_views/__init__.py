@@ -4,7 +4,9 @@ from gong_views.aio import AsyncViewQueue
 from gong_views.errors import GongViewsError, InvalidViewEvent, QueueUnavailable, SettingsError
 from gong_views.event import EventKey, ViewEvent
 from gong_views.names import Lane
-from gong_views.parts import (
+from gong_views.queue import ViewQueue, enqueue_view
+from gong_views.receipt import BatchResult, Receipt
+from gong_views.schema import (
     Actor,
     AgentPlatform,
     ContextField,
@@ -19,8 +21,6 @@ from gong_views.parts import (
     Property,
     Sharer,
 )
-from gong_views.queue import ViewQueue, enqueue_view
-from gong_views.receipt import BatchResult, Receipt
 
 __all__ = [
     "Actor",

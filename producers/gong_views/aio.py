@@ -14,9 +14,9 @@ from typing import Any, Self
 import redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
+from gong_views.commands import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.connection import IDLE_SECONDS, MAX_IDLE, connection_options
 from gong_views.errors import QueueUnavailable
-from gong_views.failures import ConnectFailed, Failure, explain, location
-from gong_views.link import IDLE_SECONDS, MAX_IDLE, connection_options
 from gong_views.names import Lane
 from gong_views.options import (
     DRAIN_IN_PASSING,
@@ -27,8 +27,8 @@ from gong_views.options import (
     in_passing,
     interrupted,
 )
-from gong_views.push import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
 from gong_views.receipt import BatchResult, Receipt
+from gong_views.redis_errors import ConnectFailed, Failure, explain, location
 
 
 class AsyncViewQueue:

@@ -23,10 +23,10 @@ from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema
 
 from gong_views.canonical import canonical_json, derived_event_id
-from gong_views.complaints import HALF_A_PAIR, WHOLE_EVENT, halves, path_of
-from gong_views.parts import Actor, AgentPlatform, CrmContext, Items, Part, Property, Sharer, Text
-from gong_views.reading import MAX_EVENT_BYTES, fields_of
+from gong_views.json_input import MAX_EVENT_BYTES, fields_of
+from gong_views.schema import Actor, AgentPlatform, CrmContext, Items, Part, Property, Sharer, Text
 from gong_views.timestamps import Timestamp, timestamp_of
+from gong_views.validation_errors import HALF_A_PAIR, WHOLE_EVENT, halves, path_of
 
 
 class EventKey(NamedTuple):

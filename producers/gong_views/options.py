@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from gong_views.commands import Item
 from gong_views.embedded import redis_url_of
 from gong_views.errors import QueueUnavailable, SettingsError
 from gong_views.names import Lane
-from gong_views.push import Item
 from gong_views.receipt import BatchResult, Receipt
 from gong_views.settings import ProducerSettings
 from gong_views.spool import Spool

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
+from gong_views.commands import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.connection import Link
 from gong_views.errors import QueueUnavailable
-from gong_views.failures import Failure, explain
-from gong_views.link import Link
 from gong_views.names import Lane
 from gong_views.options import (
     DRAIN_IN_PASSING,
@@ -20,8 +20,8 @@ from gong_views.options import (
     in_passing,
     interrupted,
 )
-from gong_views.push import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
 from gong_views.receipt import BatchResult, Receipt
+from gong_views.redis_errors import Failure, explain
 
 
 class ViewQueue:

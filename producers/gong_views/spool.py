@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gong_views.commands import Item
 from gong_views.names import Lane
-from gong_views.push import Item
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gong_views import InvalidViewEvent, ViewEvent
-from gong_views.parts import (
+from gong_views.schema import (
     Actor,
     ContextField,
     CrmContext,

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gong_worker.signals import POINTS
+from gong_worker.failpoints import POINTS
 
 GUARANTEES = Path(__file__).parents[2] / "docs" / "guarantees.md"
 MARKED = re.compile(r"(<!-- measured: begin -->\n).*(<!-- measured: end -->)", re.DOTALL)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from gong_worker.ledger import migrate
-from gong_worker.queue import survey
 from tests.crash.conftest import Start
 from tests.support.own_postgres import alter_database, own_postgres
 from tests.support.pipeline import VISIBILITY_SECONDS, Pipeline, locked, sqlite_path
@@ -54,7 +53,7 @@ class Holding:
     def seconds(self) -> float:
         """For how long it has held by now."""
         assert self.line.gong.stats()["calls"] == self.calls, "a call without a ledger"
-        queue = survey.count(self.line.redis)
+        queue = inspect.count(self.line.redis)
         assert queue.total == self.line.enqueued.total() - self.recorded, "a message went without its record"
         assert queue.unacked >= self.calls - self.recorded, (
             "a message with a call to be recorded was given away"

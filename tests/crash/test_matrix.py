@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gong_worker.signals import POINTS
+from gong_worker.failpoints import POINTS
 from tests.crash.conftest import Start
 
 EVENTS = 6

@@ -2,7 +2,6 @@
 
 import time
 
-from gong_worker.queue import survey
 from tests.crash.conftest import Start
 from tests.support.pipeline import REQUEST_TIMEOUT_SECONDS
 from tests.support.servers import wait_until
@@ -20,7 +19,7 @@ def test_a_stopped_worker_leaves_nothing_half_done(postgres_url: str, pipeline: 
     assert first.terminate() == 0, first.log
     assert time.monotonic() - told_at < REQUEST_TIMEOUT_SECONDS + 8
     counts = line.ledger.counts()
-    queue = survey.count(line.redis)
+    queue = inspect.count(line.redis)
     assert queue.unacked == queue.delayed == counts["sending"] == 0, (queue, counts)
     assert queue.live + queue.bulk == 16 - counts["delivered"]
     assert counts["delivered"] == line.gong.stats()["calls"]

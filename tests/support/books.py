@@ -9,9 +9,8 @@ import sqlalchemy as sa
 
 from gong_views.names import DELAYED_KEY, UNACKED_INDEX_KEY
 from gong_worker.ledger.models import Attempt, Delivery
-from gong_worker.operations.office import Office
 from gong_worker.operations.reconcile import reconcile
-from gong_worker.queue import survey
+from gong_worker.operations.services import Office
 from gong_worker.simulator import SimulatorClient
 
 # Outcomes of attempts that are no call, and of those whose worker could not say.
@@ -39,7 +38,7 @@ class Books:
     sent_answers: set[tuple[str, str]]
     acceptances: Counter[str]
     stats: dict[str, Any]
-    left: survey.QueueCounts
+    left: inspect.QueueCounts
     indexed: int
     reconciled: dict[str, Any]
 
@@ -148,7 +147,7 @@ def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", 
         calls=Counter(entry["key"][1] for entry in log if entry["key"]),
         acceptances=Counter(entry["key"][1] for entry in log if entry["accepted"]),
         stats=gong.stats(),
-        left=survey.count(client),
+        left=inspect.count(client),
         indexed=int(client.zcard(UNACKED_INDEX_KEY)) + int(client.zcard(DELAYED_KEY)),  # type: ignore[arg-type]
         reconciled=reconcile(office),
     )  # fmt: skip

@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from gong_views import QueueUnavailable, ViewQueue
+from gong_worker.failpoints import POINTS
 from gong_worker.ledger import Ledger, open_engine
-from gong_worker.operations.office import Office
-from gong_worker.queue import survey
+from gong_worker.operations.services import Office
 from gong_worker.runtime import make_gate, redis_client
 from gong_worker.settings import WorkerSettings
-from gong_worker.signals import POINTS
 from gong_worker.simulator import SimulatorClient
 from tests.support.books import Books, read_books
 from tests.support.processes import Process
@@ -162,7 +161,7 @@ class Pipeline:
 
     def left(self) -> int:
         """Messages that are not at their end."""
-        return survey.count(self.redis).total
+        return inspect.count(self.redis).total
 
     def drained(self) -> bool:
         """Whether nothing is left to do; False also while a part is away."""
@@ -208,7 +207,7 @@ class Pipeline:
         """What is needed to understand a failure."""
         parts = []
         for name, ask in {
-            "queue": lambda: str(survey.count(self.redis)),
+            "queue": lambda: str(inspect.count(self.redis)),
             "ledger": lambda: json.dumps(self.ledger.counts()),
             "simulator": lambda: json.dumps(self.gong.stats()),
         }.items():

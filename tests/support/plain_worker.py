@@ -18,9 +18,9 @@ from kombu import Queue
 from gong_views.message import parse_body
 from gong_views.names import TASK_NAME, Lane
 from gong_worker import logs
-from gong_worker.housekeeping import Duty, Housekeeper
-from gong_worker.queue.intake import Intake
-from gong_worker.queue.mailroom import Mailroom
+from gong_worker.maintenance import Duty, Housekeeper
+from gong_worker.queue.consumer_pause import Intake
+from gong_worker.queue.messages import Mailroom
 from gong_worker.queue.transport import wire
 
 kind, url, folder, concurrency = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gong_views import InvalidViewEvent, ViewEvent
-from gong_views.reading import MAX_EVENT_BYTES, MAX_TEXT_BYTES
+from gong_views.json_input import MAX_EVENT_BYTES, MAX_TEXT_BYTES
 from gong_views.timestamps import Timestamp
 from tests.contract.examples import REQUIRED
 

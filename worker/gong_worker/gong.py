@@ -27,7 +27,7 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.domain.retry_after import parse_retry_after
-from gong_worker.signals import reached
+from gong_worker.failpoints import reached
 
 PATH = "/v2/customer-engagement/content/viewed"
 # More than any answer of this endpoint; what is beyond it is not read.

@@ -13,13 +13,13 @@ from gong_views.embedded import redis_url_of
 from gong_worker.deliver import Deliverer
 from gong_worker.gate import Gate, GateSettings
 from gong_worker.gong import GongClient
-from gong_worker.housekeeping import Duty, Housekeeper
 from gong_worker.ledger import Ledger, LedgerUnavailable, check_schema, open_engine
-from gong_worker.operations.intake import mirror_intake
-from gong_worker.operations.office import Office
+from gong_worker.maintenance import Duty, Housekeeper
+from gong_worker.operations.enqueue_counts import mirror_intake
+from gong_worker.operations.services import Office
 from gong_worker.operations.unreadable import take_unreadable
-from gong_worker.queue.intake import Intake
-from gong_worker.queue.mailroom import Mailroom
+from gong_worker.queue.consumer_pause import Intake
+from gong_worker.queue.messages import Mailroom
 from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)

@@ -22,8 +22,8 @@ from gong_views.names import Lane
 from gong_views.outbox import rows
 from gong_views.outbox.errors import OutboxError, OutboxUnavailable, translated
 from gong_views.outbox.outage import Outage
+from gong_views.outbox.relay_lock import Turn
 from gong_views.outbox.rows import Mark, Row
-from gong_views.outbox.turn import Turn
 from gong_views.queue import ViewQueue
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from gong_views.commands import to_lane
 from gong_views.event import ViewEvent
 from gong_views.outbox.errors import OutboxError
 from gong_views.outbox.table import table
-from gong_views.push import to_lane
 
 DIALECTS: Final = ("sqlite", "postgresql")
 _c = table.c

@@ -10,10 +10,10 @@ from sqlalchemy import exc
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import Session, scoped_session
 
+from gong_views.commands import Event, to_item, to_lane
 from gong_views.names import Lane
 from gong_views.options import LaneName
 from gong_views.outbox.table import table
-from gong_views.push import Event, to_item, to_lane
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession

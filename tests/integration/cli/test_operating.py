@@ -7,7 +7,6 @@ from typing import Any
 
 from gong_views.message import build
 from gong_views.names import Lane
-from gong_worker.queue import survey
 from tests.integration.cli.conftest import Run
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
@@ -45,7 +44,7 @@ def test_hold_stops_every_call_and_release_goes_on(pipeline: Pipeline, told: Tol
     pipeline.worker()
     pipeline.enqueue(range(20))
     wait_until(lambda: "intake_paused" in pipeline.workers[0].log, "the worker to pause")
-    wait_until(lambda: survey.count(pipeline.redis).live == 20, "the backlog to be back in its lane")
+    wait_until(lambda: inspect.count(pipeline.redis).live == 20, "the backlog to be back in its lane")
     assert pipeline.gong.stats()["calls"] == 0
     status = told("status")
     assert (status["gate"]["state"], status["gate"]["reason"]) == ("held", "operator")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gong_views.event import EventKey
-from gong_worker.intake_files.estimate import DistinctKeys, seconds_needed
+from gong_worker.file_import.estimate import DistinctKeys, seconds_needed
 from tests.integration.files.conftest import Enqueue, ids, rejects
 from tests.support.processes import clean_environment
 from tests.support.views import view

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gong_worker.intake_files.load import BATCH_EVENTS
+from gong_worker.file_import.load import BATCH_EVENTS
 from tests.integration.files.conftest import Enqueue, ids, rejects
 from tests.support.processes import process
 from tests.support.servers import Valkey, valkey, wait_until

@@ -3,7 +3,6 @@
 from typing import Any
 
 from gong_worker.operations.status import status
-from gong_worker.queue import survey
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
 
@@ -44,7 +43,7 @@ def test_a_refused_credential_holds_and_a_new_one_resumes_at_once(pipeline: Pipe
     held_for(pipeline, "unauthorized")
     # Four threads may have had their slots before the first answer was in; then there is a probe now and then.
     assert calls(pipeline) <= 8
-    assert survey.count(pipeline.redis).total == 40
+    assert inspect.count(pipeline.redis).total == 40
     pipeline.environment["GONG_ACCESS_KEY_SECRET"] = "renewed"
     pipeline.worker()
     pipeline.drain()

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import redis
 
+from gong_views.commands import Item
 from gong_views.errors import QueueUnavailable
 from gong_views.message import parse
 from gong_views.names import INTAKE_KEY, Lane
-from gong_views.push import Item
 from gong_views.queue import ViewQueue
 from gong_views.spool import Spool
 from tests.integration.producers.ways import WAYS, Way

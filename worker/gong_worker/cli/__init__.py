@@ -9,7 +9,7 @@ import click
 import redis
 
 from gong_views.errors import GongViewsError, QueueUnavailable
-from gong_views.failures import ConnectFailed, explain
+from gong_views.redis_errors import ConnectFailed, explain
 from gong_worker.gate.types import GateUnavailable
 
 # The queue, or the ledger, does not answer.
@@ -21,7 +21,7 @@ REDIS_SECONDS = 5.0
 # name -> module:object. Loaded when asked for, so that `enqueue` need not wait for Celery to import.
 COMMANDS = {
     "check": "gong_worker.cli.check:check",
-    "dead-letters": "gong_worker.cli.letters:dead_letters",
+    "dead-letters": "gong_worker.cli.dead_letters:dead_letters",
     "demo": "gong_worker.cli.demo:demo",
     "enqueue": "gong_worker.cli.enqueue:enqueue",
     "events": "gong_worker.cli.events:events",

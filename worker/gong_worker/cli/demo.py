@@ -19,7 +19,7 @@ from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator, s
 from gong_worker.demo import events
 from gong_worker.demo.verdict import compare
 from gong_worker.ledger import migrate
-from gong_worker.operations.office import Office
+from gong_worker.operations.services import Office
 from gong_worker.operations.status import status
 from gong_worker.runtime import open_office
 from gong_worker.settings import WorkerSettings

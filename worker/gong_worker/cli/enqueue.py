@@ -11,9 +11,9 @@ from gong_views.queue import ViewQueue
 from gong_views.settings import ProducerSettings
 from gong_worker.cli.output import JSON_OPTION, show
 from gong_worker.cli.progress import progress_bar
-from gong_worker.intake_files.job import Job, format_of, read_records
-from gong_worker.intake_files.load import Progress, load
-from gong_worker.intake_files.source import FileProblem, Format, Source, open_source
+from gong_worker.file_import.job import Job, format_of, read_records
+from gong_worker.file_import.load import Progress, load
+from gong_worker.file_import.source import FileProblem, Format, Source, open_source
 
 SOURCE = "file"  # how the ledger names the producer of events that came this way
 REJECTED, USAGE, QUEUE_UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
@@ -111,7 +111,7 @@ def _tell(data: dict[str, Any]) -> None:
 
 
 def _cost(source: Source, form: Format, as_json: bool) -> int:
-    from gong_worker.intake_files.estimate import estimate, seconds_needed
+    from gong_worker.file_import.estimate import estimate, seconds_needed
     from gong_worker.settings import WorkerSettings
 
     settings = WorkerSettings.load()

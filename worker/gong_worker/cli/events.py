@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from gong_worker.cli.office import office
 from gong_worker.cli.output import JSON_OPTION, facts, show, table
+from gong_worker.cli.services import office
 from gong_worker.operations.events import find_events
 
 

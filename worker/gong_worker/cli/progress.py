@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from gong_worker.intake_files.load import Progress as Loaded
-from gong_worker.intake_files.source import Source
+from gong_worker.file_import.load import Progress as Loaded
+from gong_worker.file_import.source import Source
 
 
 @contextmanager

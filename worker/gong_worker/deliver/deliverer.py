@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from gong_views import InvalidViewEvent, ViewEvent
+from gong_worker.deliver.admission import Turn
 from gong_worker.deliver.interrupts import RETRY_SECONDS, Postponed, Stopping, gate_key
 from gong_worker.deliver.record import Record, attempt_facts
-from gong_worker.deliver.turn import Turn
 from gong_worker.domain.policy import Bury, GiveBack, Retry, RetryPolicy, Settle, decide
+from gong_worker.failpoints import reached
 from gong_worker.gate import Gate, GateUnavailable, Slot
 from gong_worker.gong import Answer, GongClient
 from gong_worker.ledger import (
@@ -32,9 +33,8 @@ from gong_worker.ledger import (
     MessageRef,
     Settled,
 )
-from gong_worker.queue.intake import Intake
-from gong_worker.queue.mailroom import Delivery, Mailroom
-from gong_worker.signals import reached
+from gong_worker.queue.consumer_pause import Intake
+from gong_worker.queue.messages import Delivery, Mailroom
 
 log = logging.getLogger(__name__)
 

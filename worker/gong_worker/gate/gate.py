@@ -10,8 +10,8 @@ import redis
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Outcome
+from gong_worker.gate.bulk_throttle import BulkTurn
 from gong_worker.gate.clock import Clock
-from gong_worker.gate.lanes import BulkTurn
 from gong_worker.gate.rebuild import History, rebuild
 from gong_worker.gate.scripts import Scripts
 from gong_worker.gate.settings import GateSettings, check_limits

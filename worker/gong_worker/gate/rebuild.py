@@ -28,11 +28,11 @@ def rebuild(scripts: Scripts, history: History, token: str, redis_us: int) -> fl
     try:
         minutes = calls_since(history, redis_us)
     except Exception:
-        scripts.run("restore", token, "", 0)
+        scripts.run("rebuild_day", token, "", 0)
         raise
     recent = any(minute > redis_us - 120_000_000 for minute, _ in minutes)
     flat = [number for pair in minutes for number in pair]
-    reply = scripts.run("restore", token, uuid.uuid4().hex, int(recent), *flat)
+    reply = scripts.run("rebuild_day", token, uuid.uuid4().hex, int(recent), *flat)
     if reply[0] == "later":
         return int(reply[2]) / 1e6
     logger.info(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from gong_worker.ledger import Ledger
-from gong_worker.operations.plain import plain
+from gong_worker.operations.serialize import plain
 
 
 def find_events(ledger: Ledger, event_id: str, reporting_system: str | None = None) -> list[dict[str, Any]]:

@@ -13,9 +13,8 @@ from typing import Any
 
 from gong_views.names import Lane
 from gong_worker.ledger import Books
-from gong_worker.operations.intake import mirror_intake
-from gong_worker.operations.office import Office
-from gong_worker.queue import survey
+from gong_worker.operations.enqueue_counts import mirror_intake
+from gong_worker.operations.services import Office
 
 ENDS = ("accepted", "already_reported", "duplicates", "dead", "discarded")
 # A message that moves against the order in which the queue is read (given back, restored, due again) escapes
@@ -65,8 +64,8 @@ def reconcile(office: Office) -> dict[str, Any]:
 
 def _look(office: Office) -> _Look:
     before = _books(office)
-    queued, uncounted = survey.counted_by_lane_and_day(office.client)
-    counts = survey.count(office.client)
+    queued, uncounted = inspect.counted_by_lane_and_day(office.client)
+    counts = inspect.count(office.client)
     after = _books(office)
     drift = {}
     for key in {*queued, *before.intake, *after.intake, *before.ends, *after.ends}:

@@ -5,9 +5,8 @@ from typing import Any
 
 from gong_worker.gate import GateStatus
 from gong_worker.ledger import LedgerUnavailable
-from gong_worker.operations.office import Office
-from gong_worker.operations.plain import plain
-from gong_worker.queue import survey
+from gong_worker.operations.serialize import plain
+from gong_worker.operations.services import Office
 
 DAY_SECONDS = 86_400.0
 LEDGER_NAMES = ("sending", "waiting", "delivered", "dead", "duplicates")
@@ -19,7 +18,7 @@ def status(office: Office) -> dict[str, Any]:
     While only the ledger is away its numbers are None and `ledger.error` says why: that is when queue and gate
     are wanted most.
     """
-    queue = survey.count(office.client)
+    queue = inspect.count(office.client)
     gate = office.gate.status()
     ledger: dict[str, Any]
     try:

@@ -9,7 +9,7 @@ import redis
 from gong_views.message import COUNTED_HEADER, UnreadableMessage, parse
 from gong_views.names import INTAKE_KEY, UNREADABLE_KEY, Lane
 from gong_worker.ledger import Ledger, MessageRef
-from gong_worker.queue.mailroom import intake_field
+from gong_worker.queue.messages import intake_field
 
 # Remove the item and, when no producer counted it in, count it: one step, so that it happens once.
 TAKEN = """

@@ -23,8 +23,8 @@ from kombu.transport.virtual import base as virtual
 
 from gong_views.message import UnreadableMessage, parse
 from gong_views.names import TASK_NAME, Lane
-from gong_worker.queue.intake import Intake
-from gong_worker.queue.mailroom import Mailroom
+from gong_worker.queue.consumer_pause import Intake
+from gong_worker.queue.messages import Mailroom
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gong_views.complaints import WHOLE_EVENT
 from gong_views.errors import InvalidViewEvent, QueueUnavailable
 from gong_views.event import ViewEvent
 from gong_views.names import Lane
 from gong_views.queue import ViewQueue
+from gong_views.validation_errors import WHOLE_EVENT
 from gong_worker.web.answers import AcceptedEvent, FieldError, RejectedEvent
 from gong_worker.web.body import BadLine, Candidate
 

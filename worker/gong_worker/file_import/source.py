@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from gong_views.errors import GongViewsError
-from gong_worker.intake_files.lines import BOM
+from gong_worker.file_import.lines import BOM
 
 STDIN: Final = "-"
 _GZIP_MAGIC: Final = b"\x1f\x8b"

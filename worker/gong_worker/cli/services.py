@@ -1,7 +1,7 @@
 """Opening the queue, gate and ledger for a command."""
 
 from gong_worker.gate import Gate
-from gong_worker.operations.office import Office
+from gong_worker.operations.services import Office
 from gong_worker.runtime import open_gate, open_office
 from gong_worker.settings import WorkerSettings
 

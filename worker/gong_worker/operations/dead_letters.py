@@ -8,8 +8,8 @@ from typing import Any
 from gong_views import InvalidViewEvent, ViewEvent, ViewQueue
 from gong_views.names import Lane
 from gong_worker.ledger import AlreadyResolved, DeadLetter, DeadLetterNotFound, Ledger
-from gong_worker.operations.office import Office
-from gong_worker.operations.plain import plain
+from gong_worker.operations.serialize import plain
+from gong_worker.operations.services import Office
 
 
 def list_letters(ledger: Ledger, *, open_only: bool, limit: int, after_id: int) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gong_views.settings import ProducerSettings
-from gong_worker.intake_files.load import Progress
+from gong_worker.file_import.load import Progress
 
 _HEAD_BYTES = 1 << 16
 

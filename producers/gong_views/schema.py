@@ -30,9 +30,9 @@ from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gong_views.canonical import NUMERIC, json_number, json_value
-from gong_views.complaints import complaints, kind_of
 from gong_views.errors import InvalidViewEvent
 from gong_views.timestamps import date_text
+from gong_views.validation_errors import complaints, kind_of
 
 Text = Annotated[str, Strict()]
 _T = TypeVar("_T")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gong_views.event import EventKey
-from gong_worker.intake_files.records import Record
+from gong_worker.file_import.records import Record
 
 DISTINCT_KEPT: Final = 500_000
 ERRORS_KEPT: Final = 20

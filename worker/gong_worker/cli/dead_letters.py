@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from gong_worker.cli.gate import operator
-from gong_worker.cli.office import office
 from gong_worker.cli.output import JSON_OPTION, facts, show, table
-from gong_worker.operations import letters
+from gong_worker.cli.services import office
+from gong_worker.operations import dead_letters as use_cases
 
 
 @click.group("dead-letters")
@@ -24,7 +24,7 @@ def dead_letters() -> None:
 @JSON_OPTION
 def list_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> None:
     """The open dead letters, oldest first, without their payloads."""
-    found = letters.list_letters(office().ledger, open_only=not everything, limit=limit, after_id=after_id)
+    found = use_cases.list_letters(office().ledger, open_only=not everything, limit=limit, after_id=after_id)
     columns = ("id", "created_at", "reason", "http_status", "event_id", "request_id", "resolution", "errors")
     show(
         found,
@@ -38,7 +38,7 @@ def list_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> 
 @JSON_OPTION
 def show_letter(letter_id: int, as_json: bool) -> None:
     """One dead letter with everything kept of it, payload included."""
-    letter = letters.show_letter(office().ledger, letter_id)
+    letter = use_cases.show_letter(office().ledger, letter_id)
     show(letter, as_json=as_json, text=lambda: facts(letter))
 
 
@@ -65,7 +65,7 @@ def replay(
             payload = json.loads(payload_file.read_text(encoding="utf-8"))
         except ValueError as error:
             raise click.UsageError(f"{payload_file} holds no JSON: {error}") from None
-    results = letters.replay(
+    results = use_cases.replay(
         office(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
     )
     _finish(results, as_json)
@@ -76,7 +76,7 @@ def replay(
 @JSON_OPTION
 def discard(ids: tuple[int, ...], as_json: bool) -> None:
     """Let dead letters go: marked, their payloads deleted. Exit 1 when one could not be discarded."""
-    _finish(letters.discard(office().ledger, list(ids), by=operator()), as_json)
+    _finish(use_cases.discard(office().ledger, list(ids), by=operator()), as_json)
 
 
 def _finish(results: list[dict[str, Any]], as_json: bool) -> None:

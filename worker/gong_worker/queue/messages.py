@@ -88,7 +88,7 @@ class Mailroom:
         self.concurrency = concurrency
         self.wake = Wake()
         self._pop = client.register_script(script("pop"))
-        self._settle = client.register_script(script("settle"))
+        self._settle = client.register_script(script("finish"))
         self._restore = client.register_script(script("restore"))
         self._renew = client.register_script(script("renew"))
         self._lock = threading.Lock()

@@ -14,9 +14,9 @@ from typing import Any
 import redis
 from redis.connection import ConnectionPool
 
+from gong_views.commands import Command
 from gong_views.errors import SettingsError
-from gong_views.failures import ConnectFailed, location
-from gong_views.push import Command
+from gong_views.redis_errors import ConnectFailed, location
 
 #: A connection idle for longer is not used again: a firewall may have forgotten it without a word.
 IDLE_SECONDS = 30.0

@@ -7,8 +7,8 @@ from typing import Final
 from gong_views.names import Lane
 from gong_views.queue import ViewQueue
 from gong_views.receipt import BatchResult
-from gong_worker.intake_files.records import Errors, Record
-from gong_worker.intake_files.rejects import Rejects
+from gong_worker.file_import.records import Errors, Record
+from gong_worker.file_import.rejects import Rejects
 
 BATCH_EVENTS: Final = 500
 #: A batch of huge events is sent sooner, so that memory stays bounded.

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from gong_views.complaints import WHOLE_EVENT, kind_of
 from gong_views.errors import InvalidViewEvent
+from gong_views.validation_errors import WHOLE_EVENT, kind_of
 
 MAX_EVENT_BYTES: Final = 1_000_000
 """The longest event, as JSON in UTF-8: what Gong takes is unknown, a queue of longer ones is none."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from gong_views.errors import InvalidViewEvent
 from gong_views.event import ViewEvent
-from gong_worker.intake_files.columns import Column, columns
-from gong_worker.intake_files.lines import MAX_LINE_BYTES, Line
-from gong_worker.intake_files.records import NOT_UTF8, TOO_LONG, Errors, Record, at, problem
-from gong_worker.intake_files.source import FileProblem
+from gong_worker.file_import.columns import Column, columns
+from gong_worker.file_import.lines import MAX_LINE_BYTES, Line
+from gong_worker.file_import.records import NOT_UTF8, TOO_LONG, Errors, Record, at, problem
+from gong_worker.file_import.source import FileProblem
 
 
 @dataclass(frozen=True, slots=True)

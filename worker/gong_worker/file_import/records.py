@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gong_views.complaints import WHOLE_EVENT
 from gong_views.errors import InvalidViewEvent
 from gong_views.event import ViewEvent
-from gong_worker.intake_files.lines import MAX_LINE_BYTES, Line
+from gong_views.validation_errors import WHOLE_EVENT
+from gong_worker.file_import.lines import MAX_LINE_BYTES, Line
 
 Errors = Sequence[Mapping[str, object]]  # as in InvalidViewEvent.errors
 

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gong_views.settings import ProducerSettings
-from gong_worker.intake_files.checkpoint import Checkpoint, fingerprint
-from gong_worker.intake_files.columns import is_header
-from gong_worker.intake_files.lines import read_lines
-from gong_worker.intake_files.load import Progress
-from gong_worker.intake_files.records import Record, json_records
-from gong_worker.intake_files.rejects import Rejects
-from gong_worker.intake_files.rows import read_header, row_records
-from gong_worker.intake_files.source import Format, Source, reading
+from gong_worker.file_import.checkpoint import Checkpoint, fingerprint
+from gong_worker.file_import.columns import is_header
+from gong_worker.file_import.lines import read_lines
+from gong_worker.file_import.load import Progress
+from gong_worker.file_import.records import Record, json_records
+from gong_worker.file_import.rejects import Rejects
+from gong_worker.file_import.rows import read_header, row_records
+from gong_worker.file_import.source import Format, Source, reading
 
 
 def format_of(source: Source, wanted: str) -> Format:

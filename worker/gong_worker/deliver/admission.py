@@ -10,12 +10,12 @@ from typing import assert_never
 
 from gong_views.names import Lane
 from gong_worker.deliver.interrupts import RETRY_SECONDS, Postponed, Stopping, gate_key
+from gong_worker.failpoints import reached
 from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slot
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Claim, ClaimLost, Ledger, LedgerUnavailable
-from gong_worker.queue.intake import Intake
+from gong_worker.queue.consumer_pause import Intake
 from gong_worker.settings import LONGEST_HOLD_SECONDS
-from gong_worker.signals import reached
 
 log = logging.getLogger(__name__)
 

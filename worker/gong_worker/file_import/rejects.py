@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from gong_worker.intake_files.records import Errors, Record
+from gong_worker.file_import.records import Errors, Record
 
 
 class Rejects:
