@@ -107,7 +107,7 @@ def measure(url: str, rows: int) -> None:
     ledger = Ledger(engine)
     for what, read in (
         ("counts()", ledger.counts),
-        ("ends()", ledger.ends),
+        ("ends()", ledger.final_counts),
         ("unsettled()", ledger.unsettled),
         ("calls_per_minute(24 h)", lambda: ledger.calls_per_minute(START + timedelta(days=DAYS - 1))),
     ):

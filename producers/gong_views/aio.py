@@ -14,7 +14,7 @@ from typing import Any, Self
 import redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
-from gong_views.commands import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.commands import Batch, Command, Event, Item, to_item, to_lane, transaction, undo, verify
 from gong_views.connection import IDLE_SECONDS, MAX_IDLE, connection_options
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
@@ -47,9 +47,9 @@ class AsyncViewQueue:
         spool_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self._options = Options.of(redis_url, timeout_seconds, source, on_unavailable, spool_path)
-        self._link: AsyncLink | None = None
+        self._link: AsyncConnections | None = None
         if not self._options.embedded:
-            self._link = AsyncLink(self._options.url(), self._options.seconds)
+            self._link = AsyncConnections(self._options.url(), self._options.seconds)
 
     async def enqueue(
         self, event: Event, lane: Lane | LaneName = "live", *, replay_of: int | None = None
@@ -99,7 +99,7 @@ class AsyncViewQueue:
         index = 0
         down: QueueUnavailable | None = None
         async for chunk in _chunks(events, size):
-            batch = Gathering(self._options.source)
+            batch = Batch(self._options.source)
             for event in chunk:
                 batch.add(index, event)
                 index += 1
@@ -152,7 +152,7 @@ class AsyncViewQueue:
             raise explain(error, link.where, self._options.seconds) from error
         return push.receipts
 
-    async def _exchange(self, link: "AsyncLink", commands: Sequence[Command]) -> list[Any]:
+    async def _exchange(self, link: "AsyncConnections", commands: Sequence[Command]) -> list[Any]:
         try:
             return await link.exchange(commands)
         except Failure as error:
@@ -161,11 +161,11 @@ class AsyncViewQueue:
                 self._link = None  # it may have been started again, on another port
             raise unavailable from error
 
-    async def _linked(self) -> "AsyncLink":
+    async def _linked(self) -> "AsyncConnections":
         if self._link is None:
             # Finding the embedded server may start it, which takes its time.
             url = await asyncio.to_thread(self._options.url)
-            self._link = AsyncLink(url, self._options.seconds)
+            self._link = AsyncConnections(url, self._options.seconds)
         return self._link
 
     async def _drain_in_passing(self) -> None:
@@ -182,7 +182,7 @@ class AsyncViewQueue:
             return piece.size
 
 
-class AsyncLink:
+class AsyncConnections:
     """A small pool of one event loop's connections; one exchange never takes longer than its deadline."""
 
     def __init__(self, url: str, seconds: float) -> None:

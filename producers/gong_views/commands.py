@@ -1,6 +1,6 @@
 """What is put on the queue and what Redis answers, without any I/O: shared by the sync and the async queue.
 
-One transaction an enqueue: the messages, and their number in the intake by lane and UTC day. The day is that
+One transaction an enqueue: the messages, and their number in the enqueue counts by lane and UTC day. The day is that
 of the messages' own `enqueued_at`, so that a count and what it counts never fall on two days.
 """
 
@@ -14,7 +14,7 @@ import redis
 from gong_views import message
 from gong_views.errors import InvalidViewEvent
 from gong_views.event import ViewEvent
-from gong_views.names import INTAKE_KEY, Lane
+from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_views.receipt import BatchResult, Receipt
 
 Event = ViewEvent | Mapping[str, Any] | str | bytes
@@ -40,7 +40,7 @@ class Transaction:
 
 
 @dataclass(slots=True)
-class Gathering:
+class Batch:
     """A batch in the making: the valid events with their indexes, and the errors of the others."""
 
     source: str | None
@@ -92,7 +92,7 @@ def transaction(lane: Lane, items: Sequence[Item], now: datetime | None = None) 
     commands: list[Command] = [
         ("MULTI",),
         ("LPUSH", lane.queue, *raws),
-        ("HINCRBY", INTAKE_KEY, day, len(raws)),
+        ("HINCRBY", ENQUEUE_COUNTS_KEY, day, len(raws)),
         ("EXEC",),
     ]
     return Transaction(commands, receipts)

@@ -47,7 +47,7 @@ def connection_options(pool_class: Any, url: str, seconds: float) -> tuple[Any, 
     return pool.connection_class, {**pool.connection_kwargs, **ours}
 
 
-class Link:
+class Connections:
     """A small pool of connections. Safe with threads; a forked child makes connections of its own.
 
     There is no lock to be inherited in a locked state: taking from and giving to a deque is atomic.

@@ -60,7 +60,7 @@ class Envelope:
     replay_of: int | None
     """The dead letter that this message replays."""
     counted: bool
-    """Whether the enqueue counted it in the intake; if not, the worker has to."""
+    """Whether the enqueue counted it in the enqueue counts; if not, the worker has to."""
     eta: datetime | None
     """Not before (UTC): what a stock Celery producer asked for with `eta` or `countdown`."""
 

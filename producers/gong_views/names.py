@@ -28,7 +28,7 @@ class Lane(StrEnum):
 TASK_NAME: Final = "gong_views.deliver"
 
 # hash: "<lane>|<YYYY-MM-DD>" -> messages put on that lane on that UTC day, counted with the push itself
-INTAKE_KEY: Final = "gong-views.intake"
+ENQUEUE_COUNTS_KEY: Final = "gong-views.intake"
 # hash: delivery tag -> "<queue>\n<raw message>"; zset: delivery tag -> Redis time (s) of the last sign of life
 UNACKED_KEY: Final = "gong-views.unacked"
 UNACKED_INDEX_KEY: Final = "gong-views.unacked_index"

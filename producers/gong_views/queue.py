@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from gong_views.commands import Command, Event, Gathering, Item, to_item, to_lane, transaction, undo, verify
-from gong_views.connection import Link
+from gong_views.commands import Batch, Command, Event, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.connection import Connections
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
 from gong_views.options import (
@@ -46,7 +46,7 @@ class ViewQueue:
         spool_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self._options = Options.of(redis_url, timeout_seconds, source, on_unavailable, spool_path)
-        self._link: Link | None = None
+        self._link: Connections | None = None
         if not self._options.embedded:
             self._linked()  # a URL that cannot be read is said now
 
@@ -97,7 +97,7 @@ class ViewQueue:
         index = 0
         down: QueueUnavailable | None = None
         while chunk := list(islice(events, size)):
-            batch = Gathering(self._options.source)
+            batch = Batch(self._options.source)
             for event in chunk:
                 batch.add(index, event)
                 index += 1
@@ -162,11 +162,11 @@ class ViewQueue:
     def _unavailable(self, error: Exception) -> QueueUnavailable:
         return explain(error, self._linked().where, self._options.seconds)
 
-    def _linked(self) -> Link:
+    def _linked(self) -> Connections:
         # Two threads may make two of them at first; the one that loses is closed when collected.
         link = self._link
         if link is None:
-            link = self._link = Link(self._options.url(), self._options.seconds)
+            link = self._link = Connections(self._options.url(), self._options.seconds)
         return link
 
     def _drain_in_passing(self) -> None:

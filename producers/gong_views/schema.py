@@ -32,7 +32,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from gong_views.canonical import NUMERIC, json_number, json_value
 from gong_views.errors import InvalidViewEvent
 from gong_views.timestamps import date_text
-from gong_views.validation_errors import complaints, kind_of
+from gong_views.validation_errors import kind_of, validation_errors
 
 Text = Annotated[str, Strict()]
 _T = TypeVar("_T")
@@ -139,7 +139,7 @@ class Part(BaseModel):
             try:
                 super().__init__(**data)
             except ValidationError as error:
-                failure = complaints(type(self), error)
+                failure = validation_errors(type(self), error)
             if (
                 failure is not None
             ):  # outside of `except`: pydantic's error holds the values that were refused

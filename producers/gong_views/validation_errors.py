@@ -30,7 +30,7 @@ _KINDS: Final = {
 }
 
 
-def complaints(model: type[BaseModel], error: ValidationError) -> list[dict[str, str]]:
+def validation_errors(model: type[BaseModel], error: ValidationError) -> list[dict[str, str]]:
     """pydantic's findings as `{"field", "message"}`, at most MAX_ERRORS and one that counts the rest."""
     details = error.errors(include_url=False)
     found = [

@@ -70,7 +70,7 @@ def test_a_storm_and_an_outage(sqlite_url: str, pipeline: Start) -> None:
     line.wait_ready(*workers)
     line.gong.fault("status", status=502, body=HTML, times=None)
     line.enqueue(range(30))
-    wait_until(lambda: line.office.gate.status().state == "held", "the breaker")
+    wait_until(lambda: line.services.gate.status().state == "held", "the breaker")
     wait_until(lambda: line.gong.stats()["in_flight"] == 0, "the last calls")
     storm = line.gong.stats()["calls"]
     line.simulator.kill()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gong_worker.ledger import migrate
+from gong_worker.queue import inspect
 from tests.crash.conftest import Start
 from tests.support.own_postgres import alter_database, own_postgres
 from tests.support.pipeline import VISIBILITY_SECONDS, Pipeline, locked, sqlite_path

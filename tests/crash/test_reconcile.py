@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 
-from gong_views.names import DELAYED_KEY, DELAYED_MESSAGES_KEY, INTAKE_KEY, Lane
+from gong_views.names import DELAYED_KEY, DELAYED_MESSAGES_KEY, ENQUEUE_COUNTS_KEY, Lane
 from gong_worker.operations.reconcile import reconcile
 from tests.crash.conftest import Start
 from tests.support.pipeline import Pipeline
@@ -23,7 +23,7 @@ def command(line: Pipeline, *arguments: str) -> "subprocess.CompletedProcess[str
 
 def today(line: Pipeline) -> str:
     """The day on which the producers counted, which is not asked of this machine's clock again."""
-    [day] = {key.split(b"|")[1].decode() for key in line.redis.hkeys(INTAKE_KEY) if b"|" in key}
+    [day] = {key.split(b"|")[1].decode() for key in line.redis.hkeys(ENQUEUE_COUNTS_KEY) if b"|" in key}
     return day
 
 
@@ -67,7 +67,7 @@ def test_no_false_alarm_under_traffic(sqlite_url: str, pipeline: Start) -> None:
     found = []
     with line.producing(range(250), pause_seconds=0.01):
         while line.settled() < 150:
-            found.append(reconcile(line.office))
+            found.append(reconcile(line.services))
             more.wait(0.05)
     assert [look["drift"] for look in found if look["drift"]] == []
     assert found[-1]["enqueued"] >= found[0]["enqueued"]

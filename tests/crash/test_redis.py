@@ -79,14 +79,14 @@ def test_redis_wiped_under_load(postgres_url: str, pipeline: Start) -> None:
     line.enqueue(range(40, 60), lane="bulk")
     worker = line.worker()
     # What Redis counted at enqueue is known to the ledger within two seconds; a younger count would be gone.
-    wait_until(lambda: sum(line.ledger.intake().values()) == 60, "the mirror of the intake")
+    wait_until(lambda: sum(line.ledger.enqueue_counts().values()) == 60, "the mirror of the intake")
     wait_until(lambda: line.settled() >= 10, "some deliveries")
     line.redis.flushall()
     line.drain()
     survivors = line.accepted()
     lost = 60 - len(survivors)
     assert lost > 0
-    found = reconcile(line.office)
+    found = reconcile(line.services)
     lanes = {row["lane"]: row["missing"] for row in found["drift"]}
     missing = {"live": 40, "bulk": 20}
     for event in survivors:
@@ -96,6 +96,6 @@ def test_redis_wiped_under_load(postgres_url: str, pipeline: Start) -> None:
     line.enqueue(range(60))
     line.drain()
     assert worker.running()
-    assert line.office.gate.status().last_24h >= 60
+    assert line.services.gate.status().last_24h >= 60
     books = line.verify(lost=lost)
     assert books.calls.total() == 60 and books.duplicates.total() == 60 - lost

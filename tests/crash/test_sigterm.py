@@ -2,6 +2,7 @@
 
 import time
 
+from gong_worker.queue import inspect
 from tests.crash.conftest import Start
 from tests.support.pipeline import REQUEST_TIMEOUT_SECONDS
 from tests.support.servers import wait_until

@@ -166,13 +166,13 @@ class World:
 
     def _operator_holds(self, strike: Strike) -> None:
         with suppress(GateUnavailable):
-            self.line.office.gate.hold("soak", "soak")
+            self.line.services.gate.hold("soak", "soak")
             self.over.wait(strike.seconds)
         wait_until(self._released, "the release", 60)
 
     def _released(self) -> bool:
         try:
-            self.line.office.gate.release("soak")
+            self.line.services.gate.release("soak")
         except GateUnavailable:
             return False
         return True

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from gong_views.names import DELAYED_KEY, UNACKED_INDEX_KEY
 from gong_worker.ledger.models import Attempt, Delivery
 from gong_worker.operations.reconcile import reconcile
-from gong_worker.operations.services import Office
+from gong_worker.operations.services import Services
+from gong_worker.queue import inspect
 from gong_worker.simulator import SimulatorClient
 
 # Outcomes of attempts that are no call, and of those whose worker could not say.
@@ -112,7 +113,7 @@ class Books:
         assert not strange, f"answers in the ledger that the simulator did not give: {sorted(strange)[:9]}"
 
 
-def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", office: Office) -> Books:
+def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", services: Services) -> Books:
     """All of it, as it is now."""
     status: dict[str, str] = {}
     resolution: dict[str, str] = {}
@@ -149,5 +150,5 @@ def read_books(engine: sa.Engine, gong: SimulatorClient, client: "redis.Redis", 
         stats=gong.stats(),
         left=inspect.count(client),
         indexed=int(client.zcard(UNACKED_INDEX_KEY)) + int(client.zcard(DELAYED_KEY)),  # type: ignore[arg-type]
-        reconciled=reconcile(office),
+        reconciled=reconcile(services),
     )  # fmt: skip

@@ -13,7 +13,8 @@ from typing import Any
 from gong_views import QueueUnavailable, ViewQueue
 from gong_worker.failpoints import POINTS
 from gong_worker.ledger import Ledger, open_engine
-from gong_worker.operations.services import Office
+from gong_worker.operations.services import Services
+from gong_worker.queue import inspect
 from gong_worker.runtime import make_gate, redis_client
 from gong_worker.settings import WorkerSettings
 from gong_worker.simulator import SimulatorClient
@@ -65,7 +66,7 @@ class Pipeline:
         self.ledger = Ledger(open_engine(database_url))
         self.redis = redis_client(valkey.url)
         loaded = WorkerSettings(_env_file=None, **self.environment)
-        self.office = Office(
+        self.services = Services(
             loaded, valkey.url, self.redis, self.ledger, make_gate(loaded, self.redis, self.ledger)
         )
 
@@ -193,7 +194,7 @@ class Pipeline:
 
     def verify(self, *, dead: Iterable[str] = (), lost: int = 0, gong_died: bool = False) -> Books:
         """The laws that hold whatever was shot at; see `Books.check`."""
-        books = read_books(self.ledger.engine, self.gong, self.redis, self.office)
+        books = read_books(self.ledger.engine, self.gong, self.redis, self.services)
         try:
             books.check(self.enqueued, dead=set(dead), unsure=self.unsure, lost=lost, gong_died=gong_died)
             for worker in self.workers:

@@ -18,9 +18,9 @@ from kombu import Queue
 from gong_views.message import parse_body
 from gong_views.names import TASK_NAME, Lane
 from gong_worker import logs
-from gong_worker.maintenance import Duty, Housekeeper
-from gong_worker.queue.consumer_pause import Intake
-from gong_worker.queue.messages import Mailroom
+from gong_worker.maintenance import MaintenanceThread, PeriodicJob
+from gong_worker.queue.consumer_pause import ConsumerPause
+from gong_worker.queue.messages import Messages
 from gong_worker.queue.transport import wire
 
 kind, url, folder, concurrency = sys.argv[1], sys.argv[2], Path(sys.argv[3]), int(sys.argv[4])
@@ -44,14 +44,16 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
 )
-mailroom: Mailroom | None = None
+messages: Messages | None = None
 if kind == "durable":
     app.conf.broker_transport = "gong_worker.queue.transport:DurableTransport"
     client = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=1)
-    mailroom = Mailroom(client, concurrency=concurrency)
-    intake = Intake(mailroom.wake.up)
-    wire(mailroom, intake, visibility_timeout_seconds=3)
-    Housekeeper("test", [Duty("renew", 1, mailroom.renew), Duty("pay", 0.2, mailroom.pay)]).start()
+    messages = Messages(client, concurrency=concurrency)
+    consumer_pause = ConsumerPause(messages.wake.up)
+    wire(messages, consumer_pause, visibility_timeout_seconds=3)
+    MaintenanceThread(
+        "test", [PeriodicJob("renew", 1, messages.renew), PeriodicJob("deferred", 0.2, messages.run_deferred)]
+    ).start()
 
 
 @signals.setup_logging.connect(weak=False)
@@ -77,13 +79,13 @@ def note(event: dict[str, object]) -> None:
 
 @app.task(name=TASK_NAME, acks_late=True, ignore_result=True, bind=True)
 def deliver(self: object, *args: object, **kwargs: object) -> None:
-    if mailroom is None:
+    if messages is None:
         note(parse_body({"id": "x", "task": TASK_NAME}, list(args), kwargs).event)
         return
-    delivery = mailroom.held(str(args[0]))
+    delivery = messages.get(str(args[0]))
     assert delivery is not None
     note(delivery.envelope.event)
-    mailroom.acknowledge(delivery)
+    messages.acknowledge(delivery)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from gong_worker.domain.outcomes import (
     Unauthorized,
     Unreachable,
 )
-from gong_worker.domain.policy import Bury, GiveBack, Retry, RetryPolicy, Settle, decide
+from gong_worker.domain.policy import Complete, DeadLetterEvent, Requeue, Retry, RetryPolicy, decide
 from gong_worker.domain.states import TRANSITIONS, Move, Status
 
 POLICY = RetryPolicy(max_attempts=8, base_seconds=5, max_seconds=900)
@@ -38,14 +38,14 @@ outcomes = st.one_of(
 def test_only_gong_having_the_event_settles_it(outcome, spent, jitter):
     """An event counts as delivered only after a 2xx or a 409."""
     decision = decide(outcome, spent, POLICY, lambda: jitter)
-    assert isinstance(decision, Settle) == isinstance(outcome, Delivered | AlreadyReported)
+    assert isinstance(decision, Complete) == isinstance(outcome, Delivered | AlreadyReported)
 
 
 @given(outcomes, st.integers(0, 6))
 def test_only_the_events_own_fault_or_spent_attempts_bury_it(outcome, spent):
     """A refused event dies at once; one that Gong could not answer lives while it has attempts left."""
     decision = decide(outcome, spent, POLICY, lambda: 0.0)
-    assert isinstance(decision, Bury) == isinstance(outcome, Rejected)
+    assert isinstance(decision, DeadLetterEvent) == isinstance(outcome, Rejected)
 
 
 @pytest.mark.parametrize("outcome", [ServerError(500), Ambiguous("ReadTimeout")])
@@ -53,14 +53,14 @@ def test_the_last_attempt_buries_as_exhausted(outcome):
     """After max_attempts spent attempts an event becomes a dead letter `exhausted`, not earlier."""
     assert isinstance(decide(outcome, 6, POLICY, lambda: 0.0), Retry)
     decision = decide(outcome, 7, POLICY, lambda: 0.0)
-    assert isinstance(decision, Bury)
+    assert isinstance(decision, DeadLetterEvent)
     assert decision.reason == "exhausted"
 
 
 @given(st.sampled_from([Throttled(), Unauthorized(401), Misconfigured(404)]), st.integers(0, 1000))
 def test_a_held_pipeline_costs_the_event_nothing(outcome, spent):
     """What is not the event's fault gives it back and spends no attempt, however often it happens."""
-    assert decide(outcome, spent, POLICY, lambda: 0.0) == GiveBack()
+    assert decide(outcome, spent, POLICY, lambda: 0.0) == Requeue()
 
 
 @given(st.integers(0, 1000))

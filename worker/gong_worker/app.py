@@ -17,7 +17,7 @@ from gong_views.names import TASK_NAME, UNACKED_INDEX_KEY, UNACKED_KEY, Lane
 from gong_worker import logs
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
 from gong_worker.queue.transport import wire
-from gong_worker.runtime import Runtime, open_office
+from gong_worker.runtime import Runtime, open_services
 from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -93,11 +93,15 @@ def _start(instance: Any, **_: Any) -> None:
             "gong-views: no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
         )
     try:
-        office = open_office(settings)
+        services = open_services(settings)
     except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:
         raise SystemExit(f"gong-views: {error}") from None
-    _runtime = Runtime(office, concurrency=instance.concurrency)
-    wire(_runtime.mailroom, _runtime.intake, visibility_timeout_seconds=settings.visibility_timeout_seconds)
+    _runtime = Runtime(services, concurrency=instance.concurrency)
+    wire(
+        _runtime.messages,
+        _runtime.consumer_pause,
+        visibility_timeout_seconds=settings.visibility_timeout_seconds,
+    )
     _runtime.start()
 
 
@@ -110,7 +114,7 @@ def _ready(**_: Any) -> None:
 def _stopping(**_: Any) -> None:
     if _runtime is not None:
         _runtime.stop.set()
-        _runtime.mailroom.wake.up()
+        _runtime.messages.wake.up()
 
 
 @signals.worker_shutdown.connect(weak=False)

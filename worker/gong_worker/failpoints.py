@@ -22,7 +22,7 @@ POINTS = (
 _target, _, _folder = os.environ.get("GONG_VIEWS_TEST_STOP_AT", "").partition(":")
 
 
-def reached(point: str) -> None:
+def failpoint(point: str) -> None:
     """Called by the pipeline at each step; does nothing in production."""
     if _target and point == _target:
         marker = Path(_folder) / f"{point}.{os.getpid()}"

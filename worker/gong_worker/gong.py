@@ -27,7 +27,7 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.domain.retry_after import parse_retry_after
-from gong_worker.failpoints import reached
+from gong_worker.failpoints import failpoint
 
 PATH = "/v2/customer-engagement/content/viewed"
 # More than any answer of this endpoint; what is beyond it is not read.
@@ -40,9 +40,9 @@ NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.U
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CallResult:
     """One call: its outcome, how long it took, when the request had been written (`time.monotonic()`), and
-    the seconds from there to the first of the answer.
+    the seconds from there to the first of the result.
     """
 
     outcome: Outcome
@@ -79,7 +79,7 @@ class GongClient:
         """Have a connection open before the slot comes; never raises."""
         self._connections.warm()
 
-    def send(self, event: dict[str, Any]) -> Answer:
+    def send(self, event: dict[str, Any]) -> CallResult:
         """PUT one event, once; every way it can end is an outcome, none an exception."""
         # Encoded here so that an int beyond a double or a non-ASCII name travels exactly.
         body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
@@ -90,7 +90,7 @@ class GongClient:
             nonlocal written_at, reply_seconds
             if name == "http11.send_request_body.complete":
                 written_at = time.monotonic()
-                reached("request_written")
+                failpoint("request_written")
             elif name == "http11.receive_response_headers.complete" and written_at is not None:
                 reply_seconds = time.monotonic() - written_at
 
@@ -109,8 +109,8 @@ class GongClient:
             outcome = Unreachable(_name(error))
         except httpx.HTTPError as error:
             outcome = Ambiguous(_name(error))
-        reached("answer_read")
-        return Answer(outcome, round((time.monotonic() - started) * 1000), written_at, reply_seconds)
+        failpoint("answer_read")
+        return CallResult(outcome, round((time.monotonic() - started) * 1000), written_at, reply_seconds)
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class Duty:
+class PeriodicJob:
     """Something to do every `every_seconds`."""
 
     name: str
@@ -20,11 +20,11 @@ class Duty:
     failing: bool = False
 
 
-class Housekeeper:
-    """A thread with duties. A duty that fails is said once, and tried again at its next turn."""
+class MaintenanceThread:
+    """A thread with jobs. A job that fails is said once, and tried again at its next turn."""
 
-    def __init__(self, name: str, duties: list[Duty]) -> None:
-        self._duties = duties
+    def __init__(self, name: str, jobs: list[PeriodicJob]) -> None:
+        self._duties = jobs
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"gong-views-{name}", daemon=True)
 
@@ -33,29 +33,29 @@ class Housekeeper:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the duty at hand."""
+        """End after the job at hand."""
         self._stop.set()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        pause = min(duty.every_seconds for duty in self._duties)
+        pause = min(job.every_seconds for job in self._duties)
         while not self._stop.wait(pause):
-            for duty in self._duties:
-                if time.monotonic() >= duty.due_at:
-                    duty.due_at = time.monotonic() + duty.every_seconds
-                    self._do(duty)
+            for job in self._duties:
+                if time.monotonic() >= job.due_at:
+                    job.due_at = time.monotonic() + job.every_seconds
+                    self._do(job)
 
-    def _do(self, duty: Duty) -> None:
+    def _do(self, job: PeriodicJob) -> None:
         try:
-            duty.action()
+            job.action()
         except Exception as error:
-            if not duty.failing:
+            if not job.failing:
                 log.warning(
                     "housekeeping fails",
-                    extra={"action": "housekeeping_failed", "duty": duty.name, "error": type(error).__name__},
+                    extra={"action": "housekeeping_failed", "duty": job.name, "error": type(error).__name__},
                 )
-            duty.failing = True
+            job.failing = True
         else:
-            if duty.failing:
-                log.info("housekeeping works again", extra={"action": "housekeeping_ok", "duty": duty.name})
-            duty.failing = False
+            if job.failing:
+                log.info("housekeeping works again", extra={"action": "housekeeping_ok", "duty": job.name})
+            job.failing = False

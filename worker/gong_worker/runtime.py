@@ -14,12 +14,12 @@ from gong_worker.deliver import Deliverer
 from gong_worker.gate import Gate, GateSettings
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Ledger, LedgerUnavailable, check_schema, open_engine
-from gong_worker.maintenance import Duty, Housekeeper
-from gong_worker.operations.enqueue_counts import mirror_intake
-from gong_worker.operations.services import Office
+from gong_worker.maintenance import MaintenanceThread, PeriodicJob
+from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
+from gong_worker.operations.services import Services
 from gong_worker.operations.unreadable import take_unreadable
-from gong_worker.queue.consumer_pause import Intake
-from gong_worker.queue.messages import Mailroom
+from gong_worker.queue.consumer_pause import ConsumerPause
+from gong_worker.queue.messages import Messages
 from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def open_gate(settings: WorkerSettings) -> Gate:
     return make_gate(settings, redis_client(redis_url_of(settings)), None)
 
 
-def open_office(settings: WorkerSettings, *, ledger_may_be_away: bool = False) -> Office:
+def open_services(settings: WorkerSettings, *, ledger_may_be_away: bool = False) -> Services:
     """Connect to the queue and the ledger; raises QueueUnavailable, SchemaOutdated or LedgerUnavailable."""
     engine = open_engine(settings.ledger_url)
     ledger = Ledger(engine)
@@ -71,51 +71,57 @@ def open_office(settings: WorkerSettings, *, ledger_may_be_away: bool = False) -
         history = None
     url = redis_url_of(settings)
     client = redis_client(url)
-    return Office(settings, url, client, ledger, make_gate(settings, client, history))
+    return Services(settings, url, client, ledger, make_gate(settings, client, history))
 
 
 class Runtime:
     """One worker process: the deliverer and its housekeeping."""
 
-    def __init__(self, office: Office, *, concurrency: int) -> None:
-        settings = office.settings
+    def __init__(self, services: Services, *, concurrency: int) -> None:
+        settings = services.settings
         self.stop = threading.Event()
-        self.mailroom = Mailroom(office.client, concurrency=concurrency)
-        self.intake = Intake(self.mailroom.wake.up)
+        self.messages = Messages(services.client, concurrency=concurrency)
+        self.consumer_pause = ConsumerPause(self.messages.wake.up)
         self.gong = GongClient(
             settings.gong_base_url,
             settings.auth(),
             timeout_seconds=settings.request_timeout_seconds,
             max_connections=concurrency,
         )
-        self.ledger = office.ledger
+        self.ledger = services.ledger
         self.lease_seconds = settings.visibility_timeout_seconds
         self.deliverer = Deliverer(
-            ledger=office.ledger,
-            gate=office.gate,
+            ledger=services.ledger,
+            gate=services.gate,
             gong=self.gong,
-            mailroom=self.mailroom,
-            intake=self.intake,
+            messages=self.messages,
+            consumer_pause=self.consumer_pause,
             policy=settings.retry_policy,
             lease_seconds=self.lease_seconds,
             stop=self.stop,
         )
         # A quarter of the timeout: three signs of life may fail before the message is taken for abandoned.
         sign_of_life = self.lease_seconds / 4
-        self._queue_side = Housekeeper(
+        self._queue_side = MaintenanceThread(
             "queue",
             [
-                Duty("renew messages", sign_of_life, self.mailroom.renew),
-                Duty("pay debts", 0.5, self.mailroom.pay),
-                Duty("poll the pause", 0.5, self.intake.poll),
+                PeriodicJob("renew messages", sign_of_life, self.messages.renew),
+                PeriodicJob("run deferred", 0.5, self.messages.run_deferred),
+                PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
             ],
         )
-        self._ledger_side = Housekeeper(
+        self._ledger_side = MaintenanceThread(
             "ledger",
             [
-                Duty("renew claims", sign_of_life, self._renew_claims),
-                Duty("take unreadable", 4.0, lambda: take_unreadable(office.client, office.ledger)),
-                Duty("mirror intake", 2.0, lambda: mirror_intake(office.client, office.ledger)),
+                PeriodicJob("renew claims", sign_of_life, self._renew_claims),
+                PeriodicJob(
+                    "take unreadable", 4.0, lambda: take_unreadable(services.client, services.ledger)
+                ),
+                PeriodicJob(
+                    "mirror enqueue counts",
+                    2.0,
+                    lambda: mirror_enqueue_counts(services.client, services.ledger),
+                ),
             ],
         )
 
@@ -125,25 +131,25 @@ class Runtime:
         self._ledger_side.start()
 
     def deliver(self, tag: str) -> None:
-        """Deliver what is held under a tag. Never raises: an exception would look like an end to Celery."""
-        delivery = self.mailroom.held(tag)
-        if delivery is None:
+        """Deliver the message in hand under a tag. Never raises: an exception would look like an end to Celery."""
+        received = self.messages.get(tag)
+        if received is None:
             log.warning("no such delivery", extra={"action": "delivery_unknown", "delivery_tag": tag})
             return
         try:
-            self.deliverer.deliver(delivery)
+            self.deliverer.deliver(received)
         except Exception:
             log.exception(
                 "delivery failed unexpectedly",
-                extra={"action": "delivery_failed", "message_id": delivery.envelope.message_id},
+                extra={"action": "delivery_failed", "message_id": received.envelope.message_id},
             )
-            self.mailroom.park(delivery, UNEXPECTED_SECONDS)
+            self.messages.retry_later(received, UNEXPECTED_SECONDS)
 
     def close(self) -> None:
         """After the last delivery: what is still held goes back, debts are paid once more."""
         self.stop.set()
-        self.mailroom.give_back_all()
-        attempt(self.mailroom.pay)
+        self.messages.requeue_all()
+        attempt(self.messages.run_deferred)
         self._queue_side.stop()
         self._ledger_side.stop()
         self.gong.close()

@@ -22,7 +22,7 @@ from gong_views.names import Lane
 from gong_views.outbox import rows
 from gong_views.outbox.errors import OutboxError, OutboxUnavailable, translated
 from gong_views.outbox.outage import Outage
-from gong_views.outbox.relay_lock import Turn
+from gong_views.outbox.relay_lock import RelayLock
 from gong_views.outbox.rows import Mark, Row
 from gong_views.queue import ViewQueue
 
@@ -75,7 +75,7 @@ class Relay:
         self.totals = Totals()
         self._engine, self._queue = engine, queue
         self._batch, self._poll, self._keep_days = batch, poll_seconds, keep_days
-        self._turn = Turn(engine)
+        self._lock = RelayLock(engine)
         # Rows that are on the queue but could not be marked: marked first next time, instead of sent again.
         self._unmarked: list[Mark] = []
         self._prune_at = time.monotonic()
@@ -112,7 +112,7 @@ class Relay:
 
     def step(self) -> Step:
         """Relay one batch, oldest rows first. Raises as `drain`."""
-        with self._turn.taken() as ours, translated(self._engine):
+        with self._lock.taken() as ours, translated(self._engine):
             if not ours:
                 return Step(0, standby=True)
             with rows.connect(self._engine) as connection:

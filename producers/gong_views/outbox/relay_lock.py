@@ -16,8 +16,8 @@ from gong_views.outbox.errors import OutboxUnavailable, translated
 SUFFIX = "-gong-views-relay"
 
 
-class Turn:
-    """Whose turn it is to relay, for one engine."""
+class RelayLock:
+    """The right to relay, for one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

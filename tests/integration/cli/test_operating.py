@@ -7,6 +7,7 @@ from typing import Any
 
 from gong_views.message import build
 from gong_views.names import Lane
+from gong_worker.queue import inspect
 from tests.integration.cli.conftest import Run
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until

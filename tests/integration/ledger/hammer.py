@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from gong_views import EventKey
-from gong_worker.ledger import Claimed, Ledger, Settled, open_engine
+from gong_worker.ledger import AlreadyHandled, Claimed, Ledger, open_engine
 from tests.integration.ledger.support import ask, at, result
 
 THREADS = 8
@@ -20,11 +20,11 @@ def bring(ledger: Ledger, name: str, keys: int) -> list[str]:
     won = []
     for number in range(keys):
         key = EventKey("crm", f"e{number}")
-        while not isinstance(answer := ask(ledger, f"{name}-{number}", key=key), Settled):
+        while not isinstance(answer := ask(ledger, f"{name}-{number}", key=key), AlreadyHandled):
             if isinstance(answer, Claimed):
                 won.append(key.event_id)
                 call = ledger.begin_attempt(answer.claim, now=at(1))
-                ledger.settle(
+                ledger.complete(
                     answer.claim,
                     call,
                     result("delivered"),

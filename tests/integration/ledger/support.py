@@ -7,7 +7,16 @@ import sqlalchemy as sa
 
 from gong_views import EventKey
 from gong_views.names import Lane
-from gong_worker.ledger import AttemptFacts, Busy, Claim, Claimed, EventFacts, Ledger, MessageRef, Settled
+from gong_worker.ledger import (
+    AlreadyHandled,
+    AttemptFacts,
+    Busy,
+    Claim,
+    Claimed,
+    EventFacts,
+    Ledger,
+    MessageRef,
+)
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KEY = EventKey("crm", "event-1")
@@ -40,7 +49,7 @@ def ask(
     payload: str = "a",
     key: EventKey = KEY,
     **message_options: Any,
-) -> Claimed | Settled | Busy:
+) -> Claimed | AlreadyHandled | Busy:
     """Claim the event for a message at a moment."""
     return ledger.claim(
         key, message(name, **message_options), facts(payload), now=at(seconds), lease_seconds=LEASE_SECONDS
@@ -57,7 +66,7 @@ def claimed(ledger: Ledger, name: str, seconds: float = 0, **options: Any) -> Cl
 def deliver(ledger: Ledger, claim: Claim, seconds: float = 0, *, number: int | None = None) -> bool:
     """Settle as accepted; begins the attempt unless one is given."""
     number = ledger.begin_attempt(claim, now=at(seconds)) if number is None else number
-    return ledger.settle(
+    return ledger.complete(
         claim,
         number,
         result("delivered", seconds, 200),
@@ -67,7 +76,7 @@ def deliver(ledger: Ledger, claim: Claim, seconds: float = 0, *, number: int | N
     )
 
 
-def bury(
+def dead_letter_event(
     ledger: Ledger,
     claim: Claim,
     seconds: float = 0,
@@ -77,7 +86,7 @@ def bury(
 ) -> bool:
     """Bury as rejected; begins the attempt unless one is given."""
     number = ledger.begin_attempt(claim, now=at(seconds)) if number is None else number
-    return ledger.bury(
+    return ledger.dead_letter_event(
         claim,
         number,
         result("rejected", seconds, 400),
@@ -110,7 +119,7 @@ def outcomes(ledger: Ledger, key: EventKey = KEY) -> list[str | None]:
 
 def ended(ledger: Ledger) -> int:
     """Messages that ended, over all lanes and days."""
-    return sum(ends.total for ends in ledger.ends().values())
+    return sum(ends.total for ends in ledger.final_counts().values())
 
 
 def stored(ledger: Ledger, query: str) -> list[tuple[Any, ...]]:

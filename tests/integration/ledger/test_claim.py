@@ -3,14 +3,14 @@
 import pytest
 
 from gong_views import EventKey
-from gong_worker.ledger import Busy, ClaimLost, Ledger, Settled
+from gong_worker.ledger import AlreadyHandled, Busy, ClaimLost, Ledger
 from tests.integration.ledger.support import (
     KEY,
     LEASE_SECONDS,
     ask,
     at,
-    bury,
     claimed,
+    dead_letter_event,
     defer,
     deliver,
     outcomes,
@@ -76,7 +76,7 @@ def test_a_waiting_event_is_left_to_its_message(ledger: Ledger) -> None:
 
 def test_released_events_are_free_at_once(ledger: Ledger) -> None:
     """Giving back without a call leaves the event to its message."""
-    assert ledger.release(claimed(ledger, "m1"), now=at(1))
+    assert ledger.release_claim(claimed(ledger, "m1"), now=at(1))
     assert status(ledger) == "waiting"
     assert claimed(ledger, "m1", 1).attempt_count == 0
 
@@ -84,7 +84,7 @@ def test_released_events_are_free_at_once(ledger: Ledger) -> None:
 def test_a_redelivery_after_the_end_is_no_duplicate(ledger: Ledger) -> None:
     """A message that comes again after its event was delivered by it has nothing to do and is not counted."""
     deliver(ledger, claimed(ledger, "m1"))
-    assert ask(ledger, "m1", 5) == Settled("delivered", duplicate=False)
+    assert ask(ledger, "m1", 5) == AlreadyHandled("delivered", duplicate=False)
     assert ledger.counts()["duplicates"] == 0
 
 
@@ -92,8 +92,8 @@ def test_a_duplicate_is_counted_once_per_message(ledger: Ledger) -> None:
     """A duplicate whose worker crashed before the acknowledgement is counted once, however often it comes."""
     deliver(ledger, claimed(ledger, "m1"))
     for _ in range(3):
-        assert ask(ledger, "m2", 5) == Settled("delivered", duplicate=True)
-    assert ask(ledger, "m3", 5) == Settled("delivered", duplicate=True)
+        assert ask(ledger, "m2", 5) == AlreadyHandled("delivered", duplicate=True)
+    assert ask(ledger, "m3", 5) == AlreadyHandled("delivered", duplicate=True)
     assert ledger.counts()["duplicates"] == 2
     assert ledger.event("event-1")[0].duplicate_count == 2
 
@@ -101,43 +101,43 @@ def test_a_duplicate_is_counted_once_per_message(ledger: Ledger) -> None:
 def test_the_same_message_id_on_two_events_loses_neither(ledger: Ledger) -> None:
     """A producer that reuses message ids cannot make the ledger swallow another event."""
     deliver(ledger, claimed(ledger, "first"))
-    assert ask(ledger, "reused", 1) == Settled("delivered", duplicate=True)
+    assert ask(ledger, "reused", 1) == AlreadyHandled("delivered", duplicate=True)
     other = EventKey("crm", "event-2")
-    ledger.release(claimed(ledger, "reused", 2, key=other), now=at(2))
+    ledger.release_claim(claimed(ledger, "reused", 2, key=other), now=at(2))
     claimed(ledger, "reused", 3, key=other)
 
 
 def test_a_dead_event_stays_dead(ledger: Ledger) -> None:
     """The same payload again is a duplicate; the message that died, redelivered, is not."""
-    bury(ledger, claimed(ledger, "m1"))
-    assert ask(ledger, "m1", 5) == Settled("dead", duplicate=False)
-    assert ask(ledger, "m2", 5) == Settled("dead", duplicate=True)
+    dead_letter_event(ledger, claimed(ledger, "m1"))
+    assert ask(ledger, "m1", 5) == AlreadyHandled("dead", duplicate=False)
+    assert ask(ledger, "m2", 5) == AlreadyHandled("dead", duplicate=True)
 
 
 def test_a_replay_reopens(ledger: Ledger) -> None:
     """The replay of the latest letter starts the event anew; the replay of an older one does not."""
-    bury(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m1"))
     second = claimed(ledger, "m2", 5, replay_of=1)
     assert (second.attempt_count, second.first_seen_at) == (0, at(0))
-    bury(ledger, second, 6)
-    assert ask(ledger, "m3", 7, replay_of=1) == Settled("dead", duplicate=True)
+    dead_letter_event(ledger, second, 6)
+    assert ask(ledger, "m3", 7, replay_of=1) == AlreadyHandled("dead", duplicate=True)
     claimed(ledger, "m4", 8, replay_of=2)
 
 
 def test_a_corrected_event_reopens(ledger: Ledger) -> None:
     """Another payload under the same key is a correction of the dead one."""
-    bury(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m1"))
     claimed(ledger, "m2", 5, payload="b")
 
 
 def test_a_message_that_ended_never_carries_an_event_again(ledger: Ledger) -> None:
     """Redelivered late, a message that died or was a duplicate does not take over its reopened event."""
-    bury(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m1"))
     ask(ledger, "m2", 1)
     claimed(ledger, "m3", 2, replay_of=1)
     for seconds in (3, 200):  # while the claim lives, and when it could be taken over
-        assert ask(ledger, "m1", seconds) == Settled("sending", duplicate=False)
-        assert ask(ledger, "m2", seconds) == Settled("sending", duplicate=True)
+        assert ask(ledger, "m1", seconds) == AlreadyHandled("sending", duplicate=False)
+        assert ask(ledger, "m2", seconds) == AlreadyHandled("sending", duplicate=True)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +147,6 @@ def test_any_text_can_be_a_key(ledger: Ledger, text: str) -> None:
     """Whatever Gong's schema takes as an id works, apart from its neighbour, however long."""
     key, neighbour = EventKey(text, text), EventKey(text, text + "y")
     deliver(ledger, claimed(ledger, text, key=key))
-    assert ask(ledger, text, 1, key=key) == Settled("delivered", duplicate=False)
+    assert ask(ledger, text, 1, key=key) == AlreadyHandled("delivered", duplicate=False)
     claimed(ledger, text, 1, key=neighbour)
     assert len(ledger.event(text)) == 1

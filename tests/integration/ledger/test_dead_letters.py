@@ -7,8 +7,8 @@ from tests.integration.ledger.support import (
     PAYLOAD,
     ask,
     at,
-    bury,
     claimed,
+    dead_letter_event,
     deliver,
     ended,
     message,
@@ -18,7 +18,7 @@ from tests.integration.ledger.support import (
 
 
 def unreadable(ledger: Ledger, raw: bytes | str, name: str = "u1", *, replay_of: int | None = None) -> None:
-    ledger.bury_unreadable(raw, message(name, replay_of=replay_of), reason_text="no JSON", now=at(1))
+    ledger.dead_letter_message(raw, message(name, replay_of=replay_of), reason_text="no JSON", now=at(1))
 
 
 def payloads(ledger: Ledger) -> list[str | None]:
@@ -28,13 +28,13 @@ def payloads(ledger: Ledger) -> list[str | None]:
 
 def test_a_letter_keeps_what_an_operator_needs(ledger: Ledger) -> None:
     """Reason, Gong's words, the payload and the message, exactly."""
-    bury(ledger, claimed(ledger, "m1"), 2)
-    (letter,) = ledger.dead_letters()
+    dead_letter_event(ledger, claimed(ledger, "m1"), 2)
+    (letter,) = ledger.list_dead_letters()
     assert (letter.reason, letter.http_status, letter.request_id) == ("rejected", 400, "request-1")
     assert (letter.errors, letter.payload) == (["contentUrl is no URL"], PAYLOAD)
     assert (letter.event_id, letter.message_id, letter.created_at) == ("event-1", "m1", at(2))
     assert "someone@example.com" not in repr(letter)
-    assert ledger.dead_letter(letter.id) == letter
+    assert ledger.get_dead_letter(letter.id) == letter
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_letter_keeps_what_an_operator_needs(ledger: Ledger) -> None:
 def test_an_unreadable_body_is_kept_byte_for_byte(ledger: Ledger, raw: bytes | str) -> None:
     """Whatever came, valid UTF-8 or not, the letter has it exactly, and shows it as printable text."""
     unreadable(ledger, raw)
-    (letter,) = ledger.dead_letters()
+    (letter,) = ledger.list_dead_letters()
     expected = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
     assert ledger.raw_body(letter.id) == expected
     assert letter.payload.encode() == expected or "\\x" in letter.payload
@@ -63,7 +63,7 @@ def test_an_unreadable_message_is_kept_once(ledger: Ledger) -> None:
     unreadable(ledger, b"x")
     ledger.mark_discarded(1, "ops", at(2))
     unreadable(ledger, b"x")
-    assert len(ledger.dead_letters(open_only=False)) == ended(ledger) == 1
+    assert len(ledger.list_dead_letters(open_only=False)) == ended(ledger) == 1
 
 
 def test_an_unreadable_message_put_back_and_unreadable_again(ledger: Ledger) -> None:
@@ -77,9 +77,9 @@ def test_an_unreadable_message_put_back_and_unreadable_again(ledger: Ledger) -> 
 
 def test_discarding_removes_the_payload_at_once(ledger: Ledger) -> None:
     """Nothing personal outlives a discarded letter."""
-    bury(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m1"))
     ledger.mark_discarded(1, "ops", at(5))
-    letter = ledger.dead_letter(1)
+    letter = ledger.get_dead_letter(1)
     assert (letter.resolution, letter.resolved_by, letter.resolved_at) == ("discarded", "ops", at(5))
     assert payloads(ledger) == [None]
     assert ledger.open_dead_letter_ids() == []
@@ -88,17 +88,17 @@ def test_discarding_removes_the_payload_at_once(ledger: Ledger) -> None:
 @pytest.mark.parametrize("again", ["mark_replayed", "mark_discarded"])
 def test_a_letter_is_resolved_once(ledger: Ledger, again: str) -> None:
     """The second operator is told what the first one did."""
-    bury(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m1"))
     ledger.mark_replayed(1, "first", at(5))
     with pytest.raises(AlreadyResolved, match="dead letter 1 is already replayed"):
         getattr(ledger, again)(1, "second", at(6))
-    assert ledger.dead_letter(1).resolved_by == "first"
+    assert ledger.get_dead_letter(1).resolved_by == "first"
 
 
 def test_an_unknown_letter(ledger: Ledger) -> None:
     """A number that was never given is named."""
     for action in (
-        lambda: ledger.dead_letter(7),
+        lambda: ledger.get_dead_letter(7),
         lambda: ledger.raw_body(7),
         lambda: ledger.mark_replayed(7, "ops", at(0)),
     ):
@@ -110,16 +110,16 @@ def test_an_unknown_letter(ledger: Ledger) -> None:
 @pytest.mark.parametrize("end", ["delivered", "dead"])
 def test_a_replayed_payload_goes_when_its_replay_ends(ledger: Ledger, end: str, marked_first: bool) -> None:
     """Until then it stays; marking after a fast worker has finished the replay is fine."""
-    bury(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m1"))
     if marked_first:
         ledger.mark_replayed(1, "ops", at(5))
     claim = claimed(ledger, "m2", 6, replay_of=1)
     assert payloads(ledger)[0] is not None
-    (deliver if end == "delivered" else bury)(ledger, claim, 7)
+    (deliver if end == "delivered" else dead_letter_event)(ledger, claim, 7)
     assert payloads(ledger)[0] is None
     if not marked_first:
         ledger.mark_replayed(1, "ops", at(8))
-    assert ledger.dead_letter(1).resolution == "replayed"
+    assert ledger.get_dead_letter(1).resolution == "replayed"
     assert ledger.open_dead_letter_ids() == ([] if end == "delivered" else [2])
     assert ended(ledger) == 2
 
@@ -135,9 +135,11 @@ def test_the_replay_of_an_unreadable_message_clears_its_letter(ledger: Ledger) -
 @pytest.mark.parametrize("end", ["delivered", "discarded"])
 def test_an_edited_replay_that_dies_keeps_the_original_too(ledger: Ledger, end: str) -> None:
     """An operator's edit overwrites nothing: the first payload stays until the event is delivered or given up."""
-    bury(ledger, claimed(ledger, "m1"), payload={"contentTitle": "as sent"})
+    dead_letter_event(ledger, claimed(ledger, "m1"), payload={"contentTitle": "as sent"})
     ledger.mark_replayed(1, "ops", at(2))
-    bury(ledger, claimed(ledger, "m2", 3, payload="b", replay_of=1), 4, payload={"contentTitle": "edited"})
+    dead_letter_event(
+        ledger, claimed(ledger, "m2", 3, payload="b", replay_of=1), 4, payload={"contentTitle": "edited"}
+    )
     assert payloads(ledger) == ['{"contentTitle":"as sent"}', '{"contentTitle":"edited"}']
     if end == "delivered":
         deliver(ledger, claimed(ledger, "m3", 5, payload="c"), 6)
@@ -148,7 +150,7 @@ def test_an_edited_replay_that_dies_keeps_the_original_too(ledger: Ledger, end: 
 
 def test_a_replay_that_comes_too_late_clears_its_letter(ledger: Ledger) -> None:
     """The event was delivered by a correction meanwhile: the replay is a duplicate and the payload goes."""
-    bury(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m1"))
     ledger.mark_replayed(1, "ops", at(2))
     deliver(ledger, claimed(ledger, "m2", 3, payload="b"), 4)
     unreadable(ledger, b"x")
@@ -160,8 +162,8 @@ def test_a_replay_that_comes_too_late_clears_its_letter(ledger: Ledger) -> None:
 
 def test_a_correction_supersedes_the_open_letter(ledger: Ledger) -> None:
     """An event has one open letter at most: that of its last death, and none once Gong has it."""
-    bury(ledger, claimed(ledger, "m1"))
-    bury(ledger, claimed(ledger, "m2", 3, payload="b"), 4)
+    dead_letter_event(ledger, claimed(ledger, "m1"))
+    dead_letter_event(ledger, claimed(ledger, "m2", 3, payload="b"), 4)
     assert ledger.open_dead_letter_ids() == [2]
     deliver(ledger, claimed(ledger, "m3", 5, payload="c"), 6)
     assert ledger.open_dead_letter_ids() == []
@@ -173,6 +175,6 @@ def test_pages_of_letters(ledger: Ledger) -> None:
     for number in range(5):
         unreadable(ledger, b"x", f"u{number}")
     ledger.mark_discarded(2, "ops", at(2))
-    assert [letter.id for letter in ledger.dead_letters(True, 2, 0)] == [1, 3]
-    assert [letter.id for letter in ledger.dead_letters(True, 2, 3)] == [4, 5]
-    assert [letter.id for letter in ledger.dead_letters(False, 10, 1)] == [2, 3, 4, 5]
+    assert [letter.id for letter in ledger.list_dead_letters(True, 2, 0)] == [1, 3]
+    assert [letter.id for letter in ledger.list_dead_letters(True, 2, 3)] == [4, 5]
+    assert [letter.id for letter in ledger.list_dead_letters(False, 10, 1)] == [2, 3, 4, 5]

@@ -7,13 +7,13 @@ import pytest
 
 from gong_views import EventKey
 from gong_views.names import Lane
-from gong_worker.ledger import Ends, Ledger, LedgerRefused
+from gong_worker.ledger import FinalCounts, Ledger, LedgerRefused
 from tests.integration.ledger.support import (
     LEASE_SECONDS,
     START,
     at,
-    bury,
     claimed,
+    dead_letter_event,
     deliver,
     facts,
     message,
@@ -28,7 +28,7 @@ def test_counts_of_an_empty_ledger(ledger: Ledger) -> None:
     assert ledger.counts() == {
         "sending": 0, "waiting": 0, "delivered": 0, "dead": 0, "duplicates": 0, "dead_letters_open": 0,
     }  # fmt: skip
-    assert (ledger.ends(), ledger.unsettled(), ledger.intake()) == ({}, {}, {})
+    assert (ledger.final_counts(), ledger.unsettled(), ledger.enqueue_counts()) == ({}, {}, {})
     assert ledger.event("event-1") == []
 
 
@@ -67,25 +67,25 @@ def test_ends_by_lane_and_day_of_enqueue(ledger: Ledger) -> None:
     answer = ledger.claim(EventKey("crm", "x"), brought, facts(), now=START, lease_seconds=LEASE_SECONDS)
     assert ledger.unsettled() == {(Lane.BULK, date(2026, 3, 1)): 1}
     deliver(ledger, answer.claim)  # type: ignore[union-attr]
-    bury(ledger, claimed(ledger, "m2"))
-    bury(ledger, claimed(ledger, "m3", key=EventKey("crm", "event-2")))
+    dead_letter_event(ledger, claimed(ledger, "m2"))
+    dead_letter_event(ledger, claimed(ledger, "m3", key=EventKey("crm", "event-2")))
     ledger.mark_discarded(2, "ops", at(1))
     ledger.mark_replayed(1, "ops", at(1))
-    assert ledger.ends() == {
-        (Lane.BULK, date(2026, 3, 1)): Ends(accepted=1),
-        (Lane.LIVE, DAY): Ends(dead=1, discarded=1),
+    assert ledger.final_counts() == {
+        (Lane.BULK, date(2026, 3, 1)): FinalCounts(accepted=1),
+        (Lane.LIVE, DAY): FinalCounts(dead=1, discarded=1),
     }
     assert ledger.unsettled() == {}
 
 
 def test_the_intake_mirror_never_goes_down(ledger: Ledger) -> None:
     """A stale count changes nothing; each life of Redis adds to the others."""
-    ledger.mirror_intake("first", {(Lane.LIVE, DAY): 5, (Lane.BULK, DAY): 1})
-    ledger.mirror_intake("first", {(Lane.LIVE, DAY): 3})
-    ledger.mirror_intake("second", {(Lane.LIVE, DAY): 2})
-    ledger.mirror_intake("third", {})
-    assert ledger.intake() == {(Lane.LIVE, DAY): 7, (Lane.BULK, DAY): 1}
-    assert ledger.books().intake == ledger.intake()
+    ledger.mirror_enqueue_counts("first", {(Lane.LIVE, DAY): 5, (Lane.BULK, DAY): 1})
+    ledger.mirror_enqueue_counts("first", {(Lane.LIVE, DAY): 3})
+    ledger.mirror_enqueue_counts("second", {(Lane.LIVE, DAY): 2})
+    ledger.mirror_enqueue_counts("third", {})
+    assert ledger.enqueue_counts() == {(Lane.LIVE, DAY): 7, (Lane.BULK, DAY): 1}
+    assert ledger.reconciliation_snapshot().enqueue_counts == ledger.enqueue_counts()
 
 
 def test_a_time_without_an_offset_is_refused(ledger: Ledger) -> None:
@@ -109,6 +109,8 @@ def test_a_refused_value_is_not_quoted(ledger: Ledger) -> None:
     """What the database refuses is this program's fault, and the error has nothing of the row in it."""
     claim = claimed(ledger, "m1")
     with pytest.raises(LedgerRefused) as caught:
-        ledger.bury(claim, None, None, now=at(1), reason="no such", errors=[], payload={"e": "x@example.com"})
+        ledger.dead_letter_event(
+            claim, None, None, now=at(1), reason="no such", errors=[], payload={"e": "x@example.com"}
+        )
     assert "example.com" not in str(caught.value) and caught.value.__suppress_context__
     assert ledger.event("event-1")[0].status == "sending"

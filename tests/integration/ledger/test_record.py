@@ -2,13 +2,13 @@
 
 import pytest
 
-from gong_worker.ledger import Ledger, Settled
+from gong_worker.ledger import AlreadyHandled, Ledger
 from tests.integration.ledger.support import (
     START,
     ask,
     at,
-    bury,
     claimed,
+    dead_letter_event,
     defer,
     deliver,
     ended,
@@ -39,7 +39,9 @@ def test_an_impossible_integration_id_does_not_undo_the_delivery(ledger: Ledger)
     """A number that is no int64 is left out; the event is delivered all the same."""
     claim = claimed(ledger, "m1")
     number = ledger.begin_attempt(claim, now=at(1))
-    ledger.settle(claim, number, result("delivered"), now=at(1), resolution="accepted", integration_id=2**63)
+    ledger.complete(
+        claim, number, result("delivered"), now=at(1), resolution="accepted", integration_id=2**63
+    )
     assert ledger.event("event-1")[0].integration_id is None
 
 
@@ -64,8 +66,8 @@ def test_recording_twice_changes_nothing(ledger: Ledger) -> None:
     """When the commit's answer got lost the same call can be made again."""
     claim = claimed(ledger, "m1")
     number = ledger.begin_attempt(claim, now=at(1))
-    assert [bury(ledger, claim, 2, number=number) for _ in range(2)] == [True, False]
-    assert (ledger.counts()["dead"], len(ledger.dead_letters()), ended(ledger)) == (1, 1, 1)
+    assert [dead_letter_event(ledger, claim, 2, number=number) for _ in range(2)] == [True, False]
+    assert (ledger.counts()["dead"], len(ledger.list_dead_letters()), ended(ledger)) == (1, 1, 1)
     claim = claimed(ledger, "m2", 3, replay_of=1)
     number = ledger.begin_attempt(claim, now=at(3))
     before = ledger.counts()
@@ -85,8 +87,10 @@ def test_only_what_was_sent_is_spent(ledger: Ledger) -> None:
 def test_burying_without_a_call(ledger: Ledger) -> None:
     """An event can die before it was ever sent."""
     claim = claimed(ledger, "m1")
-    assert ledger.bury(claim, None, None, now=at(1), reason="invalid", errors=["no"], payload={"a": 1})
-    (letter,) = ledger.dead_letters()
+    assert ledger.dead_letter_event(
+        claim, None, None, now=at(1), reason="invalid", errors=["no"], payload={"a": 1}
+    )
+    (letter,) = ledger.list_dead_letters()
     assert (letter.reason, letter.http_status, letter.errors) == ("invalid", None, ["no"])
 
 
@@ -99,13 +103,13 @@ def test_a_late_delivery_counts(ledger: Ledger, successor: str) -> None:
     number = ledger.begin_attempt(other, now=at(61))
     assert deliver(ledger, late, 62, number=late_number) is False
     assert status(ledger) == "delivered"
-    assert bury(ledger, other, 63, number=number) is False
+    assert dead_letter_event(ledger, other, 63, number=number) is False
     assert status(ledger) == "delivered"
     assert outcomes(ledger) == ["delivered", "rejected"]
     assert ledger.event("event-1")[0].message_id == "m1"
     # m1 delivered; m2, if it was another message, was a duplicate after all.
     assert ledger.counts()["duplicates"] == (successor == "m2")
-    assert ledger.dead_letters(open_only=False) == []
+    assert ledger.list_dead_letters(open_only=False) == []
 
 
 @pytest.mark.parametrize("late_answer", ["rejected", "server_error"])
@@ -115,7 +119,7 @@ def test_any_other_late_answer_moves_nothing(ledger: Ledger, late_answer: str) -
     late_number = ledger.begin_attempt(late, now=at(1))
     other = claimed(ledger, "m2", 60)
     if late_answer == "rejected":
-        assert bury(ledger, late, 62, number=late_number) is False
+        assert dead_letter_event(ledger, late, 62, number=late_number) is False
     else:
         assert (
             ledger.defer(
@@ -127,7 +131,7 @@ def test_any_other_late_answer_moves_nothing(ledger: Ledger, late_answer: str) -
     assert status(ledger) == "sending"
     assert deliver(ledger, other, 63)
     assert ledger.event("event-1")[0].message_id == "m2"
-    # A buried message is acknowledged, so it ends here; a deferred one comes again.
+    # A dead-lettered message is acknowledged, so it ends here; a deferred one comes again.
     ask(ledger, "m1", 70)
     assert (ledger.counts()["duplicates"], ended(ledger)) == (1, 2)
 
@@ -137,10 +141,10 @@ def test_a_late_delivery_raises_the_dead(ledger: Ledger, successor: str) -> None
     """Gong has the event, so its letter is superseded and its payload gone; each message ended once."""
     late = claimed(ledger, "m1")
     late_number = ledger.begin_attempt(late, now=at(1))
-    bury(ledger, claimed(ledger, successor, 60), 61)
+    dead_letter_event(ledger, claimed(ledger, successor, 60), 61)
     deliver(ledger, late, 62, number=late_number)
     assert status(ledger) == "delivered"
-    (letter,) = ledger.dead_letters(open_only=False)
+    (letter,) = ledger.list_dead_letters(open_only=False)
     assert (letter.resolution, letter.payload) == ("superseded", None)
     assert ended(ledger) == len({"m1", successor})
     assert ledger.counts()["dead_letters_open"] == 0
@@ -150,8 +154,8 @@ def test_a_duplicate_that_delivered_late_is_none(ledger: Ledger) -> None:
     """Counted as a duplicate by its redelivery, then found to have delivered: it ends once, as delivered."""
     late = claimed(ledger, "m1")
     late_number = ledger.begin_attempt(late, now=at(1))
-    bury(ledger, claimed(ledger, "m2", 60), 61)
-    assert ask(ledger, "m1", 62) == Settled("dead", duplicate=True)
+    dead_letter_event(ledger, claimed(ledger, "m2", 60), 61)
+    assert ask(ledger, "m1", 62) == AlreadyHandled("dead", duplicate=True)
     deliver(ledger, late, 63, number=late_number)
     assert ledger.counts()["duplicates"] == ledger.event("event-1")[0].duplicate_count == 0
     assert ended(ledger) == 2

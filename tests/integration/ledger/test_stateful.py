@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 )
 
 from gong_worker.domain.states import TRANSITIONS
-from gong_worker.ledger import AlreadyResolved, Claim, Claimed, ClaimLost, Ledger, Settled
+from gong_worker.ledger import AlreadyHandled, AlreadyResolved, Claim, Claimed, ClaimLost, Ledger
 from gong_worker.ledger.models import Base
-from tests.integration.ledger.support import LEASE_SECONDS, ask, at, bury, ended, result, stored
+from tests.integration.ledger.support import LEASE_SECONDS, ask, at, dead_letter_event, ended, result, stored
 
 MESSAGES = st.integers(0, 4)
 # For a longer search: LEDGER_EXAMPLES=1000 pytest tests/integration/ledger/test_stateful.py
@@ -61,16 +61,16 @@ class Pipeline(RuleBasedStateMachine):
     def _pick(self, data: st.DataObject) -> Worker:
         return data.draw(st.sampled_from(self.workers))
 
-    def _bring(self, name: str, payload: str, replay_of: int | None) -> Claimed | Settled | None:
+    def _bring(self, name: str, payload: str, replay_of: int | None) -> Claimed | AlreadyHandled | None:
         self.brought.add(name)
         answer = ask(self.ledger, name, self.seconds, payload=payload, replay_of=replay_of)
-        if isinstance(answer, Settled):
+        if isinstance(answer, AlreadyHandled):
             self.acknowledged.add(name)
         elif isinstance(answer, Claimed):
             for worker in self.workers:
                 assert not worker.active or worker.until <= self.seconds, "two live claims"
             self.workers.append(Worker(answer.claim, name, self.seconds + LEASE_SECONDS))
-        return answer if isinstance(answer, Claimed | Settled) else None
+        return answer if isinstance(answer, Claimed | AlreadyHandled) else None
 
     @rule(number=MESSAGES, payload=st.sampled_from("aab"))
     def bring(self, number: int, payload: str) -> None:
@@ -103,24 +103,26 @@ class Pipeline(RuleBasedStateMachine):
     @precondition(lambda self: self.workers)
     @rule(
         data=st.data(),
-        how=st.sampled_from(["settle", "settle", "bury", "defer", "cancel", "release", "renew"]),
+        how=st.sampled_from(["complete", "complete", "dead_letter", "defer", "cancel", "release", "renew"]),
     )
     def answer(self, data: st.DataObject, how: str) -> None:
         worker = self._pick(data)
         now, claim, number = at(self.seconds), worker.claim, worker.number
-        if number is None and how in ("settle", "bury", "defer", "cancel"):
+        if number is None and how in ("complete", "dead_letter", "defer", "cancel"):
             return
         assert number is not None or how in ("release", "renew")
         match how:
-            case "settle":
+            case "complete":
                 call = result("delivered", self.seconds, 200)
-                self.ledger.settle(claim, number or 0, call, now=now, resolution="accepted", integration_id=7)
+                self.ledger.complete(
+                    claim, number or 0, call, now=now, resolution="accepted", integration_id=7
+                )
                 self.acknowledged.add(worker.name)
                 for other in self.workers:
                     other.active = False
-            case "bury":
+            case "dead_letter":
                 # One that finds its claim lost does not acknowledge: its message comes again.
-                if bury(self.ledger, claim, self.seconds, number=number):
+                if dead_letter_event(self.ledger, claim, self.seconds, number=number):
                     self.acknowledged.add(worker.name)
                 worker.active = False
             case "defer":
@@ -131,7 +133,7 @@ class Pipeline(RuleBasedStateMachine):
                 self.ledger.cancel_attempt(claim, number or 0)
                 worker.number = None
             case "release":
-                self.ledger.release(claim, now=now)
+                self.ledger.release_claim(claim, now=now)
                 worker.active = False
             case "renew":
                 if not self.ledger.renew([claim], now=now, lease_seconds=LEASE_SECONDS):
@@ -150,8 +152,8 @@ class Pipeline(RuleBasedStateMachine):
 
     @invariant()
     def laws(self) -> None:
-        books, events = self.ledger.books(), self.ledger.event("event-1")
-        ends = sum(end.total for end in books.ends.values())
+        books, events = self.ledger.reconciliation_snapshot(), self.ledger.event("event-1")
+        ends = sum(end.total for end in books.final_counts.values())
         assert ends <= len(self.brought), "a message ended twice"
         assert ends >= len(self.acknowledged), "an acknowledged message has no end"
         if not events:
@@ -186,7 +188,7 @@ class Pipeline(RuleBasedStateMachine):
                 answer = self._bring(name, "a", None)
                 if isinstance(answer, Claimed):
                     number = self.ledger.begin_attempt(answer.claim, now=at(self.seconds))
-                    self.ledger.settle(
+                    self.ledger.complete(
                         answer.claim, number, result("delivered", self.seconds), now=at(self.seconds),
                         resolution="already_reported", integration_id=None,
                     )  # fmt: skip

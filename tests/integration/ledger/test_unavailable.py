@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gong_worker.ledger import Ledger, LedgerUnavailable, engine, migrate, open_engine, postgres
 from gong_worker.ledger.engine import ledger_url
-from tests.integration.ledger.support import ask, at, bury, claimed, deliver, status
+from tests.integration.ledger.support import ask, at, claimed, dead_letter_event, deliver, status
 from tests.support.servers import Postgres, free_port
 
 
@@ -79,11 +79,15 @@ def test_sqlite_disk_full(sqlite_file: Path) -> None:
         for expected in ("full", None):
             if expected:
                 with pytest.raises(LedgerUnavailable, match=expected):
-                    ledger.bury(claim, number, None, now=at(2), reason="rejected", errors=[], payload=huge)
+                    ledger.dead_letter_event(
+                        claim, number, None, now=at(2), reason="rejected", errors=[], payload=huge
+                    )
             else:
-                ledger.bury(claim, number, None, now=at(2), reason="rejected", errors=[], payload=huge)
+                ledger.dead_letter_event(
+                    claim, number, None, now=at(2), reason="rejected", errors=[], payload=huge
+                )
         sa.event.remove(ledger.engine, "checkout", _limit)
-        assert len(ledger.dead_letters()) == 1
+        assert len(ledger.list_dead_letters()) == 1
 
 
 def test_sqlite_read_only(sqlite_file: Path) -> None:
@@ -140,8 +144,8 @@ def test_postgres_row_held_by_another(postgres_url: str, monkeypatch: pytest.Mon
         with sa.create_engine(ledger_url(postgres_url)).connect() as other:
             other.execute(sa.text("SELECT * FROM deliveries FOR UPDATE"))
             with pytest.raises(LedgerUnavailable, match="lock timeout"):
-                bury(ledger, claim, 1)
-        assert bury(ledger, claim, 1)
+                dead_letter_event(ledger, claim, 1)
+        assert dead_letter_event(ledger, claim, 1)
 
 
 def test_postgres_frozen(postgres_url: str) -> None:

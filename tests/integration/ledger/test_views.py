@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gong_views import EventKey
 from gong_worker.ledger import Ledger
 from gong_worker.ledger.buckets import parsed
-from tests.integration.ledger.support import at, bury, claimed, defer, deliver
+from tests.integration.ledger.support import at, claimed, dead_letter_event, defer, deliver
 
 
 def rows(ledger: Ledger, query: str) -> list[dict[str, Any]]:
@@ -25,7 +25,7 @@ def fill(ledger: Ledger) -> None:
     """Twenty deliveries that took 1 to 20 s, a death, a retry, and one next hour."""
     for number in range(1, 21):
         deliver(ledger, claimed(ledger, f"m{number}", key=EventKey("crm", f"e{number}")), number)
-    bury(ledger, claimed(ledger, "dead"), 30)
+    dead_letter_event(ledger, claimed(ledger, "dead"), 30)
     defer(ledger, claimed(ledger, "later", key=EventKey("crm", "later")), 31, 40)
     deliver(ledger, claimed(ledger, "later", 3600, key=EventKey("crm", "later")), 3601)
     ledger.begin_attempt(claimed(ledger, "open", 3602, key=EventKey("crm", "open")), now=at(3602))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gong_worker.operations.status import status
+from gong_worker.queue import inspect
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
 
@@ -11,7 +12,7 @@ def held_for(pipeline: Pipeline, reason: str) -> dict[str, Any]:
     """Wait until the gate is held for this reason and the backlog is back in Redis; the status then."""
 
     def settled() -> dict[str, Any] | None:
-        now = status(pipeline.office)
+        now = status(pipeline.services)
         quiet = now["queue"]["unacked"] == 0 and now["ledger"]["sending"] == 0
         return now if now["gate"]["reason"] == reason and quiet else None
 
@@ -62,11 +63,11 @@ def test_a_run_of_refusals_stops_before_everything_is_dead(pipeline: Pipeline) -
     # What was under way in the worker's four threads when the fiftieth came back may follow it.
     assert 50 <= dead <= 54
     pipeline.gong.clear_faults(rule)
-    pipeline.office.gate.release("a test")
+    pipeline.services.gate.release("a test")
     pipeline.drain()
     assert pipeline.ledger.counts()["delivered"] == 80 - dead
     pipeline.verify(
-        dead={one.event_id for one in pipeline.ledger.dead_letters(open_only=True, limit=99, after_id=0)}
+        dead={one.event_id for one in pipeline.ledger.list_dead_letters(open_only=True, limit=99, after_id=0)}
     )
 
 
@@ -78,7 +79,7 @@ def test_a_wrong_address_is_not_the_events_fault(pipeline: Pipeline) -> None:
     held_for(pipeline, "misconfigured")
     assert pipeline.ledger.counts()["dead"] == 0
     pipeline.gong.clear_faults(rule)
-    pipeline.office.gate.release("a test")
+    pipeline.services.gate.release("a test")
     pipeline.drain()
     pipeline.verify()
 

@@ -11,7 +11,7 @@ import redis
 from gong_views.aio import AsyncViewQueue
 from gong_views.errors import InvalidViewEvent, QueueUnavailable
 from gong_views.message import parse
-from gong_views.names import INTAKE_KEY
+from gong_views.names import ENQUEUE_COUNTS_KEY
 from tests.support.servers import valkey
 from tests.support.views import view
 
@@ -33,7 +33,7 @@ def test_coroutines_share_a_queue(redis_url: str, client: redis.Redis) -> None:
 
     asyncio.run(main())
     assert client.llen("gong-views.live") == 100
-    assert list(client.hgetall(INTAKE_KEY).values()) == [b"100"]  # type: ignore[union-attr]
+    assert list(client.hgetall(ENQUEUE_COUNTS_KEY).values()) == [b"100"]  # type: ignore[union-attr]
     assert parse(client.rpop("gong-views.live")).source == "shop"  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def test_a_cancelled_enqueue_spoils_no_other(redis_url: str, client: redis.Redis
                 ]
 
     asyncio.run(main())
-    counted = sum(map(int, client.hgetall(INTAKE_KEY).values()))  # type: ignore[union-attr]
+    counted = sum(map(int, client.hgetall(ENQUEUE_COUNTS_KEY).values()))  # type: ignore[union-attr]
     assert counted == client.llen("gong-views.live") >= 120
 
 

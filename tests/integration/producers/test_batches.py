@@ -9,7 +9,7 @@ import redis
 
 from gong_views.errors import QueueUnavailable
 from gong_views.message import parse
-from gong_views.names import INTAKE_KEY
+from gong_views.names import ENQUEUE_COUNTS_KEY
 from gong_views.queue import ViewQueue
 from tests.support.servers import valkey
 from tests.support.views import view
@@ -38,7 +38,7 @@ def test_the_valid_ones_go_in_and_the_others_are_told_by_index(redis_url: str) -
         assert [index for index, _ in result.rejected] == [1, 3, 5, 6]
         assert all(errors and {"field", "message"} <= errors[0].keys() for _, errors in result.rejected)
         assert [receipt.event_id for _, receipt in result.accepted] == messages(client, "gong-views.bulk")
-        assert list(client.hgetall(INTAKE_KEY).values()) == [b"4"]  # type: ignore[union-attr]
+        assert list(client.hgetall(ENQUEUE_COUNTS_KEY).values()) == [b"4"]  # type: ignore[union-attr]
 
 
 def test_a_batch_is_one_transaction_with_one_push(redis_url: str) -> None:

@@ -16,7 +16,7 @@ from gong_views.embedded import release
 from gong_views.errors import InvalidViewEvent, QueueUnavailable, SettingsError
 from gong_views.event import ViewEvent
 from gong_views.message import parse
-from gong_views.names import INTAKE_KEY, Lane
+from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_views.queue import ViewQueue, enqueue_view
 from tests.support.servers import wait_until
 from tests.support.views import view
@@ -35,7 +35,7 @@ def queue(redis_url: str) -> Iterator[ViewQueue]:
 
 
 def intake(client: redis.Redis) -> dict[bytes, bytes]:
-    counts: Any = client.hgetall(INTAKE_KEY)
+    counts: Any = client.hgetall(ENQUEUE_COUNTS_KEY)
     return dict(counts)
 
 

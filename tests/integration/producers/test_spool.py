@@ -15,7 +15,7 @@ import redis
 from gong_views.commands import Item
 from gong_views.errors import QueueUnavailable
 from gong_views.message import parse
-from gong_views.names import INTAKE_KEY, Lane
+from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_views.queue import ViewQueue
 from gong_views.spool import Spool
 from tests.integration.producers.ways import WAYS, Way
@@ -84,7 +84,7 @@ def test_the_next_enqueue_that_succeeds_drains_the_spool(
     assert not receipt.spooled
     assert queued(client) == ["view-99", *(f"view-{n}" for n in range(0, 30, 3))]
     assert queued(client, "bulk") == [f"view-{n}" for n in range(30) if n % 3]
-    counts: Any = client.hgetall(INTAKE_KEY)
+    counts: Any = client.hgetall(ENQUEUE_COUNTS_KEY)
     assert sum(map(int, counts.values())) == 31
     envelope = parse(client.lrange("gong-views.bulk", 0, 0)[0])  # type: ignore[index,arg-type]
     assert envelope.source == "shop" and envelope.counted

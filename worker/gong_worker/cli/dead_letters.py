@@ -8,7 +8,7 @@ import click
 
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, facts, show, table
-from gong_worker.cli.services import office
+from gong_worker.cli.services import services
 from gong_worker.operations import dead_letters as use_cases
 
 
@@ -22,9 +22,11 @@ def dead_letters() -> None:
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
 @click.option("--after", "after_id", type=int, default=0, help="only letters with a higher id")
 @JSON_OPTION
-def list_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> None:
+def list_dead_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> None:
     """The open dead letters, oldest first, without their payloads."""
-    found = use_cases.list_letters(office().ledger, open_only=not everything, limit=limit, after_id=after_id)
+    found = use_cases.list_dead_letters(
+        services().ledger, open_only=not everything, limit=limit, after_id=after_id
+    )
     columns = ("id", "created_at", "reason", "http_status", "event_id", "request_id", "resolution", "errors")
     show(
         found,
@@ -36,9 +38,9 @@ def list_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> 
 @dead_letters.command("show")
 @click.argument("letter_id", type=int, metavar="ID")
 @JSON_OPTION
-def show_letter(letter_id: int, as_json: bool) -> None:
+def show_dead_letter(letter_id: int, as_json: bool) -> None:
     """One dead letter with everything kept of it, payload included."""
-    letter = use_cases.show_letter(office().ledger, letter_id)
+    letter = use_cases.show_dead_letter(services().ledger, letter_id)
     show(letter, as_json=as_json, text=lambda: facts(letter))
 
 
@@ -66,7 +68,7 @@ def replay(
         except ValueError as error:
             raise click.UsageError(f"{payload_file} holds no JSON: {error}") from None
     results = use_cases.replay(
-        office(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
+        services(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
     )
     _finish(results, as_json)
 
@@ -76,7 +78,7 @@ def replay(
 @JSON_OPTION
 def discard(ids: tuple[int, ...], as_json: bool) -> None:
     """Let dead letters go: marked, their payloads deleted. Exit 1 when one could not be discarded."""
-    _finish(use_cases.discard(office().ledger, list(ids), by=operator()), as_json)
+    _finish(use_cases.discard(services().ledger, list(ids), by=operator()), as_json)
 
 
 def _finish(results: list[dict[str, Any]], as_json: bool) -> None:

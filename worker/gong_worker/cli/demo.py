@@ -19,9 +19,9 @@ from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator, s
 from gong_worker.demo import events
 from gong_worker.demo.verdict import compare
 from gong_worker.ledger import migrate
-from gong_worker.operations.services import Office
+from gong_worker.operations.services import Services
 from gong_worker.operations.status import status
-from gong_worker.runtime import open_office
+from gong_worker.runtime import open_services
 from gong_worker.settings import WorkerSettings
 from gong_worker.simulator import SimulatorClient
 
@@ -55,8 +55,8 @@ def demo() -> None:
         }
         os.environ.update(environment)
         migrate(environment["DATABASE_URL"])
-        office = open_office(WorkerSettings.load())
-        stack.callback(office.client.close)
+        services = open_services(WorkerSettings.load())
+        stack.callback(services.client.close)
         gong = stack.enter_context(SimulatorClient(address))
         console.print(
             f"Embedded Valkey, SQLite ledger, a worker process; the Gong simulator allows {RATE} calls/s"
@@ -69,9 +69,9 @@ def demo() -> None:
         console.print(f"{refused} invalid ones were refused at once, with a reason.\n")
         log = stack.enter_context((data / "worker.log").open("w"))
         worker = stack.enter_context(child(["gong_worker", "worker"], {}, cwd=data, stdout=log, stderr=log))
-        drained = _watch(console, office, worker, enqueued)
+        drained = _watch(console, services, worker, enqueued)
         stop(worker)
-        agreed = drained and _verdict(console, office, gong, enqueued)
+        agreed = drained and _verdict(console, services, gong, enqueued)
         if not agreed:
             console.print((data / "worker.log").read_text()[-4000:], markup=False, highlight=False)
     if not agreed:
@@ -90,7 +90,7 @@ def _enqueue(url: str) -> tuple[int, int]:
     return enqueued, refused
 
 
-def _watch(console: Console, office: Office, worker: "subprocess.Popen[str]", enqueued: int) -> bool:
+def _watch(console: Console, services: Services, worker: "subprocess.Popen[str]", enqueued: int) -> bool:
     """Show the queue draining; False when it does not within the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     tick = threading.Event()
@@ -98,7 +98,7 @@ def _watch(console: Console, office: Office, worker: "subprocess.Popen[str]", en
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("starting", total=enqueued)
         while time.monotonic() < deadline and worker.poll() is None:
-            now = status(office)
+            now = status(services)
             waiting = now["drain"]["events"]
             gate, ledger = now["gate"], now["ledger"]
             held = "open" if gate["state"] == "open" else f"held: {gate['reason']} until {gate['until']}"
@@ -111,9 +111,9 @@ def _watch(console: Console, office: Office, worker: "subprocess.Popen[str]", en
     return False
 
 
-def _verdict(console: Console, office: Office, gong: SimulatorClient, enqueued: int) -> bool:
+def _verdict(console: Console, services: Services, gong: SimulatorClient, enqueued: int) -> bool:
     ends = {"accepted": 0, "already_reported": 0, "duplicates": 0, "dead": 0, "discarded": 0}
-    for end in office.ledger.ends().values():
+    for end in services.ledger.final_counts().values():
         for name in ends:
             ends[name] += getattr(end, name)
     summary = Table(
@@ -121,7 +121,7 @@ def _verdict(console: Console, office: Office, gong: SimulatorClient, enqueued: 
     )
     summary.add_row(*(str(ends[name]) for name in ("accepted", "already_reported", "duplicates", "dead")))
     console.print(summary)
-    lines = compare(office.ledger.engine, gong, enqueued=enqueued, ends=ends)
+    lines = compare(services.ledger.engine, gong, enqueued=enqueued, ends=ends)
     checks = Table("reconciliation", "ours", "theirs", "", title="The simulator's own log says")
     for line in lines:
         mark = "[green]agrees[/green]" if line.agree else "[red]OFF[/red]"

@@ -5,7 +5,7 @@ import getpass
 import click
 
 from gong_worker.cli.output import JSON_OPTION, facts, show
-from gong_worker.cli.services import gate as open_gate
+from gong_worker.cli.services import open_gate
 from gong_worker.operations.status import gate_facts
 
 

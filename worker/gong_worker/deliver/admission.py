@@ -1,4 +1,4 @@
-"""Waiting for an event's turn: a confirmed slot, with the attempt's row written before it."""
+"""Admission of an event to its call: a confirmed slot of the gate, with the attempt's row written before it."""
 
 import logging
 import threading
@@ -10,28 +10,28 @@ from typing import assert_never
 
 from gong_views.names import Lane
 from gong_worker.deliver.interrupts import RETRY_SECONDS, Postponed, Stopping, gate_key
-from gong_worker.failpoints import reached
+from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slot
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Claim, ClaimLost, Ledger, LedgerUnavailable
-from gong_worker.queue.consumer_pause import Intake
+from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.settings import LONGEST_HOLD_SECONDS
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Turn:
-    """What `take` needs of the process."""
+class Admission:
+    """What `wait_for_slot` needs of the process."""
 
     ledger: Ledger
     gate: Gate
     gong: GongClient
-    intake: Intake
+    consumer_pause: ConsumerPause
     stop: threading.Event
     now: Callable[[], datetime]
 
-    def take(self, lane: Lane, claim: Claim) -> tuple[int, Slot]:
+    def wait_for_slot(self, lane: Lane, claim: Claim) -> tuple[int, Slot]:
         """The attempt's number and the slot; the call comes right after.
 
         Raises Stopping, Postponed, ClaimLost or LedgerUnavailable; then no call is to be made, and the claim
@@ -39,13 +39,13 @@ class Turn:
         """
         while True:
             slot = self._slot(lane, claim)
-            reached("slot")
+            failpoint("slot")
             try:
                 attempt_number = self.ledger.begin_attempt(claim, now=self.now())
             except (ClaimLost, LedgerUnavailable):
                 self._refund(slot)
                 raise
-            reached("attempt_row")
+            failpoint("attempt_row")
             match self._confirm(slot, claim, attempt_number):
                 case Go():
                     return attempt_number, slot
@@ -80,8 +80,8 @@ class Turn:
                 case Held() if answer.until is not None and answer.retry_in_seconds <= LONGEST_HOLD_SECONDS:
                     self._wait(answer.retry_in_seconds, claim)
                 case Held():
-                    self.ledger.release(claim, now=self.now())
-                    self.intake.pause(answer.reason.value, self._gate_opens)
+                    self.ledger.release_claim(claim, now=self.now())
+                    self.consumer_pause.pause(answer.reason.value, self._gate_opens)
                     raise Postponed
                 case _:
                     assert_never(answer)
@@ -92,7 +92,7 @@ class Turn:
             raise Stopping
 
     def _release(self, claim: Claim) -> None:
-        self._quietly(lambda: self.ledger.release(claim, now=self.now()))
+        self._quietly(lambda: self.ledger.release_claim(claim, now=self.now()))
 
     def _refund(self, slot: Slot) -> None:
         self._quietly(lambda: self.gate.refund(slot))

@@ -9,7 +9,7 @@ class Stopping(Exception):
 
 
 class Postponed(Exception):
-    """The pipeline is held: the message goes back and the intake pauses."""
+    """The pipeline is held: the message goes back and the consumer pauses."""
 
 
 def gate_key(reporting_system: str, event_id: str) -> str:

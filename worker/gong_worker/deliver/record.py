@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 from gong_worker.domain.outcomes import Ambiguous, Unreachable, outcome_name
-from gong_worker.domain.policy import Bury, Decision, GiveBack, Retry, Settle
-from gong_worker.gong import Answer
+from gong_worker.domain.policy import Complete, DeadLetterEvent, Decision, Requeue, Retry
+from gong_worker.gong import CallResult
 from gong_worker.ledger import AttemptFacts, Claim, Ledger
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ class Record:
         """Write it; True when the claim was still ours. Raises LedgerUnavailable."""
         claim, number, attempt, decision = self.claim, self.attempt_number, self.attempt, self.decision
         match decision:
-            case Settle():
-                return ledger.settle(
+            case Complete():
+                return ledger.complete(
                     claim,
                     number,
                     attempt,
@@ -36,8 +36,8 @@ class Record:
                     resolution=decision.resolution,
                     integration_id=decision.integration_id,
                 )
-            case Bury():
-                return ledger.bury(
+            case DeadLetterEvent():
+                return ledger.dead_letter_event(
                     claim,
                     number,
                     attempt,
@@ -51,7 +51,7 @@ class Record:
                 return ledger.defer(
                     claim, number, attempt, now=now, next_attempt_at=due, spent=decision.spent
                 )
-            case GiveBack():
+            case Requeue():
                 return ledger.defer(claim, number, attempt, now=now, next_attempt_at=now, spent=False)
             case _:
                 assert_never(decision)
@@ -78,14 +78,14 @@ class Record:
         )
 
 
-def attempt_facts(answer: Answer, started_at: datetime) -> AttemptFacts:
+def attempt_facts(result: CallResult, started_at: datetime) -> AttemptFacts:
     """What the ledger keeps of a call."""
-    outcome = answer.outcome
+    outcome = result.outcome
     return AttemptFacts(
         outcome=outcome_name(outcome),
         http_status=getattr(outcome, "http_status", None),
         request_id=getattr(outcome, "request_id", None),
         error=outcome.error if isinstance(outcome, Unreachable | Ambiguous) else None,
-        duration_ms=answer.duration_ms,
+        duration_ms=result.duration_ms,
         started_at=started_at,
     )

@@ -5,6 +5,7 @@ these classes and ends in `assert_never`, so that an unknown answer can never pa
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +95,36 @@ Outcome = (
     | Ambiguous
 )
 
-OUTCOME_NAMES: dict[type, str] = {
-    Delivered: "delivered",
-    AlreadyReported: "already_reported",
-    Rejected: "rejected",
-    Throttled: "throttled",
-    Unauthorized: "unauthorized",
-    Misconfigured: "misconfigured",
-    ServerError: "server_error",
-    Unreachable: "unreachable",
-    Ambiguous: "ambiguous",
+
+class AttemptOutcome(StrEnum):
+    """How one call ended. The value is the ledger's `attempts.outcome` and the log's `outcome`."""
+
+    DELIVERED = "delivered"
+    ALREADY_REPORTED = "already_reported"
+    REJECTED = "rejected"
+    THROTTLED = "throttled"
+    UNAUTHORIZED = "unauthorized"
+    MISCONFIGURED = "misconfigured"
+    SERVER_ERROR = "server_error"
+    UNREACHABLE = "unreachable"
+    AMBIGUOUS = "ambiguous"
+    # The worker died during the call; the event may have arrived. Written by whoever takes the claim over.
+    INTERRUPTED = "interrupted"
+
+
+OUTCOME_NAMES: dict[type, AttemptOutcome] = {
+    Delivered: AttemptOutcome.DELIVERED,
+    AlreadyReported: AttemptOutcome.ALREADY_REPORTED,
+    Rejected: AttemptOutcome.REJECTED,
+    Throttled: AttemptOutcome.THROTTLED,
+    Unauthorized: AttemptOutcome.UNAUTHORIZED,
+    Misconfigured: AttemptOutcome.MISCONFIGURED,
+    ServerError: AttemptOutcome.SERVER_ERROR,
+    Unreachable: AttemptOutcome.UNREACHABLE,
+    Ambiguous: AttemptOutcome.AMBIGUOUS,
 }
 
 
-def outcome_name(outcome: Outcome) -> str:
+def outcome_name(outcome: Outcome) -> AttemptOutcome:
     """The stable name of an outcome, as the ledger's `attempts.outcome` and the log use it."""
     return OUTCOME_NAMES[type(outcome)]

@@ -16,21 +16,22 @@ from gong_worker.domain.outcomes import (
     Unauthorized,
     Unreachable,
 )
+from gong_worker.domain.states import DeadLetterReason, Resolution
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class Complete:
     """Gong has the event; `resolution` says how it came to know."""
 
-    resolution: str
+    resolution: Resolution
     integration_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Bury:
+class DeadLetterEvent:
     """To the dead letters, with what Gong said."""
 
-    reason: str
+    reason: DeadLetterReason
     errors: tuple[str, ...] = ()
 
 
@@ -43,11 +44,11 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveBack:
+class Requeue:
     """Back to the head of its lane, nothing spent: the pipeline is held, not the event at fault."""
 
 
-Decision = Settle | Bury | Retry | GiveBack
+Decision = Complete | DeadLetterEvent | Retry | Requeue
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +72,17 @@ def decide(
     """The event's fate; `attempts_spent` counts those before this call."""
     match outcome:
         case Delivered():
-            return Settle("accepted", outcome.integration_id)
+            return Complete(Resolution.ACCEPTED, outcome.integration_id)
         case AlreadyReported():
-            return Settle("already_reported")
+            return Complete(Resolution.ALREADY_REPORTED)
         case Rejected():
-            return Bury("rejected", outcome.errors)
+            return DeadLetterEvent(DeadLetterReason.REJECTED, outcome.errors)
         case Throttled() | Unauthorized() | Misconfigured():
-            return GiveBack()
+            return Requeue()
         case ServerError() | Ambiguous():
             spent = attempts_spent + 1
             if spent >= policy.max_attempts:
-                return Bury("exhausted", (_last_words(outcome),))
+                return DeadLetterEvent(DeadLetterReason.EXHAUSTED, (_last_words(outcome),))
             return Retry(policy.delay_seconds(spent, jitter), spent=True)
         case Unreachable():
             return Retry(policy.delay_seconds(attempts_spent, jitter), spent=False)

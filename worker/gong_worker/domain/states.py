@@ -21,6 +21,31 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
+class Resolution(StrEnum):
+    """How it became known that Gong has an event. The value is the ledger's `deliveries.resolution`."""
+
+    ACCEPTED = "accepted"  # Gong said so
+    ALREADY_REPORTED = "already_reported"  # a 409: an earlier call had arrived
+
+
+class DeadLetterReason(StrEnum):
+    """Why an event, or a message, is a dead letter. The value is the ledger's `dead_letters.reason`."""
+
+    REJECTED = "rejected"  # 400, 413, 415, 422
+    EXHAUSTED = "exhausted"  # its attempts are spent
+    REFUSED = "refused"  # 401, 403, 404 and the like for this event alone, while others succeed
+    INVALID = "invalid"  # a readable message whose event breaks the contract
+    UNREADABLE = "unreadable"  # no event can be read from the message
+
+
+class DeadLetterResolution(StrEnum):
+    """What became of a dead letter. The value is the ledger's `dead_letters.resolution`; open ones have none."""
+
+    REPLAYED = "replayed"  # an operator put its event on the queue again
+    DISCARDED = "discarded"  # an operator let it go
+    SUPERSEDED = "superseded"  # its event was delivered by another message
+
+
 class Move(StrEnum):
     """What can happen to an event."""
 
@@ -28,8 +53,8 @@ class Move(StrEnum):
     TAKEN_OVER = "taken_over"  # the claim's lease ran out and another message took it
     DEFERRED = "deferred"  # tried, to be tried again later
     RELEASED = "released"  # given back without a call
-    SETTLED = "settled"  # Gong has it; also from a worker that lost its claim meanwhile
-    BURIED = "buried"  # Gong will never take it, or the attempts are spent
+    COMPLETED = "completed"  # Gong has it; also from a worker that lost its claim meanwhile
+    DEAD_LETTERED = "dead_lettered"  # Gong will never take it, or the attempts are spent
     REOPENED = "reopened"  # replayed, or sent again with another payload
 
 
@@ -40,9 +65,9 @@ TRANSITIONS: dict[tuple[Status | None, Move], Status] = {
     (Status.WAITING, Move.TAKEN_OVER): Status.SENDING,
     (Status.SENDING, Move.DEFERRED): Status.WAITING,
     (Status.SENDING, Move.RELEASED): Status.WAITING,
-    (Status.SENDING, Move.SETTLED): Status.DELIVERED,
-    (Status.WAITING, Move.SETTLED): Status.DELIVERED,
-    (Status.DEAD, Move.SETTLED): Status.DELIVERED,
-    (Status.SENDING, Move.BURIED): Status.DEAD,
+    (Status.SENDING, Move.COMPLETED): Status.DELIVERED,
+    (Status.WAITING, Move.COMPLETED): Status.DELIVERED,
+    (Status.DEAD, Move.COMPLETED): Status.DELIVERED,
+    (Status.SENDING, Move.DEAD_LETTERED): Status.DEAD,
     (Status.DEAD, Move.REOPENED): Status.SENDING,
 }

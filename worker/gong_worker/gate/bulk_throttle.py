@@ -7,7 +7,7 @@ from gong_worker.gate.clock import Clock
 _MOMENT = 0.005
 
 
-class BulkTurn:
+class BulkThrottle:
     """Whose turn it is to ask for a bulk slot, and from when on asking can help."""
 
     def __init__(self, clock: Clock) -> None:

@@ -10,7 +10,7 @@ import redis
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Outcome
-from gong_worker.gate.bulk_throttle import BulkTurn
+from gong_worker.gate.bulk_throttle import BulkThrottle
 from gong_worker.gate.clock import Clock
 from gong_worker.gate.rebuild import History, rebuild
 from gong_worker.gate.scripts import Scripts
@@ -56,7 +56,7 @@ class Gate:
         self._name = name
         self._clock = clock or Clock()
         self._scripts = Scripts(client, credential, target, self._clock)
-        self._bulk = BulkTurn(self._clock)
+        self._bulk = BulkThrottle(self._clock)
         self._registered = False
 
     @property

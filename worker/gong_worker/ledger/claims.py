@@ -20,7 +20,7 @@ from gong_worker.ledger.columns import utc
 from gong_worker.ledger.models import Delivery
 from gong_worker.ledger.rows import DeliveryState
 from gong_worker.ledger.transactions import writing
-from gong_worker.ledger.values import Busy, Claim, Claimed, EventFacts, MessageRef, Settled
+from gong_worker.ledger.values import AlreadyHandled, Busy, Claim, Claimed, EventFacts, MessageRef
 
 
 class Take(Enum):
@@ -68,7 +68,7 @@ def claim(
     *,
     now: datetime,
     lease_seconds: float,
-) -> Claimed | Settled | Busy:
+) -> Claimed | AlreadyHandled | Busy:
     """Ask for an event; see `Ledger.claim`."""
     now = utc(now)
     token = uuid.uuid4().hex
@@ -89,7 +89,7 @@ def claim(
         if duplicate_before or rows.has_letter(connection, key, message):
             # Seen to its end before; this is its redelivery, whatever the event has come to meanwhile.
             _close_letters_of_delivered(connection, key, state, message, now)
-            return Settled(state.status, duplicate=duplicate_before)
+            return AlreadyHandled(state.status, duplicate=duplicate_before)
         dead = state.status == Status.DEAD
         latest_letter = rows.latest_letter(connection, key) if dead else None
         decision = decide(
@@ -99,11 +99,11 @@ def claim(
             case Busy():
                 return decision
             case Take.END:
-                return Settled(state.status, duplicate=False)
+                return AlreadyHandled(state.status, duplicate=False)
             case Take.DUPLICATE:
                 rows.add_duplicate(connection, key, message, now)
                 _close_letters_of_delivered(connection, key, state, message, now)
-                return Settled(state.status, duplicate=True)
+                return AlreadyHandled(state.status, duplicate=True)
             case Take.CLAIM | Take.REOPEN:
                 spent = 0 if decision is Take.REOPEN else state.attempt_count
                 rows.interrupt_open_attempts(connection, key)
@@ -156,8 +156,8 @@ def renew(engine: Engine, claims: Iterable[Claim], *, now: datetime, lease_secon
     return lost
 
 
-def release(engine: Engine, claim: Claim, *, now: datetime) -> bool:
-    """Give an event back without a call; see `Ledger.release`."""
+def release_claim(engine: Engine, claim: Claim, *, now: datetime) -> bool:
+    """Give an event back without a call; see `Ledger.release_claim`."""
     with writing(engine) as connection:
         state = rows.lock(connection, claim.key)
         if state.claim_token != claim.token:

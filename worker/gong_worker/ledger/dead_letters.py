@@ -15,10 +15,10 @@ from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import DeadLetter, MessageRef
 
 
-def bury_unreadable(
+def dead_letter_message(
     engine: Engine, raw: bytes | str, message: MessageRef, *, reason_text: str, now: datetime, reason: str
 ) -> None:
-    """Keep a message that nobody could read; see `Ledger.bury_unreadable`."""
+    """Keep a message that nobody could read; see `Ledger.dead_letter_message`."""
     body = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogatepass")
     with writing(engine) as connection:
         # Undecodable bytes become lone surrogates, which the JSON text of the column holds as \\udcNN.
@@ -39,7 +39,7 @@ def bury_unreadable(
         rows.close_letters(connection, None, message, now, supersede=False)
 
 
-def dead_letters(engine: Engine, *, open_only: bool, limit: int, after_id: int) -> list[DeadLetter]:
+def list_dead_letters(engine: Engine, *, open_only: bool, limit: int, after_id: int) -> list[DeadLetter]:
     """A page of dead letters; see `Ledger.dead_letters`."""
     query = sa.select(*DeadLetterRow.__table__.columns).where(DeadLetterRow.id > after_id)
     if open_only:
@@ -49,7 +49,7 @@ def dead_letters(engine: Engine, *, open_only: bool, limit: int, after_id: int) 
     return [_letter(row) for row in found]
 
 
-def dead_letter(engine: Engine, letter_id: int) -> DeadLetter:
+def get_dead_letter(engine: Engine, letter_id: int) -> DeadLetter:
     """One dead letter; see `Ledger.dead_letter`."""
     query = sa.select(*DeadLetterRow.__table__.columns).where(DeadLetterRow.id == letter_id)
     with reading(engine) as connection:

@@ -9,18 +9,18 @@ from sqlalchemy.engine import Engine
 from gong_views import EventKey
 from gong_worker.ledger import claims, dead_letters, reads, record
 from gong_worker.ledger.values import (
+    AlreadyHandled,
     AttemptFacts,
-    Books,
     Busy,
     Claim,
     Claimed,
     DeadLetter,
-    Ends,
     EventFacts,
     EventReport,
+    FinalCounts,
     LaneDay,
     MessageRef,
-    Settled,
+    ReconciliationSnapshot,
 )
 
 
@@ -45,11 +45,11 @@ class Ledger:
 
     def claim(
         self, key: EventKey, message: MessageRef, facts: EventFacts, *, now: datetime, lease_seconds: float
-    ) -> Claimed | Settled | Busy:
+    ) -> Claimed | AlreadyHandled | Busy:
         """Ask for the right to call Gong for an event.
 
         Claimed: it is ours for `lease_seconds`; calls that an earlier holder left open are `interrupted`.
-        Settled: the message has nothing left to do, acknowledge it; a duplicate is counted once per message.
+        AlreadyHandled: the message has nothing left to do, acknowledge it; a duplicate is counted once per message.
         Busy: another holds the event, or another message's turn is not yet overdue; ask again at `until`.
         A dead event opens again for the replay of its latest letter and for another payload.
         """
@@ -59,9 +59,9 @@ class Ledger:
         """Prolong leases to `lease_seconds` from now; returns the claims that are lost."""
         return claims.renew(self.engine, held, now=now, lease_seconds=lease_seconds)
 
-    def release(self, claim: Claim, *, now: datetime) -> bool:
+    def release_claim(self, claim: Claim, *, now: datetime) -> bool:
         """Give an event back without a call: its own message may claim it again at once."""
-        return claims.release(self.engine, claim, now=now)
+        return claims.release_claim(self.engine, claim, now=now)
 
     def begin_attempt(self, claim: Claim, *, now: datetime) -> int:
         """Note a call before it is made, so that a crash cannot hide it; returns its number.
@@ -75,7 +75,7 @@ class Ledger:
         """Remove the note of a call that was not made after all."""
         record.cancel_attempt(self.engine, claim, number)
 
-    def settle(
+    def complete(
         self,
         claim: Claim,
         attempt_number: int,
@@ -90,7 +90,7 @@ class Ledger:
         `resolution` is 'accepted' or 'already_reported'. When another message delivered first, this one is
         counted as a duplicate.
         """
-        return record.settle(
+        return record.complete(
             self.engine,
             claim,
             attempt_number,
@@ -100,7 +100,7 @@ class Ledger:
             integration_id=integration_id,
         )
 
-    def bury(
+    def dead_letter_event(
         self,
         claim: Claim,
         attempt_number: int | None,
@@ -116,7 +116,7 @@ class Ledger:
         Its letter is the only place that keeps the payload. With a lost claim no letter is written: the event
         is another's by now, and this message ends as a duplicate if it is another message's.
         """
-        return record.bury(
+        return record.dead_letter_event(
             self.engine,
             claim,
             attempt_number,
@@ -142,7 +142,7 @@ class Ledger:
             self.engine, claim, attempt_number, attempt, now=now, next_attempt_at=next_attempt_at, spent=spent
         )
 
-    def bury_unreadable(
+    def dead_letter_message(
         self,
         raw: bytes | str,
         message: MessageRef,
@@ -155,17 +155,21 @@ class Ledger:
 
         `reason` may also be 'invalid', for one that could be read and whose event breaks the contract.
         """
-        dead_letters.bury_unreadable(
+        dead_letters.dead_letter_message(
             self.engine, raw, message, reason_text=reason_text, now=now, reason=reason
         )
 
-    def dead_letters(self, open_only: bool = True, limit: int = 100, after_id: int = 0) -> list[DeadLetter]:
+    def list_dead_letters(
+        self, open_only: bool = True, limit: int = 100, after_id: int = 0
+    ) -> list[DeadLetter]:
         """At most `limit` letters with a number above `after_id`, oldest first."""
-        return dead_letters.dead_letters(self.engine, open_only=open_only, limit=limit, after_id=after_id)
+        return dead_letters.list_dead_letters(
+            self.engine, open_only=open_only, limit=limit, after_id=after_id
+        )
 
-    def dead_letter(self, letter_id: int) -> DeadLetter:
+    def get_dead_letter(self, letter_id: int) -> DeadLetter:
         """One letter. Raises DeadLetterNotFound."""
-        return dead_letters.dead_letter(self.engine, letter_id)
+        return dead_letters.get_dead_letter(self.engine, letter_id)
 
     def raw_body(self, letter_id: int) -> bytes | None:
         """The exact body of a message that holds no event; None for others, and when it is gone."""
@@ -201,22 +205,22 @@ class Ledger:
         """
         return reads.calls_per_minute(self.engine, since)
 
-    def ends(self) -> dict[LaneDay, Ends]:
+    def final_counts(self) -> dict[LaneDay, FinalCounts]:
         """How messages ended, by lane and UTC day of enqueue; every message is counted once at most."""
-        return reads.ends(self.engine)
+        return reads.final_counts(self.engine)
 
     def unsettled(self) -> dict[LaneDay, int]:
         """Events in `sending` or `waiting`, by lane and UTC day of enqueue."""
         return reads.unsettled(self.engine)
 
-    def mirror_intake(self, generation: str, counts: Mapping[LaneDay, int]) -> None:
+    def mirror_enqueue_counts(self, generation: str, counts: Mapping[LaneDay, int]) -> None:
         """Take over the counts of one life of Redis; a count never goes down."""
-        reads.mirror_intake(self.engine, generation, counts)
+        reads.mirror_enqueue_counts(self.engine, generation, counts)
 
-    def intake(self) -> dict[LaneDay, int]:
+    def enqueue_counts(self) -> dict[LaneDay, int]:
         """Messages that went in, by lane and UTC day, over all lives of Redis."""
-        return reads.intake(self.engine)
+        return reads.enqueue_counts(self.engine)
 
-    def books(self) -> Books:
-        """`ends`, `unsettled` and `intake` of one and the same instant."""
-        return reads.books(self.engine)
+    def reconciliation_snapshot(self) -> ReconciliationSnapshot:
+        """`final_counts`, `unsettled` and `enqueue_counts` of one and the same instant."""
+        return reads.reconciliation_snapshot(self.engine)

@@ -158,7 +158,7 @@ class Duplicate(Base):
     __table_args__ = (_event_key(),)
 
 
-class Intake(Base):
+class EnqueueCount(Base):
     """Messages that went in, as Redis counted them at enqueue; this copy outlives a wiped Redis."""
 
     __tablename__ = "intake"

@@ -16,9 +16,9 @@ from gong_worker.ledger import rows
 from gong_worker.ledger.buckets import Day, Hour, Minute, literal, parsed
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.errors import LedgerUnavailable
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery, Duplicate, Intake
+from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery, Duplicate, EnqueueCount
 from gong_worker.ledger.transactions import reading, writing
-from gong_worker.ledger.values import AttemptReport, Books, Ends, EventReport, LaneDay
+from gong_worker.ledger.values import AttemptReport, EventReport, FinalCounts, LaneDay, ReconciliationSnapshot
 
 _ATTEMPT_COLUMNS = tuple(AttemptReport.__slots__)
 _EVENT_COLUMNS = tuple(name for name in EventReport.__slots__ if name not in ("attempts", "dead_letter_ids"))
@@ -103,16 +103,18 @@ def calls_per_minute(engine: Engine, since: datetime) -> list[tuple[datetime, in
         return [(parsed(start), number) for start, number in connection.execute(query)]
 
 
-def books(engine: Engine) -> Books:
-    """Ends, unsettled events and intake of one instant; see `Ledger.books`."""
+def reconciliation_snapshot(engine: Engine) -> ReconciliationSnapshot:
+    """Final counts, unsettled events and enqueue counts of one instant; see `Ledger.reconciliation_snapshot`."""
     with reading(engine) as connection:
-        return Books(_ends(connection), _unsettled(connection), _intake(connection))
+        return ReconciliationSnapshot(
+            _final_counts(connection), _unsettled(connection), _enqueue_counts(connection)
+        )
 
 
-def ends(engine: Engine) -> dict[LaneDay, Ends]:
-    """How messages ended, by lane and day of enqueue; see `Ledger.ends`."""
+def final_counts(engine: Engine) -> dict[LaneDay, FinalCounts]:
+    """How messages ended, by lane and day of enqueue; see `Ledger.final_counts`."""
     with reading(engine) as connection:
-        return _ends(connection)
+        return _final_counts(connection)
 
 
 def unsettled(engine: Engine) -> dict[LaneDay, int]:
@@ -121,32 +123,32 @@ def unsettled(engine: Engine) -> dict[LaneDay, int]:
         return _unsettled(connection)
 
 
-def intake(engine: Engine) -> dict[LaneDay, int]:
-    """Messages that went in, by lane and day; see `Ledger.intake`."""
+def enqueue_counts(engine: Engine) -> dict[LaneDay, int]:
+    """Messages that went in, by lane and day; see `Ledger.enqueue_counts`."""
     with reading(engine) as connection:
-        return _intake(connection)
+        return _enqueue_counts(connection)
 
 
-def mirror_intake(engine: Engine, generation: str, numbers: Mapping[LaneDay, int]) -> None:
-    """Keep the highest count seen; see `Ledger.mirror_intake`."""
+def mirror_enqueue_counts(engine: Engine, generation: str, numbers: Mapping[LaneDay, int]) -> None:
+    """Keep the highest count seen; see `Ledger.mirror_enqueue_counts`."""
     if not numbers:
         return
     with writing(engine) as connection:
         for (lane, day), number in sorted(numbers.items()):
-            statement = rows.insert_into(connection, Intake).values(
+            statement = rows.insert_into(connection, EnqueueCount).values(
                 generation=generation, lane=Lane(lane).value, day=day, message_count=number
             )
             connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["generation", "lane", "day"],
                     set_={"message_count": statement.excluded.message_count},
-                    where=statement.excluded.message_count > Intake.message_count,
+                    where=statement.excluded.message_count > EnqueueCount.message_count,
                 )
             )
 
 
-def _ends(connection: sa.Connection) -> dict[LaneDay, Ends]:
-    found: dict[LaneDay, Ends] = defaultdict(Ends)
+def _final_counts(connection: sa.Connection) -> dict[LaneDay, FinalCounts]:
+    found: dict[LaneDay, FinalCounts] = defaultdict(FinalCounts)
 
     def add(query: sa.Select[Any]) -> None:
         for lane, day, what, number in connection.execute(query):
@@ -195,9 +197,9 @@ def _unsettled(connection: sa.Connection) -> dict[LaneDay, int]:
     return {(Lane(lane), parsed(start).date()): number for lane, start, number in connection.execute(query)}
 
 
-def _intake(connection: sa.Connection) -> dict[LaneDay, int]:
-    query = sa.select(Intake.lane, Intake.day, sa.func.sum(Intake.message_count)).group_by(
-        Intake.lane, Intake.day
+def _enqueue_counts(connection: sa.Connection) -> dict[LaneDay, int]:
+    query = sa.select(EnqueueCount.lane, EnqueueCount.day, sa.func.sum(EnqueueCount.message_count)).group_by(
+        EnqueueCount.lane, EnqueueCount.day
     )
     found: dict[tuple[Lane, date], int] = {}
     for lane, day, number in connection.execute(query):

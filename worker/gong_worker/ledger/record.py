@@ -63,7 +63,7 @@ def cancel_attempt(engine: Engine, claim: Claim, number: int) -> None:
         )
 
 
-def settle(
+def complete(
     engine: Engine,
     claim: Claim,
     attempt_number: int,
@@ -73,7 +73,7 @@ def settle(
     resolution: str,
     integration_id: int | None,
 ) -> bool:
-    """Gong has the event; see `Ledger.settle`."""
+    """Gong has the event; see `Ledger.complete`."""
     if integration_id is not None and not -_MAX_INT64 <= integration_id < _MAX_INT64:
         integration_id = None  # no number of Gong's: the delivery counts, not its ornament
     with writing(engine) as connection:
@@ -103,7 +103,7 @@ def settle(
         return ours
 
 
-def bury(
+def dead_letter_event(
     engine: Engine,
     claim: Claim,
     attempt_number: int | None,
@@ -114,7 +114,7 @@ def bury(
     errors: list[str],
     payload: dict[str, Any],
 ) -> bool:
-    """The event is dead; see `Ledger.bury`."""
+    """The event is dead; see `Ledger.dead_letter_event`."""
     with writing(engine) as connection:
         state = rows.lock(connection, claim.key)
         _write_attempt(connection, claim, attempt_number, attempt)

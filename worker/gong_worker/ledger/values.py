@@ -55,7 +55,7 @@ class Claimed:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class AlreadyHandled:
     """This message has nothing left to do: acknowledge it."""
 
     status: str
@@ -152,7 +152,7 @@ class EventReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class FinalCounts:
     """How messages ended; each message is in one of these once."""
 
     accepted: int = 0
@@ -169,9 +169,9 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class ReconciliationSnapshot:
     """What a reconciliation compares, read at one instant."""
 
-    ends: dict[LaneDay, Ends]
+    final_counts: dict[LaneDay, FinalCounts]
     unsettled: dict[LaneDay, int]
-    intake: dict[LaneDay, int]
+    enqueue_counts: dict[LaneDay, int]

@@ -9,23 +9,23 @@ from gong_views import InvalidViewEvent, ViewEvent, ViewQueue
 from gong_views.names import Lane
 from gong_worker.ledger import AlreadyResolved, DeadLetter, DeadLetterNotFound, Ledger
 from gong_worker.operations.serialize import plain
-from gong_worker.operations.services import Office
+from gong_worker.operations.services import Services
 
 
-def list_letters(ledger: Ledger, *, open_only: bool, limit: int, after_id: int) -> list[dict[str, Any]]:
+def list_dead_letters(ledger: Ledger, *, open_only: bool, limit: int, after_id: int) -> list[dict[str, Any]]:
     """Dead letters without their payloads, oldest first."""
-    found = ledger.dead_letters(open_only=open_only, limit=limit, after_id=after_id)
+    found = ledger.list_dead_letters(open_only=open_only, limit=limit, after_id=after_id)
     return [_without_payload(plain(letter)) for letter in found]
 
 
-def show_letter(ledger: Ledger, letter_id: int) -> dict[str, Any]:
+def show_dead_letter(ledger: Ledger, letter_id: int) -> dict[str, Any]:
     """One dead letter, payload included; raises DeadLetterNotFound."""
-    found: dict[str, Any] = plain(ledger.dead_letter(letter_id))
+    found: dict[str, Any] = plain(ledger.get_dead_letter(letter_id))
     return found
 
 
 def replay(
-    office: Office, ids: list[int] | None, *, by: str, lane: str, payload: dict[str, Any] | None = None
+    services: Services, ids: list[int] | None, *, by: str, lane: str, payload: dict[str, Any] | None = None
 ) -> list[dict[str, Any]]:
     """Enqueue the letters again, then mark them; `ids` None means every open one.
 
@@ -33,9 +33,9 @@ def replay(
     cannot be replayed says so in its result and stops none of the others. Raises QueueUnavailable.
     """
     results = []
-    with ViewQueue(office.redis_url) as queue:
-        for letter_id in office.ledger.open_dead_letter_ids() if ids is None else ids:
-            results.append(_replay_one(office.ledger, queue, letter_id, by, lane, payload))
+    with ViewQueue(services.redis_url) as queue:
+        for letter_id in services.ledger.open_dead_letter_ids() if ids is None else ids:
+            results.append(_replay_one(services.ledger, queue, letter_id, by, lane, payload))
     return results
 
 
@@ -43,7 +43,7 @@ def _replay_one(
     ledger: Ledger, queue: ViewQueue, letter_id: int, by: str, lane: str, payload: dict[str, Any] | None
 ) -> dict[str, Any]:
     try:
-        letter = ledger.dead_letter(letter_id)
+        letter = ledger.get_dead_letter(letter_id)
     except DeadLetterNotFound as error:
         return _failed(letter_id, error)
     if letter.resolution is not None:

@@ -10,19 +10,19 @@ from typing import cast
 
 import redis
 
-from gong_views.names import INTAKE_KEY, Lane
+from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_worker.ledger import Ledger
 
 GENERATION_FIELD = "generation"
 Counts = dict[tuple[Lane, date], int]
 
 
-def read_intake(client: redis.Redis) -> tuple[str, Counts]:
+def read_enqueue_counts(client: redis.Redis) -> tuple[str, Counts]:
     """The generation of the counts in Redis, and the counts by lane and UTC day."""
     # One transaction: a wipe in between would give the counts of one life to the next.
     with client.pipeline(transaction=True) as pipe:
-        pipe.hsetnx(INTAKE_KEY, GENERATION_FIELD, uuid.uuid4().hex)
-        pipe.hgetall(INTAKE_KEY)
+        pipe.hsetnx(ENQUEUE_COUNTS_KEY, GENERATION_FIELD, uuid.uuid4().hex)
+        pipe.hgetall(ENQUEUE_COUNTS_KEY)
         fields = cast(dict[bytes, bytes], pipe.execute()[1])
     generation = fields.pop(GENERATION_FIELD.encode()).decode()
     return generation, dict(_count(name.decode(), value) for name, value in fields.items())
@@ -33,8 +33,8 @@ def _count(field: str, value: bytes) -> tuple[tuple[Lane, date], int]:
     return (Lane(lane), date.fromisoformat(day)), int(value)
 
 
-def mirror_intake(client: redis.Redis, ledger: Ledger) -> None:
+def mirror_enqueue_counts(client: redis.Redis, ledger: Ledger) -> None:
     """Copy the counts to the ledger."""
-    generation, counts = read_intake(client)
+    generation, counts = read_enqueue_counts(client)
     if counts:
-        ledger.mirror_intake(generation, counts)
+        ledger.mirror_enqueue_counts(generation, counts)

@@ -12,11 +12,12 @@ from datetime import date
 from typing import Any
 
 from gong_views.names import Lane
-from gong_worker.ledger import Books
-from gong_worker.operations.enqueue_counts import mirror_intake
-from gong_worker.operations.services import Office
+from gong_worker.ledger import ReconciliationSnapshot
+from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
+from gong_worker.operations.services import Services
+from gong_worker.queue import inspect
 
-ENDS = ("accepted", "already_reported", "duplicates", "dead", "discarded")
+FINAL = ("accepted", "already_reported", "duplicates", "dead", "discarded")
 # A message that moves against the order in which the queue is read (given back, restored, due again) escapes
 # one look, but not all of them.
 LOOKS = 4
@@ -33,20 +34,20 @@ class _Look:
     totals: dict[str, Any]
 
 
-def reconcile(office: Office) -> dict[str, Any]:
+def reconcile(services: Services) -> dict[str, Any]:
     """The totals and the drift, ready for JSON; `drift` is empty when every message is accounted for.
 
     A positive drift is missing: it went in, and is neither settled nor in the queue. A negative one came out
     without having been counted in (counts lost with a wiped Redis). Only what several looks in a row agree on
     is drift.
     """
-    look = _look(office)
+    look = _look(services)
     drift = look.drift
     for _ in range(LOOKS - 1):
         if not drift:
             break
         time.sleep(BETWEEN_SECONDS)
-        look = _look(office)
+        look = _look(services)
         drift = {key: _nearer_zero(was, look.drift.get(key, 0)) for key, was in drift.items()}
         drift = {key: missing for key, missing in drift.items() if missing}
     found = dict(look.totals)
@@ -57,31 +58,37 @@ def reconcile(office: Office) -> dict[str, Any]:
     if drift:
         found["unsettled_events"] = [
             {"lane": lane.value, "day": day.isoformat(), "events": events}
-            for (lane, day), events in sorted(office.ledger.unsettled().items())
+            for (lane, day), events in sorted(services.ledger.unsettled().items())
         ]
     return found
 
 
-def _look(office: Office) -> _Look:
-    before = _books(office)
-    queued, uncounted = inspect.counted_by_lane_and_day(office.client)
-    counts = inspect.count(office.client)
-    after = _books(office)
+def _look(services: Services) -> _Look:
+    before = _snapshot(services)
+    queued, uncounted = inspect.counted_by_lane_and_day(services.client)
+    counts = inspect.count(services.client)
+    after = _snapshot(services)
     drift = {}
-    for key in {*queued, *before.intake, *after.intake, *before.ends, *after.ends}:
-        surely_missing = before.intake.get(key, 0) - queued[key] - _ended(after, key)
-        surely_too_many = after.intake.get(key, 0) - queued[key] - _ended(before, key)
+    for key in {
+        *queued,
+        *before.enqueue_counts,
+        *after.enqueue_counts,
+        *before.final_counts,
+        *after.final_counts,
+    }:
+        surely_missing = before.enqueue_counts.get(key, 0) - queued[key] - _ended(after, key)
+        surely_too_many = after.enqueue_counts.get(key, 0) - queued[key] - _ended(before, key)
         if surely_missing > 0:
             drift[key] = surely_missing
         elif surely_too_many < 0:
             drift[key] = surely_too_many
     ends: Counter[str] = Counter()
-    for end in after.ends.values():
-        ends.update({name: getattr(end, name) for name in ENDS})
+    for end in after.final_counts.values():
+        ends.update({name: getattr(end, name) for name in FINAL})
     totals = {
-        "enqueued": sum(after.intake.values()),
+        "enqueued": sum(after.enqueue_counts.values()),
         "delivered": ends["accepted"],
-        **{name: ends[name] for name in ENDS[1:]},
+        **{name: ends[name] for name in FINAL[1:]},
         "queued": counts.live + counts.bulk + counts.delayed + counts.unreadable,
         "in_flight": counts.unacked,
         "uncounted_in_queue": uncounted,
@@ -89,13 +96,13 @@ def _look(office: Office) -> _Look:
     return _Look(drift, totals)
 
 
-def _books(office: Office) -> Books:
-    mirror_intake(office.client, office.ledger)
-    return office.ledger.books()
+def _snapshot(services: Services) -> ReconciliationSnapshot:
+    mirror_enqueue_counts(services.client, services.ledger)
+    return services.ledger.reconciliation_snapshot()
 
 
-def _ended(books: Books, key: LaneDay) -> int:
-    end = books.ends.get(key)
+def _ended(snapshot: ReconciliationSnapshot, key: LaneDay) -> int:
+    end = snapshot.final_counts.get(key)
     return 0 if end is None else end.total
 
 

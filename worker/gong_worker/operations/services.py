@@ -10,7 +10,7 @@ from gong_worker.settings import WorkerSettings
 
 
 @dataclass(frozen=True)
-class Office:
+class Services:
     """The same queue, gate and ledger that the workers use."""
 
     settings: WorkerSettings

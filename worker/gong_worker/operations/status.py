@@ -6,23 +6,24 @@ from typing import Any
 from gong_worker.gate import GateStatus
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.serialize import plain
-from gong_worker.operations.services import Office
+from gong_worker.operations.services import Services
+from gong_worker.queue import inspect
 
 DAY_SECONDS = 86_400.0
 LEDGER_NAMES = ("sending", "waiting", "delivered", "dead", "duplicates")
 
 
-def status(office: Office) -> dict[str, Any]:
+def status(services: Services) -> dict[str, Any]:
     """The whole picture, ready for JSON; raises what Redis raises when it is away.
 
     While only the ledger is away its numbers are None and `ledger.error` says why: that is when queue and gate
     are wanted most.
     """
-    queue = inspect.count(office.client)
-    gate = office.gate.status()
+    queue = inspect.count(services.client)
+    gate = services.gate.status()
     ledger: dict[str, Any]
     try:
-        counts: dict[str, int | None] = dict(office.ledger.counts())
+        counts: dict[str, int | None] = dict(services.ledger.counts())
         ledger = {name: counts[name] for name in LEDGER_NAMES}
     except LedgerUnavailable as error:
         counts = {"dead_letters_open": None}

@@ -7,9 +7,9 @@ from typing import cast
 import redis
 
 from gong_views.message import COUNTED_HEADER, UnreadableMessage, parse
-from gong_views.names import INTAKE_KEY, UNREADABLE_KEY, Lane
+from gong_views.names import ENQUEUE_COUNTS_KEY, UNREADABLE_KEY, Lane
 from gong_worker.ledger import Ledger, MessageRef
-from gong_worker.queue.messages import intake_field
+from gong_worker.queue.messages import enqueue_count_field
 
 # Remove the item and, when no producer counted it in, count it: one step, so that it happens once.
 TAKEN = """
@@ -31,9 +31,10 @@ def take_unreadable(client: redis.Redis, ledger: Ledger) -> int:
         tag, queue, raw = item.split(b"\n", 2)
         lane = Lane.of_queue(queue.decode())
         message = MessageRef(tag.decode(), lane, now, None, None)
-        ledger.bury_unreadable(raw, message, reason_text=_why(raw), now=now)
+        ledger.dead_letter_message(raw, message, reason_text=_why(raw), now=now)
         taken(
-            keys=[UNREADABLE_KEY, INTAKE_KEY], args=[item, "" if _counted(raw) else intake_field(lane, now)]
+            keys=[UNREADABLE_KEY, ENQUEUE_COUNTS_KEY],
+            args=[item, "" if _counted(raw) else enqueue_count_field(lane, now)],
         )
     return len(items)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-class Intake:
+class ConsumerPause:
     """Paused while there is nothing to be done with a message; `poll` asks whether that has ended."""
 
     def __init__(self, on_resume: Callable[[], None]) -> None:

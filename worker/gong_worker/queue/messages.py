@@ -1,7 +1,7 @@
 """Every operation on the queue's keys, each one atomic script; the only module that knows their layout.
 
-A delivery is a message popped under a tag of its own. It stays in `gong-views.unacked` until the pipeline ends
-it (acknowledge, park, give back, put aside); a worker that holds it renews its score, and one that shows no
+A received message was popped under a tag of its own. It stays in `gong-views.unacked` until the pipeline ends
+it (acknowledge, retry_later, requeue, quarantine); a worker that holds it renews its score, and one that shows no
 sign of life for the visibility timeout loses it to the next.
 """
 
@@ -22,7 +22,7 @@ from gong_views.message import Envelope
 from gong_views.names import (
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
-    INTAKE_KEY,
+    ENQUEUE_COUNTS_KEY,
     UNACKED_INDEX_KEY,
     UNACKED_KEY,
     UNREADABLE_KEY,
@@ -31,7 +31,14 @@ from gong_views.names import (
 
 log = logging.getLogger(__name__)
 
-SETTLE_KEYS = [UNACKED_KEY, UNACKED_INDEX_KEY, DELAYED_KEY, DELAYED_MESSAGES_KEY, UNREADABLE_KEY, INTAKE_KEY]
+FINISH_KEYS = [
+    UNACKED_KEY,
+    UNACKED_INDEX_KEY,
+    DELAYED_KEY,
+    DELAYED_MESSAGES_KEY,
+    UNREADABLE_KEY,
+    ENQUEUE_COUNTS_KEY,
+]
 POP_KEYS = [
     Lane.LIVE.queue, Lane.BULK.queue, UNACKED_KEY, UNACKED_INDEX_KEY, DELAYED_KEY, DELAYED_MESSAGES_KEY,
 ]  # fmt: skip
@@ -39,7 +46,7 @@ RESTORE_AT_ONCE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class ReceivedMessage:
     """A message this worker holds: its tag, lane, and what it says."""
 
     tag: str
@@ -80,7 +87,7 @@ def script(name: str) -> str:
     return files(__package__).joinpath("lua", f"{name}.lua").read_text()
 
 
-class Mailroom:
+class Messages:
     """The deliveries of one worker process, over one Redis client."""
 
     def __init__(self, client: redis.Redis, *, concurrency: int) -> None:
@@ -88,12 +95,12 @@ class Mailroom:
         self.concurrency = concurrency
         self.wake = Wake()
         self._pop = client.register_script(script("pop"))
-        self._settle = client.register_script(script("finish"))
+        self._finish = client.register_script(script("finish"))
         self._restore = client.register_script(script("restore"))
         self._renew = client.register_script(script("renew"))
         self._lock = threading.Lock()
-        self._held: dict[str, Delivery] = {}
-        self._owed: list[Callable[[], object]] = []
+        self._in_hand: dict[str, ReceivedMessage] = {}
+        self._deferred: list[Callable[[], object]] = []
 
     # -- taking ------------------------------------------------------------------------------------------
 
@@ -111,81 +118,83 @@ class Mailroom:
         """A delivery tag nobody else has."""
         return uuid.uuid4().hex
 
-    def hold(self, tag: str, lane: Lane, envelope: Envelope) -> Delivery:
+    def track(self, tag: str, lane: Lane, envelope: Envelope) -> ReceivedMessage:
         """Note that this process now works on a popped message."""
-        delivery = Delivery(tag, lane, envelope, datetime.now(UTC))
+        received = ReceivedMessage(tag, lane, envelope, datetime.now(UTC))
         with self._lock:
-            self._held[tag] = delivery
-        return delivery
+            self._in_hand[tag] = received
+        return received
 
-    def held(self, tag: str) -> Delivery | None:
-        """The delivery of a tag that this process holds."""
+    def get(self, tag: str) -> ReceivedMessage | None:
+        """The message in hand under a tag, if there is one."""
         with self._lock:
-            return self._held.get(tag)
+            return self._in_hand.get(tag)
 
     def _bulk_allowed(self) -> bool:
         # One slot of the pool stays free for a live event, or a full bulk backlog would make it wait.
         with self._lock:
-            bulk = sum(delivery.lane is Lane.BULK for delivery in self._held.values())
+            bulk = sum(received.lane is Lane.BULK for received in self._in_hand.values())
         return bulk < max(1, self.concurrency - 1)
 
     # -- ending ------------------------------------------------------------------------------------------
 
-    def acknowledge(self, delivery: Delivery) -> None:
+    def acknowledge(self, received: ReceivedMessage) -> None:
         """The ledger has its end: the message may go."""
         field = ""
-        if not delivery.envelope.counted:  # a stock producer's: count it in when it goes out
-            field = intake_field(delivery.lane, delivery.enqueued_at)
-        self._end(delivery, "ack", field=field)
+        if not received.envelope.counted:  # a stock producer's: count it in when it goes out
+            field = enqueue_count_field(received.lane, received.enqueued_at)
+        self._end(received, "ack", field=field)
 
-    def park(self, delivery: Delivery, delay_seconds: float) -> None:
+    def retry_later(self, received: ReceivedMessage, delay_seconds: float) -> None:
         """Acknowledge it and put it on the delayed set, in one step, until `delay_seconds` from now."""
-        self._end(delivery, "park", delay_seconds=max(0.0, delay_seconds))
+        self._end(received, "retry_later", delay_seconds=max(0.0, delay_seconds))
 
-    def give_back(self, delivery: Delivery) -> None:
+    def requeue(self, received: ReceivedMessage) -> None:
         """Back to the head of its lane, at once."""
-        self._end(delivery, "give_back")
+        self._end(received, "requeue")
 
-    def _end(self, delivery: Delivery, verb: str, *, delay_seconds: float = 0.0, field: str = "") -> None:
+    def _end(
+        self, received: ReceivedMessage, verb: str, *, delay_seconds: float = 0.0, field: str = ""
+    ) -> None:
         def run() -> None:
-            self._settle(keys=SETTLE_KEYS, args=[delivery.tag, verb, f"{delay_seconds:.3f}", field])
+            self._finish(keys=FINISH_KEYS, args=[received.tag, verb, f"{delay_seconds:.3f}", field])
             with self._lock:
-                self._held.pop(delivery.tag, None)
+                self._in_hand.pop(received.tag, None)
 
-        self.owe(run)
+        self.do_or_defer(run)
 
-    def aside(self, tag: str) -> None:
+    def quarantine(self, tag: str) -> None:
         """Move an unreadable message out of the way, for the ledger to take as a dead letter."""
-        self._settle(keys=SETTLE_KEYS, args=[tag, "aside", "0", ""])
+        self._finish(keys=FINISH_KEYS, args=[tag, "quarantine", "0", ""])
 
-    def owe(self, action: Callable[[], object]) -> None:
+    def do_or_defer(self, action: Callable[[], object]) -> None:
         """Do something with Redis now, or as soon as Redis is back."""
         try:
             action()
         except redis.RedisError:
             with self._lock:
-                self._owed.append(action)
+                self._deferred.append(action)
 
-    def pay(self) -> None:
+    def run_deferred(self) -> None:
         """Do what is owed, in its order; raises redis.RedisError while Redis is away."""
         while True:
             with self._lock:
-                if not self._owed:
+                if not self._deferred:
                     return
-                action = self._owed[0]
+                action = self._deferred[0]
             action()
             with self._lock:
                 # Two threads may pay at once (at the end of the process): each action is repeatable, but an
                 # unpaid one must not be struck off for a paid one.
-                if self._owed and self._owed[0] is action:
-                    self._owed.pop(0)
+                if self._deferred and self._deferred[0] is action:
+                    self._deferred.pop(0)
 
     # -- housekeeping ------------------------------------------------------------------------------------
 
     def renew(self) -> None:
         """Show a sign of life for everything this process holds."""
         with self._lock:
-            tags = list(self._held)
+            tags = list(self._in_hand)
         if tags:
             self._renew(keys=[UNACKED_INDEX_KEY], args=tags)
 
@@ -198,14 +207,14 @@ class Mailroom:
             log.warning("restored", extra={"action": "restored", "count": int(restored)})
         return int(restored)
 
-    def give_back_all(self) -> None:
+    def requeue_all(self) -> None:
         """At the end of the process: whatever it still holds goes back."""
         with self._lock:
-            left = list(self._held.values())
-        for delivery in left:
-            self.give_back(delivery)
+            left = list(self._in_hand.values())
+        for received in left:
+            self.requeue(received)
 
 
-def intake_field(lane: Lane, at: datetime) -> str:
+def enqueue_count_field(lane: Lane, at: datetime) -> str:
     """The field of `gong-views.intake` that counts a message of this lane and UTC day."""
     return f"{lane.value}|{at.astimezone(UTC):%Y-%m-%d}"

@@ -4,9 +4,9 @@ What stock kombu 5.7 does and this does not (tests/integration/transport/ shows 
 BRPOP takes a message before it is recorded, so a worker killed in between takes it along; closing a channel
 whose Redis is gone can raise and end the worker; an acknowledgement that fails keeps its prefetch slot for
 ever. Here the pop is one script, closing never raises, and Celery's acknowledgement only frees the slot:
-the message itself leaves Redis when the pipeline says so (`Mailroom`), never because a task returned.
+the message itself leaves Redis when the pipeline says so (`Messages`), never because a task returned.
 
-Celery is handed the delivery tag alone. The event stays with the mailroom, so none of it can get into
+Celery is handed the delivery tag alone. The event stays with `Messages`, so none of it can get into
 Celery's logs, and no header of a foreign producer (eta, expires, callbacks) can make Celery drop a message.
 """
 
@@ -23,8 +23,8 @@ from kombu.transport.virtual import base as virtual
 
 from gong_views.message import UnreadableMessage, parse
 from gong_views.names import TASK_NAME, Lane
-from gong_worker.queue.consumer_pause import Intake
-from gong_worker.queue.messages import Mailroom
+from gong_worker.queue.consumer_pause import ConsumerPause
+from gong_worker.queue.messages import Messages
 
 log = logging.getLogger(__name__)
 
@@ -47,16 +47,16 @@ for _owner, _names in {
                 "install kombu>=5.7,<5.8"
             )
 
-_wired: tuple[Mailroom, Intake, float] | None = None
+_wired: tuple[Messages, ConsumerPause, float] | None = None
 
 
-def wire(mailroom: Mailroom, intake: Intake, *, visibility_timeout_seconds: float) -> None:
-    """Give the transport the process's mailroom; kombu makes transports by name, so it cannot be passed in."""
+def wire(messages: Messages, consumer_pause: ConsumerPause, *, visibility_timeout_seconds: float) -> None:
+    """Give the transport the process's `Messages`; kombu makes transports by name, so it cannot be passed in."""
     global _wired
-    _wired = mailroom, intake, visibility_timeout_seconds
+    _wired = messages, consumer_pause, visibility_timeout_seconds
 
 
-def wired() -> tuple[Mailroom, Intake, float]:
+def wired() -> tuple[Messages, ConsumerPause, float]:
     """What `wire` was given; RuntimeError before it."""
     if _wired is None:
         raise RuntimeError("the transport is not wired: start the worker with `gong-views worker`")
@@ -64,7 +64,7 @@ def wired() -> tuple[Mailroom, Intake, float]:
 
 
 class DurableQoS(stock.QoS):
-    """Counts what this process works on; what is recorded in Redis is the mailroom's business."""
+    """Counts what this process works on; what is recorded in Redis is the business of `Messages`."""
 
     restore_at_shutdown = False
 
@@ -78,10 +78,10 @@ class DurableQoS(stock.QoS):
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         # Only Celery itself would reject, before the pipeline has seen the message: it goes back.
         log.error("rejected by Celery", extra={"action": "celery_rejected", "delivery_tag": delivery_tag})
-        mailroom = wired()[0]
-        delivery = mailroom.held(delivery_tag)
+        messages = wired()[0]
+        delivery = messages.get(delivery_tag)
         if delivery is not None:
-            mailroom.give_back(delivery)
+            messages.requeue(delivery)
         self.ack(delivery_tag)
 
     def restore_unacked(self, client: Any = None) -> list[Any]:
@@ -89,13 +89,13 @@ class DurableQoS(stock.QoS):
         return []
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
-        mailroom, _, visibility_timeout_seconds = wired()
-        if mailroom.restore(visibility_timeout_seconds):
-            mailroom.wake.up()
+        messages, _, visibility_timeout_seconds = wired()
+        if messages.restore(visibility_timeout_seconds):
+            messages.wake.up()
 
 
 class DurableChannel(stock.Channel):
-    """Pops through the mailroom's script; blocks, when there is nothing, without taking anything."""
+    """Pops through the script of `Messages`; blocks, when there is nothing, without taking anything."""
 
     QoS = DurableQoS
     _command = ""  # what the polled connection was last asked: EVALSHA or BLMOVE
@@ -108,11 +108,11 @@ class DurableChannel(stock.Channel):
             self._command = "BRPOP"
             super()._brpop_start(timeout)
             return
-        mailroom, intake, _ = wired()
-        if intake.paused:
+        messages, consumer_pause, _ = wired()
+        if consumer_pause.paused:
             return
-        self._tag = mailroom.new_tag()
-        arguments = mailroom.pop_arguments(self._tag, self.active_queues)
+        self._tag = messages.new_tag()
+        arguments = messages.pop_arguments(self._tag, self.active_queues)
         self._bulk_full = Lane.BULK.queue in self.active_queues and not arguments[-1]
         self._ask("EVALSHA", *arguments)
 
@@ -149,15 +149,15 @@ class DurableChannel(stock.Channel):
         return True
 
     def _hand_over(self, tag: str, queue: str, raw: bytes | str) -> None:
-        mailroom = wired()[0]
+        messages = wired()[0]
         try:
             envelope = parse(raw)
         except UnreadableMessage as error:
             log.error("unreadable message put aside", extra={"action": "unreadable", "why": str(error)})
-            mailroom.owe(lambda: mailroom.aside(tag))
+            messages.do_or_defer(lambda: messages.quarantine(tag))
             return
         lane = Lane.of_queue(queue)
-        mailroom.hold(tag, lane, envelope)
+        messages.track(tag, lane, envelope)
         message = {
             "body": json.dumps([[tag], {}, {}]),
             "content-type": "application/json",
@@ -178,7 +178,7 @@ class DurableChannel(stock.Channel):
         self.connection._deliver(message, queue)
 
     def _do_restore_message(self, *_: Any, **__: Any) -> None:
-        """Never used here: the mailroom restores, and stock would log the payload on a failure."""
+        """Never used here: `Messages` restores, and stock would log the payload on a failure."""
 
     def close(self) -> None:
         # A pop whose answer is not read yet may have taken a message: it is recorded under its tag, so it is
@@ -202,13 +202,13 @@ class DurableChannel(stock.Channel):
             log.info("channel closed without its Redis", extra={"action": "close_failed"}, exc_info=True)
 
     def _return(self, tag: str, queue: str, raw: bytes | str) -> None:
-        mailroom = wired()[0]
+        messages = wired()[0]
         try:
             envelope = parse(raw)
         except UnreadableMessage:
-            mailroom.owe(lambda: mailroom.aside(tag))
+            messages.do_or_defer(lambda: messages.quarantine(tag))
         else:
-            mailroom.give_back(mailroom.hold(tag, Lane.of_queue(queue), envelope))
+            messages.requeue(messages.track(tag, Lane.of_queue(queue), envelope))
 
 
 class DurableTransport(stock.Transport):

@@ -1,7 +1,7 @@
--- End a delivery: acknowledge it, park it until it is due, give it back, or put it aside as unreadable.
+-- End a delivery: acknowledge it, retry it later, requeue it, or quarantine it as unreadable.
 -- Only a tag that is still unacknowledged does anything, so every call may be repeated.
 -- KEYS 1 unacked, 2 unacked_index, 3 delayed, 4 delayed.messages, 5 unreadable (list), 6 intake (hash)
--- ARGV 1 tag, 2 verb (ack, park, give_back, aside), 3 delay in seconds (park),
+-- ARGV 1 tag, 2 verb (ack, retry_later, requeue, quarantine), 3 delay in seconds (retry_later),
 --      4 intake field to count (ack of a message that no producer of ours counted), or ''
 -- returns 1 when this call ended the delivery, else 0
 local entry = redis.call('HGET', KEYS[1], ARGV[1])
@@ -15,14 +15,14 @@ if verb == 'ack' then
   if ARGV[4] ~= '' then
     redis.call('HINCRBY', KEYS[6], ARGV[4], 1)
   end
-elseif verb == 'park' then
+elseif verb == 'retry_later' then
   local time = redis.call('TIME')
   redis.call('HSET', KEYS[4], ARGV[1], entry)
   redis.call('ZADD', KEYS[3], tonumber(time[1]) + tonumber(time[2]) / 1000000 + tonumber(ARGV[3]), ARGV[1])
-elseif verb == 'give_back' then
+elseif verb == 'requeue' then
   local cut = string.find(entry, '\n', 1, true)
   redis.call('RPUSH', string.sub(entry, 1, cut - 1), string.sub(entry, cut + 1))
-elseif verb == 'aside' then
+elseif verb == 'quarantine' then
   redis.call('LPUSH', KEYS[5], ARGV[1] .. '\n' .. entry)
 else
   return redis.error_reply('gong-views: unknown verb ' .. verb)
