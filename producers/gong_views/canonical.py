@@ -35,6 +35,11 @@ def derived_event_id(canonical: bytes) -> str:
     return f"gv-{hashlib.sha256(canonical).hexdigest()[:_ID_HEX_DIGITS]}"
 
 
+def payload_sha256(wire: Any) -> str:
+    """The SHA-256, in hexadecimal, of a payload's canonical JSON: `3` and `3.0`, in any order, are one payload."""
+    return hashlib.sha256(canonical_json(wire)).hexdigest()
+
+
 def json_number(value: object) -> int | float:
     """A number or a numeric text as JSON can carry it: integers exactly, others as the nearest double.
 

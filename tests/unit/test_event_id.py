@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from gong_views import EventKey, ViewEvent
+from gong_views.canonical import payload_sha256
 from tests.contract import examples as gong
 
 CANONICAL = (
@@ -72,3 +73,21 @@ def test_a_changed_copy_is_another_event() -> None:
     assert event.model_copy() == event == event.model_copy(deep=True)
     own = ViewEvent.parse({**EVENT, "eventId": "e-1"})
     assert own.model_copy(update={"content_id": "doc_2"}).event_id == "e-1"
+
+
+def test_a_payload_has_one_hash_however_its_numbers_and_fields_are_written() -> None:
+    """`3` and `3.0`, and any order of the fields, are one payload; another value is another."""
+    payload = {
+        "contentId": "doc_1",
+        "crmContext": [{"fields": [{"value": 3}, {"value": {"a": 1, "b": -0.0}}]}],
+    }
+    twin = {"crmContext": [{"fields": [{"value": 3.0}, {"value": {"b": 0, "a": 1.0}}]}], "contentId": "doc_1"}
+    assert payload_sha256(payload) == payload_sha256(twin)
+    assert (
+        payload_sha256(payload)
+        == hashlib.sha256(
+            b'{"contentId":"doc_1","crmContext":[{"fields":[{"value":3},{"value":{"a":1,"b":0}}]}]}'
+        ).hexdigest()
+    )
+    for other in ("3", 3.5, True, None, [3]):
+        assert payload_sha256({"value": other}) != payload_sha256({"value": 3})

@@ -4,7 +4,6 @@ Whatever happens, a message leaves the queue only after the ledger has the event
 waits, its next attempt). Nothing here knows Redis, SQL or HTTP; it knows in which order they must happen.
 """
 
-import hashlib
 import json
 import logging
 import random
@@ -15,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, assert_never
 
 from gong_views import InvalidViewEvent, ViewEvent
+from gong_views.canonical import payload_sha256
 from gong_worker.deliver.admission import Admission
 from gong_worker.deliver.interrupts import RETRY_SECONDS, Postponed, Stopping, gate_key
 from gong_worker.deliver.record import Record, attempt_facts
@@ -193,9 +193,3 @@ class Deliverer:
         except LedgerUnavailable:
             return False
         return True
-
-
-def payload_sha256(wire: dict[str, Any]) -> str:
-    """Tells whether two payloads are the same, without keeping them."""
-    text = json.dumps(wire, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
