@@ -185,15 +185,17 @@ class ViewQueue:
 
 def enqueue_view(event: Event, lane: Lane | LaneName = "live") -> Receipt:
     """Put one event on the queue that the environment names; see `ViewQueue.enqueue`."""
-    return _queue_of_environment(str(Path.cwd()), *(os.environ.get(name) for name in _VARIABLES)).enqueue(
-        event, lane
-    )
+    return default_queue().enqueue(event, lane)
 
 
 _VARIABLES = ("REDIS_URL", "GONG_VIEWS_DATA_DIR", "GONG_VIEWS_ENQUEUE_TIMEOUT_SECONDS")
 
 
+def default_queue() -> ViewQueue:
+    """The queue of `enqueue_view`: one for each environment seen, so that a changed variable takes effect."""
+    return _queue_of_environment(str(Path.cwd()), *(os.environ.get(name) for name in _VARIABLES))
+
+
 @lru_cache(maxsize=4)
 def _queue_of_environment(*_: str | None) -> ViewQueue:
-    """One queue for each environment seen, so that a process that changes it is not surprised."""
     return ViewQueue()

@@ -13,6 +13,7 @@ from gong_views import (
     ViewQueue,
     enqueue_view,
 )
+from gong_views.testing import AsyncRecordingViewQueue, RecordedView, RecordingViewQueue
 
 
 def sync(event: ViewEvent) -> None:
@@ -55,3 +56,13 @@ def errors(unavailable: QueueUnavailable, invalid: InvalidViewEvent) -> None:
 def parsing(data: dict[str, object]) -> None:
     assert_type(ViewEvent.parse(data), ViewEvent)
     assert_type(ViewEvent.parse("{}").event_id, str)
+
+
+def recording(queue: RecordingViewQueue, other: AsyncRecordingViewQueue) -> tuple[ViewQueue, AsyncViewQueue]:
+    assert_type(queue.events, list[ViewEvent])
+    assert_type(queue.recorded, list[RecordedView])
+    assert_type(queue.assert_enqueued("view-1", lane="bulk", times=1, content_id="a"), RecordedView)
+    assert_type(other.assert_enqueued(lane=Lane.LIVE).lane, Lane)
+    with queue.unavailable("timeout"), queue.as_default():
+        queue.assert_not_enqueued(lane="fast")  # type: ignore[arg-type]
+    return queue, other
