@@ -1,7 +1,10 @@
 """The Gong client against the simulator's misbehaviour."""
 
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -19,8 +22,9 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.gong import GongClient
+from gong_worker.settings import BearerAuth
 from gong_worker.simulator import Simulator, running_simulator
-from tests.support.servers import free_port
+from tests.support.servers import free_port, wait_until
 
 EVENT: dict[str, Any] = {
     "reportingSystem": "tests",
@@ -138,23 +142,63 @@ def test_a_trickle_ends_at_the_deadline(client: GongClient, simulator: Simulator
     assert time.monotonic() - started < 3 * 2
 
 
-def test_warm_opens_the_connection_that_the_call_then_uses(client: GongClient, simulator: Simulator) -> None:
-    """Warming costs no call, and the next call needs no new connection."""
-    client.warm()
-    client.warm()
-    assert simulator.stats()["calls"] == 0
-    ready = client._connections._ready
-    assert len(ready) == 1
-    assert isinstance(client.send(event("a")).outcome, Delivered)
-    assert not ready
+@contextmanager
+def recording_server() -> Iterator[tuple[str, list[dict[str, str]], set[tuple[str, int]]]]:
+    """A bare HTTP server that redirects and sets a cookie: its address, each request's headers, its clients."""
+    seen: list[dict[str, str]] = []
+    clients: set[tuple[str, int]] = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            clients.add(self.client_address)
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append(dict(self.headers))
+            self.send_response(307)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Set-Cookie", "session=1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", seen, clients
+        finally:
+            server.shutdown()
+            thread.join()
 
 
-def test_bearer_and_user_agent(simulator: Simulator) -> None:
-    """A bearer token is sent as such, and the request says who we are."""
-    from gong_worker.settings import BearerAuth
+def test_no_redirect_no_cookie_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One request a call, whatever the environment or the answer suggests; a warmed connection is the one used."""
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    with recording_server() as (url, seen, clients):
+        client = GongClient(url, BearerAuth("sim-token"), timeout_seconds=2)
+        client.warm()
+        client.warm()
+        wait_until(lambda: len(clients) == 1, "the warmed connection")
+        for name in ("a", "b"):
+            assert isinstance(client.send(event(name)).outcome, Misconfigured)
+        client.close()
+    assert len(seen) == 2
+    assert len(clients) == 1
+    assert not any("Cookie" in headers for headers in seen)
+    assert seen[0]["User-Agent"].startswith("gong-views/")
+    assert seen[0]["Authorization"] == "Bearer sim-token"
+    assert seen[0]["Host"] == url.removeprefix("http://")
 
-    client = GongClient(simulator.url, BearerAuth("sim-token"), timeout_seconds=2)
-    assert isinstance(client.send(event("a")).outcome, Delivered)
-    assert client._client.headers["User-Agent"].startswith("gong-views/")
-    wrong = GongClient(simulator.url, BearerAuth("no"), timeout_seconds=2)
-    assert isinstance(wrong.send(event("b")).outcome, Unauthorized)
+
+def test_a_wrong_bearer_token_is_refused(simulator: Simulator) -> None:
+    """A bearer token is sent as such: the right one is taken, another one refused."""
+    for token, expected in (("sim-token", Delivered), ("no", Unauthorized)):
+        client = GongClient(simulator.url, BearerAuth(token), timeout_seconds=2)
+        assert isinstance(client.send(event("a")).outcome, expected)
+        client.close()

@@ -1,14 +1,14 @@
-"""Connections to Gong that are open before a slot is used, and reads that cannot outlast their deadline.
+"""The HTTP transport: connections open before a slot is used, and reads that cannot outlast their deadline.
 
 A cold TLS handshake would make a call late for its slot, so `Connections.warm` opens one ahead of time; the
-HTTP pool takes it when it next needs a connection. Per-read timeouts alone let a server that trickles one
-byte at a time hold a call for ever, so every read and write is also bounded by the call's deadline.
+connection pool takes it when it next needs one. Per-read timeouts alone let a server that trickles one byte at
+a time hold a call for ever, so every read and write is also bounded by the call's deadline.
 """
 
 import threading
 import time
-from collections.abc import Iterable
-from typing import Any, cast
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn, cast
 
 import httpcore
 import httpx
@@ -64,41 +64,20 @@ class _Stream(httpcore.NetworkStream):
 
 
 class Connections(httpcore.NetworkBackend):
-    """The network side of the HTTP pool, with connections opened ahead of time."""
+    """The network side of the connection pool: hands out connections that were opened ahead of time."""
 
-    def __init__(self, base_url: httpx.URL, *, connect_timeout_seconds: float) -> None:
+    def __init__(self, base_url: httpx.URL, ssl_context: Any, *, connect_timeout_seconds: float) -> None:
         self._backend = httpcore.SyncBackend()
         self._secure = base_url.scheme == "https"
         self._host = base_url.host
         self._port = base_url.port or (443 if self._secure else 80)
         self._timeout = connect_timeout_seconds
-        self._ssl = httpx.create_ssl_context()
+        self._ssl = ssl_context
         self._ready: list[_Stream] = []
         self._lock = threading.Lock()
-        self._pool: httpcore.ConnectionPool | None = None
-
-    def transport(self, max_connections: int) -> httpx.HTTPTransport:
-        """An httpx transport on this backend: HTTP/1.1, keep-alive, TLS verified, no retries."""
-        transport = httpx.HTTPTransport(trust_env=False)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=self._ssl,
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-            http1=True,
-            http2=False,
-            retries=0,
-            network_backend=self,
-        )
-        transport._pool = self._pool
-        return transport
 
     def warm(self) -> None:
-        """Open a connection unless one is idle. A failure is left for the call itself to meet."""
-        if self._pool is not None and any(
-            c.is_idle() and not c.has_expired() for c in self._pool.connections
-        ):
-            return
+        """Have one connection ready. A failure is left for the call itself to meet."""
         with self._lock:
             usable = [stream for stream in self._ready if stream.usable()]
             stale = [stream for stream in self._ready if stream not in usable]
@@ -145,3 +124,87 @@ class Connections(httpcore.NetworkBackend):
             ready, self._ready = self._ready, []
         for stream in ready:
             stream.close()
+
+
+class Transport(httpx.BaseTransport):
+    """httpx's transport interface over a connection pool to one origin: HTTP/1.1, keep-alive, TLS verified, no retries.
+
+    Called directly, without `httpx.Client`: there are no redirects, cookies or environment proxies to switch off.
+    Raises httpx's exceptions.
+    """
+
+    def __init__(self, base_url: httpx.URL, *, max_connections: int, connect_timeout_seconds: float) -> None:
+        ssl_context = httpx.create_ssl_context()
+        self.connections = Connections(base_url, ssl_context, connect_timeout_seconds=connect_timeout_seconds)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl_context,
+            max_connections=max_connections,
+            max_keepalive_connections=max_connections,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            http1=True,
+            http2=False,
+            retries=0,
+            network_backend=self.connections,
+        )
+
+    def warm(self) -> None:
+        """Open a connection unless one is idle; never raises."""
+        if not any(c.is_idle() and not c.has_expired() for c in self._pool.connections):
+            self.connections.warm()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request; the answer's body is read from its `stream`, which the caller closes."""
+        url = request.url
+        try:
+            response = self._pool.handle_request(
+                httpcore.Request(
+                    request.method,
+                    httpcore.URL(
+                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+                    ),
+                    headers=request.headers.raw,
+                    content=cast(Iterable[bytes], request.stream),
+                    extensions=request.extensions,
+                )
+            )
+        except _HTTPCORE_ERRORS as error:
+            _raise_as_httpx(error)
+        body = _Body(cast(Iterable[bytes], response.stream), response)
+        return httpx.Response(
+            response.status, headers=response.headers, stream=body, extensions=response.extensions
+        )
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+        self.connections.close()
+
+
+class _Body(httpx.SyncByteStream):
+    """An answer's body as httpx reads it."""
+
+    def __init__(self, chunks: Iterable[bytes], response: httpcore.Response) -> None:
+        self._chunks, self._response = chunks, response
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._chunks
+        except _HTTPCORE_ERRORS as error:
+            _raise_as_httpx(error)
+
+    def close(self) -> None:
+        self._response.close()
+
+
+_HTTPCORE_ERRORS = (
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
+
+
+def _raise_as_httpx(error: Exception) -> NoReturn:
+    # Every exception of httpcore has its namesake in httpx.
+    raise getattr(httpx, type(error).__name__)(str(error)) from error

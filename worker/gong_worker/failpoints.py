@@ -1,4 +1,4 @@
-"""Test signals: points at which a test may freeze a worker exactly. Inert unless the test's variable is set.
+"""Failpoints: named steps of a delivery at which a test may stop a worker exactly. Inert unless the variable is set.
 
 `GONG_VIEWS_TEST_STOP_AT=<point>:<folder>` makes the process write `<folder>/<point>.<pid>` and stop itself
 (SIGSTOP) the first time it gets there, so that a test can kill it between two known steps.
@@ -28,4 +28,6 @@ def failpoint(point: str) -> None:
         marker = Path(_folder) / f"{point}.{os.getpid()}"
         if not marker.exists():
             marker.touch()
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this very thread: a signal to the process (os.kill) may be taken up by another one, and this
+            # one would run on past the point until the stop reaches it.
+            signal.raise_signal(signal.SIGSTOP)

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from gong_worker.connections import Connections, set_deadline
+from gong_worker.connections import Transport, set_deadline
 from gong_worker.domain.outcomes import (
     AlreadyReported,
     Ambiguous,
@@ -57,27 +57,25 @@ class GongClient:
     def __init__(
         self, base_url: str, auth: httpx.Auth, *, timeout_seconds: float, max_connections: int = 64
     ) -> None:
-        url = httpx.URL(base_url)
         connect = min(5.0, timeout_seconds)
+        self._auth = auth
+        self._url = httpx.URL(base_url.rstrip("/") + PATH)
         self._timeout_seconds = timeout_seconds
-        self._connections = Connections(url, connect_timeout_seconds=connect)
-        self._client = httpx.Client(
-            base_url=url,
-            auth=auth,
-            transport=self._connections.transport(max_connections),
-            timeout=httpx.Timeout(timeout_seconds, connect=connect, pool=connect),
-            follow_redirects=False,
-            trust_env=False,
-            headers={
-                "User-Agent": f"gong-views/{version('gong-views')}",
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-            },
+        self._timeouts = httpx.Timeout(timeout_seconds, connect=connect, pool=connect).as_dict()
+        self._transport = Transport(
+            self._url, max_connections=max_connections, connect_timeout_seconds=connect
         )
+        self._headers = [
+            (b"Host", self._url.netloc),
+            (b"User-Agent", f"gong-views/{version('gong-views')}".encode()),
+            (b"Accept", b"application/json, */*;q=0.8"),
+            (b"Accept-Encoding", b"identity"),
+            (b"Content-Type", b"application/json"),
+        ]
 
     def warm(self) -> None:
         """Have a connection open before the slot comes; never raises."""
-        self._connections.warm()
+        self._transport.warm()
 
     def send(self, event: dict[str, Any]) -> CallResult:
         """PUT one event, once; every way it can end is an outcome, none an exception."""
@@ -94,17 +92,21 @@ class GongClient:
             elif name == "http11.receive_response_headers.complete" and written_at is not None:
                 reply_seconds = time.monotonic() - written_at
 
+        request = httpx.Request(
+            "PUT",
+            self._url,
+            headers=[*self._headers, (b"Content-Length", b"%d" % len(body))],
+            stream=httpx.ByteStream(body),
+            extensions={"timeout": self._timeouts, "trace": trace},
+        )
         started = time.monotonic()
         set_deadline(started + self._timeout_seconds)
         try:
-            with self._client.stream(
-                "PUT",
-                PATH,
-                content=body,
-                headers={"Content-Type": "application/json"},
-                extensions={"trace": trace},
-            ) as response:
+            response = self._transport.handle_request(next(self._auth.sync_auth_flow(request)))
+            try:
                 outcome = classify(response, _read(response))
+            finally:
+                response.close()
         except NOT_SENT as error:
             outcome = Unreachable(_name(error))
         except httpx.HTTPError as error:
@@ -114,8 +116,7 @@ class GongClient:
 
     def close(self) -> None:
         """Close every connection."""
-        self._client.close()
-        self._connections.close()
+        self._transport.close()
 
 
 def classify(response: httpx.Response, body: bytes) -> Outcome:

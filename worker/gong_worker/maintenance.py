@@ -1,4 +1,4 @@
-"""What a worker does beside delivering: signs of life, debts to Redis, the end of a pause."""
+"""Maintenance threads: what a worker does periodically beside delivering."""
 
 import logging
 import threading
@@ -21,10 +21,10 @@ class PeriodicJob:
 
 
 class MaintenanceThread:
-    """A thread with jobs. A job that fails is said once, and tried again at its next turn."""
+    """A thread that runs jobs. A failing job is logged when it begins to fail and when it works again."""
 
     def __init__(self, name: str, jobs: list[PeriodicJob]) -> None:
-        self._duties = jobs
+        self._jobs = jobs
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"gong-views-{name}", daemon=True)
 
@@ -38,9 +38,9 @@ class MaintenanceThread:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        pause = min(job.every_seconds for job in self._duties)
+        pause = min(job.every_seconds for job in self._jobs)
         while not self._stop.wait(pause):
-            for job in self._duties:
+            for job in self._jobs:
                 if time.monotonic() >= job.due_at:
                     job.due_at = time.monotonic() + job.every_seconds
                     self._do(job)
@@ -51,11 +51,11 @@ class MaintenanceThread:
         except Exception as error:
             if not job.failing:
                 log.warning(
-                    "housekeeping fails",
+                    "maintenance job fails",
                     extra={"action": "housekeeping_failed", "duty": job.name, "error": type(error).__name__},
                 )
             job.failing = True
         else:
             if job.failing:
-                log.info("housekeeping works again", extra={"action": "housekeeping_ok", "duty": job.name})
+                log.info("maintenance job works again", extra={"action": "housekeeping_ok", "duty": job.name})
             job.failing = False

@@ -75,7 +75,7 @@ def open_services(settings: WorkerSettings, *, ledger_may_be_away: bool = False)
 
 
 class Runtime:
-    """One worker process: the deliverer and its housekeeping."""
+    """One worker process: the deliverer and its maintenance threads."""
 
     def __init__(self, services: Services, *, concurrency: int) -> None:
         settings = services.settings
@@ -100,12 +100,12 @@ class Runtime:
             lease_seconds=self.lease_seconds,
             stop=self.stop,
         )
-        # A quarter of the timeout: three signs of life may fail before the message is taken for abandoned.
-        sign_of_life = self.lease_seconds / 4
+        # A quarter of the timeout: three renewals may fail before it runs out.
+        renewal_seconds = self.lease_seconds / 4
         self._queue_side = MaintenanceThread(
             "queue",
             [
-                PeriodicJob("renew messages", sign_of_life, self.messages.renew),
+                PeriodicJob("renew messages", renewal_seconds, self.messages.renew),
                 PeriodicJob("run deferred", 0.5, self.messages.run_deferred),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
             ],
@@ -113,7 +113,7 @@ class Runtime:
         self._ledger_side = MaintenanceThread(
             "ledger",
             [
-                PeriodicJob("renew claims", sign_of_life, self._renew_claims),
+                PeriodicJob("renew claims", renewal_seconds, self._renew_claims),
                 PeriodicJob(
                     "take unreadable", 4.0, lambda: take_unreadable(services.client, services.ledger)
                 ),
@@ -126,7 +126,7 @@ class Runtime:
         )
 
     def start(self) -> None:
-        """Begin the housekeeping."""
+        """Start the maintenance threads."""
         self._queue_side.start()
         self._ledger_side.start()
 
@@ -146,7 +146,7 @@ class Runtime:
             self.messages.retry_later(received, UNEXPECTED_SECONDS)
 
     def close(self) -> None:
-        """After the last delivery: what is still held goes back, debts are paid once more."""
+        """After the last delivery: requeue what is still in hand, run the deferred actions once more."""
         self.stop.set()
         self.messages.requeue_all()
         attempt(self.messages.run_deferred)

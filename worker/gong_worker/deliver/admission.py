@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import assert_never
 
 from gong_views.names import Lane
-from gong_worker.deliver.interrupts import RETRY_SECONDS, Postponed, Stopping, gate_key
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slot
 from gong_worker.gong import GongClient
@@ -18,6 +17,22 @@ from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.settings import LONGEST_HOLD_SECONDS
 
 log = logging.getLogger(__name__)
+
+# How often a Redis or a ledger that does not answer is tried again.
+RETRY_SECONDS = 0.5
+
+
+class Stopping(Exception):
+    """The process stops before the call: the message is requeued, no attempt is spent."""
+
+
+class Postponed(Exception):
+    """The gate is held for long: the message is requeued and the consumer paused, no attempt is spent."""
+
+
+def gate_key(reporting_system: str, event_id: str) -> str:
+    """How the gate tells one event from another."""
+    return f"{reporting_system}\x00{event_id}"
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,7 @@ from typing import Any, assert_never
 
 from gong_views import InvalidViewEvent, ViewEvent
 from gong_views.canonical import payload_sha256
-from gong_worker.deliver.admission import Admission
-from gong_worker.deliver.interrupts import RETRY_SECONDS, Postponed, Stopping, gate_key
+from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping, gate_key
 from gong_worker.deliver.record import Record, attempt_facts
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Requeue, Retry, RetryPolicy, decide
 from gong_worker.failpoints import failpoint
@@ -38,7 +37,7 @@ from gong_worker.queue.messages import Messages, ReceivedMessage
 
 log = logging.getLogger(__name__)
 
-# A message that finds its event in another's hands looks again this often.
+# A message whose event is claimed by another one is retried this often.
 BUSY_SECONDS = 1.0
 
 
@@ -65,7 +64,7 @@ class Deliverer:
         self._claims: dict[str, Claim] = {}
 
     def deliver(self, received: ReceivedMessage) -> None:
-        """Take one delivery to its end: acknowledged, retried later, or requeued. Raises nothing that is expected."""
+        """Take one message to its end: acknowledged, retried later, or requeued. Raises only what is a defect."""
         failpoint("received")
         try:
             if self.stop.is_set():
@@ -78,7 +77,7 @@ class Deliverer:
             self.messages.requeue(received)
 
     def claims(self) -> list[Claim]:
-        """The claims held right now, for the housekeeper to renew."""
+        """The claims held right now, whose leases are to be renewed."""
         with self._claims_lock:
             return list(self._claims.values())
 

@@ -1,4 +1,4 @@
-"""From the list of unreadable items into the ledger's dead letters."""
+"""From the quarantine (`gong-views.unreadable`) into the ledger's dead letters."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ AT_ONCE = 100
 
 
 def take_unreadable(client: redis.Redis, ledger: Ledger) -> int:
-    """Write every item put aside as a dead letter, then remove it; returns how many."""
+    """Write every quarantined item as a dead letter, then remove it; returns how many."""
     items = cast(list[bytes], client.lrange(UNREADABLE_KEY, -AT_ONCE, -1))
     if not items:
         return 0

@@ -1,4 +1,4 @@
-"""Whether this worker takes messages at all. A held pipeline leaves its backlog in Redis."""
+"""Pausing the consumer: while the gate is held or the ledger away, the backlog stays in Redis."""
 
 import logging
 import threading
@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 class ConsumerPause:
-    """Paused while there is nothing to be done with a message; `poll` asks whether that has ended."""
+    """Paused while no message can be delivered; `poll` asks whether the reason has ended."""
 
     def __init__(self, on_resume: Callable[[], None]) -> None:
         self._on_resume = on_resume
@@ -17,7 +17,7 @@ class ConsumerPause:
 
     @property
     def paused(self) -> bool:
-        """True while no message is to be popped."""
+        """Whether no message is to be popped."""
         return self._until is not None
 
     def pause(self, why: str, ended: Callable[[], bool]) -> None:

@@ -1,8 +1,8 @@
 """Every operation on the queue's keys, each one atomic script; the only module that knows their layout.
 
-A received message was popped under a tag of its own. It stays in `gong-views.unacked` until the pipeline ends
-it (acknowledge, retry_later, requeue, quarantine); a worker that holds it renews its score, and one that shows no
-sign of life for the visibility timeout loses it to the next.
+A received message was popped under a delivery tag of its own. It stays in `gong-views.unacked` until the pipeline
+ends it (acknowledge, retry_later, requeue, quarantine). The worker that has it renews its visibility timeout; when
+that runs out without a renewal the message is requeued for another worker.
 """
 
 import logging
@@ -47,7 +47,7 @@ RESTORE_AT_ONCE = 200
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A message this worker holds: its tag, lane, and what it says."""
+    """A message that this worker has popped and not ended yet."""
 
     tag: str
     lane: Lane
@@ -56,12 +56,12 @@ class ReceivedMessage:
 
     @property
     def enqueued_at(self) -> datetime:
-        """When the producer put it on the queue; for one that does not say, when we first saw it."""
+        """When the producer put it on the queue; for one that does not say, when it was popped."""
         return self.envelope.enqueued_at or self.received_at
 
 
 class Wake:
-    """A pipe that lets a thread end the event loop's sleep."""
+    """A pipe by which any thread wakes the event loop."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
@@ -88,7 +88,7 @@ def script(name: str) -> str:
 
 
 class Messages:
-    """The deliveries of one worker process, over one Redis client."""
+    """The messages in hand of one worker process, over one Redis client."""
 
     def __init__(self, client: redis.Redis, *, concurrency: int) -> None:
         self.client = client
@@ -102,7 +102,7 @@ class Messages:
         self._in_hand: dict[str, ReceivedMessage] = {}
         self._deferred: list[Callable[[], object]] = []
 
-    # -- taking ------------------------------------------------------------------------------------------
+    # -- receiving ---------------------------------------------------------------------------------------
 
     def pop_arguments(self, tag: str, queues: Collection[str]) -> list[Any]:
         """What EVALSHA takes to pop the next message of these queues, on a connection the event loop reads."""
@@ -115,7 +115,7 @@ class Messages:
         self.client.script_load(script("pop"))
 
     def new_tag(self) -> str:
-        """A delivery tag nobody else has."""
+        """A delivery tag that nobody else has."""
         return uuid.uuid4().hex
 
     def track(self, tag: str, lane: Lane, envelope: Envelope) -> ReceivedMessage:
@@ -164,7 +164,7 @@ class Messages:
         self.do_or_defer(run)
 
     def quarantine(self, tag: str) -> None:
-        """Move an unreadable message out of the way, for the ledger to take as a dead letter."""
+        """Move an unreadable message to `gong-views.unreadable`, from where the ledger takes it as a dead letter."""
         self._finish(keys=FINISH_KEYS, args=[tag, "quarantine", "0", ""])
 
     def do_or_defer(self, action: Callable[[], object]) -> None:
@@ -176,7 +176,7 @@ class Messages:
                 self._deferred.append(action)
 
     def run_deferred(self) -> None:
-        """Do what is owed, in its order; raises redis.RedisError while Redis is away."""
+        """Run the deferred actions, in their order; raises redis.RedisError while Redis is away."""
         while True:
             with self._lock:
                 if not self._deferred:
@@ -184,22 +184,22 @@ class Messages:
                 action = self._deferred[0]
             action()
             with self._lock:
-                # Two threads may pay at once (at the end of the process): each action is repeatable, but an
-                # unpaid one must not be struck off for a paid one.
+                # Two threads may run this at once (at the end of the process). Each action is repeatable; only
+                # the one that was run is taken off.
                 if self._deferred and self._deferred[0] is action:
                     self._deferred.pop(0)
 
-    # -- housekeeping ------------------------------------------------------------------------------------
+    # -- maintenance ----------------------------------------------------------------------------------
 
     def renew(self) -> None:
-        """Show a sign of life for everything this process holds."""
+        """Renew the visibility timeout of every message in hand."""
         with self._lock:
             tags = list(self._in_hand)
         if tags:
             self._renew(keys=[UNACKED_INDEX_KEY], args=tags)
 
     def restore(self, visibility_timeout_seconds: float) -> int:
-        """Put back what a dead worker held; returns how many."""
+        """Requeue the messages whose visibility timeout has run out; returns how many."""
         restored = self._restore(
             keys=[UNACKED_KEY, UNACKED_INDEX_KEY], args=[visibility_timeout_seconds, RESTORE_AT_ONCE]
         )
@@ -208,7 +208,7 @@ class Messages:
         return int(restored)
 
     def requeue_all(self) -> None:
-        """At the end of the process: whatever it still holds goes back."""
+        """Requeue every message in hand, at the end of the process."""
         with self._lock:
             left = list(self._in_hand.values())
         for received in left:

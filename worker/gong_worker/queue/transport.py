@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 LANES = frozenset(lane.queue for lane in Lane)
 # An idle worker blocks on the live lane this long before it looks at the others again.
 BLOCK_SECONDS = 1
-# One that has all the bulk messages it may hold looks again so soon: the live lane tells it of no bulk one.
+# One at its limit of bulk messages looks again so soon: blocking on the live lane tells it of no bulk one.
 BULK_FULL_SECONDS = 0.1
 
 for _owner, _names in {
@@ -64,7 +64,7 @@ def wired() -> tuple[Messages, ConsumerPause, float]:
 
 
 class DurableQoS(stock.QoS):
-    """Counts what this process works on; what is recorded in Redis is the business of `Messages`."""
+    """Counts Celery's prefetch slots; what is recorded in Redis is the business of `Messages`."""
 
     restore_at_shutdown = False
 
@@ -76,7 +76,7 @@ class DurableQoS(stock.QoS):
         wired()[0].wake.up()
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        # Only Celery itself would reject, before the pipeline has seen the message: it goes back.
+        # Only Celery itself would reject, before the pipeline has seen the message: requeue it.
         log.error("rejected by Celery", extra={"action": "celery_rejected", "delivery_tag": delivery_tag})
         messages = wired()[0]
         delivery = messages.get(delivery_tag)
@@ -153,7 +153,7 @@ class DurableChannel(stock.Channel):
         try:
             envelope = parse(raw)
         except UnreadableMessage as error:
-            log.error("unreadable message put aside", extra={"action": "unreadable", "why": str(error)})
+            log.error("unreadable message quarantined", extra={"action": "unreadable", "why": str(error)})
             messages.do_or_defer(lambda: messages.quarantine(tag))
             return
         lane = Lane.of_queue(queue)

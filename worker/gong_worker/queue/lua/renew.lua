@@ -1,4 +1,4 @@
--- A sign of life for the deliveries a worker still holds. A tag that is no longer there is not brought back.
+-- Renew the visibility timeout of the messages in hand. A tag that is no longer there is not brought back.
 -- KEYS 1 unacked_index; ARGV the tags
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
