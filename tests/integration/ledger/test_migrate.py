@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from gong_worker.ledger import LedgerError, SchemaOutdated, check_schema, migrate, open_engine
-from gong_worker.ledger.migrate import downgrade
+from gong_worker.ledger.migrate import alembic_config, downgrade
 from gong_worker.ledger.models import EXPRESSION_INDEXES, Base
 
 VIEWS = {"outcomes_hourly", "dead_letter_reasons", "latency_hourly", "calls_daily"}
@@ -73,9 +74,10 @@ def test_an_older_schema_is_outdated(database_url: str, monkeypatch: pytest.Monk
     migrate(database_url)
     engine = open_engine(database_url)
     check_schema(engine)
-    monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda self: "0002")
+    current = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda self: "9999")
     with pytest.raises(
-        SchemaOutdated, match="has schema 0001, this version needs 0002: run `gong-views migrate`"
+        SchemaOutdated, match=f"has schema {current}, this version needs 9999: run `gong-views migrate`"
     ):
         check_schema(engine)
 

@@ -19,6 +19,9 @@ from gong_worker.ledger.transactions import reading, translated
 
 # Any constant will do, as long as every version of this program uses the same one.
 _ADVISORY_LOCK: Final = 7_346_021_895_540_113
+# A change of a table waits for its readers, and all others wait behind it. Rather than hold up the workers
+# behind one long query, the migration gives up and is run again.
+_LOCK_TIMEOUT_SECONDS: Final = 10
 
 
 def scripts_path() -> Path:
@@ -38,15 +41,15 @@ def alembic_config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def migrate(url: str) -> None:
-    """Bring the ledger at `url` to the newest schema, all of it or nothing. Safe to run twice at once.
+def migrate(url: str, revision: str = "head") -> None:
+    """Bring the ledger at `url` up to `revision`, all of it or nothing. Safe to run twice at once.
 
     Raises LedgerUnavailable; SchemaOutdated when the schema is newer than this program; LedgerError for an
     URL that is no ledger's.
     """
     with _migrating(url) as connection:
         _refuse_newer(connection)
-        command.upgrade(alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), revision)
 
 
 def downgrade(url: str, revision: str = "base") -> None:
@@ -94,6 +97,7 @@ def _migrating(url: str) -> Iterator[sa.Connection]:
                 connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
                 connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
                 connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'"))
             yield connection
     finally:
         engine.dispose()

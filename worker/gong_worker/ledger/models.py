@@ -117,10 +117,14 @@ class DeadLetterRow(Base):
     resolution: Mapped[str | None] = mapped_column(sa.String(32))
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolved_by: Mapped[str | None] = mapped_column(SafeText)
+    error_kind: Mapped[str | None] = mapped_column(SafeText)
 
     __table_args__ = (
         _event_key(),
-        sa.CheckConstraint("reason IN ('rejected', 'exhausted', 'invalid', 'unreadable')", name="reason"),
+        sa.CheckConstraint(
+            "reason IN ('rejected', 'exhausted', 'invalid', 'unreadable', 'refused', 'dropped')",
+            name="reason",
+        ),
         sa.CheckConstraint("resolution IN ('replayed', 'discarded', 'superseded')", name="resolution"),
         sa.Index("ix_dead_letters_event", "event_id", "reporting_system"),
         sa.Index("ix_dead_letters_message", "message_id"),
@@ -167,3 +171,20 @@ class EnqueueCount(Base):
     lane: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
     day: Mapped[date] = mapped_column(sa.Date, primary_key=True)
     message_count: Mapped[int] = mapped_column(sa.BigInteger)
+
+
+class OperatorAction(Base):
+    """One row per change an operator made: who, what, on which selection, how many, when, why."""
+
+    __tablename__ = "operator_actions"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    by: Mapped[str] = mapped_column(SafeText)
+    action: Mapped[str] = mapped_column(sa.String(32))
+    target: Mapped[Any | None] = mapped_column(JsonText)
+    count: Mapped[int] = mapped_column(sa.BigInteger)
+    reason: Mapped[str | None] = mapped_column(SafeText)
+    details: Mapped[Any | None] = mapped_column(JsonText)
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
