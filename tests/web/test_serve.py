@@ -1,6 +1,5 @@
 """`gong-views serve` as a process."""
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,28 +7,18 @@ import httpx
 import pytest
 
 from tests.support.processes import Process, process
-from tests.support.servers import free_port, wait_until
+from tests.support.servers import free_port
 from tests.support.views import view
 from tests.web.conftest import KEY, KEYS, queued
+from tests.web.served import serving
 
 
 @pytest.fixture
 def served(redis_url: str, tmp_path: Path) -> Iterator[tuple[Process, str]]:
     """A serving process and its address."""
-    environment = {"REDIS_URL": redis_url, "GONG_VIEWS_API_KEYS": KEYS, "PYTHONUNBUFFERED": "1"}
-    arguments = ["gong_worker", "serve", "--host", "0.0.0.0", "--port", "0"]
-    with process(arguments, tmp_path / "serve.log", environment) as running:
-        found = wait_until(lambda: re.search(r"http://0\.0\.0\.0:(\d+)/v1/views", running.log), "the address")
-        url = f"http://127.0.0.1:{found[1]}"
-        wait_until(lambda: _answers(url), "the server")
-        yield running, url
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
+    environment = {"REDIS_URL": redis_url, "GONG_VIEWS_API_KEYS": KEYS}
+    with serving(tmp_path, environment, host="0.0.0.0") as running:
+        yield running
 
 
 def test_serve(served: tuple[Process, str], redis_url: str) -> None:

@@ -1,13 +1,8 @@
-"""`gong-views serve`: the HTTP way in."""
+"""`gong-views serve`: the HTTP intake."""
 
-import logging
-import signal
-import socket
 from typing import Any
 
 import click
-
-GRACE_SECONDS = 10  # what requests in flight get to finish at SIGTERM
 
 
 @click.command()
@@ -20,36 +15,21 @@ def serve(host: str | None, port: int | None) -> None:
 
     Other machines may connect only when GONG_VIEWS_API_KEYS is set.
     """
-    import uvicorn
-
     from gong_views.queue import ViewQueue
     from gong_worker import logs
     from gong_worker.web import WebSettings, create_app
+    from gong_worker.web.server import listen, run
 
     given: dict[str, Any] = {"GONG_VIEWS_HTTP_HOST": host, "GONG_VIEWS_HTTP_PORT": port}
     settings = WebSettings.load(**{name: value for name, value in given.items() if value is not None})
     logs.configure()
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)  # below that it tells of itself only
     app = create_app(lambda source: ViewQueue(source=source), settings)
-    listener = _listen(settings.host, settings.port)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    # uvicorn raises the signal again once it has shut down in order: to be told to stop is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+    try:
+        listener = listen(settings.host, settings.port)
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(
+            f"cannot listen on {settings.host} port {settings.port}: {error}"
+        ) from None
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"taking events at http://{shown}:{listener.getsockname()[1]}/v1/views")
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, UnicodeError) as error:
-        raise click.ClickException(f"cannot listen on {host} port {port}: {error}") from None
+    run(app, settings, listener)

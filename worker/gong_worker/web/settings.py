@@ -40,6 +40,18 @@ class WebSettings(ProducerSettings):
         validation_alias="GONG_VIEWS_HTTP_MAX_BATCH_EVENTS",
         description="most events of one request",
     )
+    max_connections: int = Field(
+        1_000,
+        ge=1,
+        validation_alias="GONG_VIEWS_HTTP_MAX_CONNECTIONS",
+        description="most connections at once; less if the limit of open files says so",
+    )
+    head_timeout_seconds: float = Field(
+        10.0,
+        gt=0,
+        validation_alias="GONG_VIEWS_HTTP_HEAD_TIMEOUT_SECONDS",
+        description="longest time a request's head may take to arrive",
+    )
     body_timeout_seconds: float = Field(
         30.0,
         gt=0,
