@@ -27,11 +27,12 @@ format: $(STAMP) ## rewrite the files in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: $(STAMP) ## formatting, lint, types, import rules
+lint: $(STAMP) ## formatting, lint, types, import rules, and the conventions of tests/conventions
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/conventions
 
 check: lint test ## exactly what CI runs
 

@@ -148,5 +148,6 @@ class Connections:
         if left <= 0:
             connection.disconnect()
             raise redis.TimeoutError("the deadline has passed")
-        if connection._sock is not None:
-            connection._sock.settimeout(left)
+        # redis-py has no public way to shorten the timeout of a connection that is open.
+        if connection._sock is not None:  # noqa: SLF001
+            connection._sock.settimeout(left)  # noqa: SLF001

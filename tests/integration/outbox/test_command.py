@@ -123,8 +123,7 @@ def test_a_redis_that_is_away_is_told_with_3(engine: sa.Engine) -> None:
 
 
 def test_a_database_that_restarts_is_waited_out(redis_url: str, tmp_path: Path) -> None:
-    """PostgreSQL killed and started again: the relay goes on by itself, and told it once. A frozen one does
-    not keep it from ending."""
+    """A relay goes on by itself after a restart of PostgreSQL, told once; a frozen one does not keep it from ending."""
     # Not below pytest's folder: another pytest that starts makes that unreadable for the server's user.
     folder = tempfile.TemporaryDirectory(prefix="gong-views-pg-")
     server = Postgres(Path(folder.name))

@@ -78,8 +78,7 @@ def test_a_crash_around_the_enqueue_repeats_and_loses_nothing(
 def test_relays_killed_under_load_lose_nothing(
     engine: sa.Engine, database_url: str, queue: ViewQueue, redis_url: str, stop: threading.Event
 ) -> None:
-    """Several relays, killed again and again while a backend commits and rolls back: each committed event
-    is on the queue, no other is, and each kill repeats one batch at most."""
+    """With relays killed all the while, exactly the committed events are enqueued; a kill repeats one batch at most."""
     seed = 20260701
     chance = random.Random(seed)
     committed: list[str] = []

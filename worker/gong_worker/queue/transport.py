@@ -175,7 +175,7 @@ class DurableChannel(stock.Channel):
                 "body_encoding": None,
             },
         }
-        self.connection._deliver(message, queue)
+        self.connection._deliver(message, queue)  # noqa: SLF001 - kombu's own way from a channel to its consumer
 
     def _do_restore_message(self, *_: Any, **__: Any) -> None:
         """Never used here: `Messages` restores, and stock would log the payload on a failure."""

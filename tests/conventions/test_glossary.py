@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.conventions.sources import PACKAGES, ROOT
+
 GLOSSARY = ROOT / "docs" / "glossary.md"
 COLUMNS = ["term", "meaning", "Celery", "SQS", "River", "Oban", "where"]
-SOURCE_ROOTS = {"gong_views": ROOT / "producers", "gong_worker": ROOT / "worker"}
 
 
 def rows() -> list[list[str]]:
@@ -33,7 +33,7 @@ def test_every_place_exists(row: list[str]) -> None:
     path: Path | None = None
     for named in re.findall(r"`([^`]+)`", row[-1]):
         if "/" in named:
-            path = SOURCE_ROOTS[named.partition("/")[0]] / named
+            path = PACKAGES[named.partition("/")[0]].parent / named
             assert path.exists(), f"{row[0]}: {named} is not there"
         else:
             assert path is not None and re.search(rf"\b{re.escape(named)}\b", path.read_text()), (

@@ -1,0 +1,78 @@
+"""What is imported is declared: each package by the install that brings it."""
+
+import importlib.metadata
+import re
+import sys
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+
+import pytest
+
+from tests.conventions.sources import PACKAGES, ROOT, imported_modules, python_files, relative
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+OURS = {*PACKAGES, "tests", "benchmarks", "examples"}
+# Which folders may import what: the base install, and the extras that a user of that code has.
+PLACES = {
+    "producers": ("outbox", "embedded"),
+    "worker migrations": ("worker", "outbox", "postgres", "embedded"),
+    "tests benchmarks examples": tuple(EXTRAS),
+}
+# Modules that only the named package ever loads: who has it installed.
+LOADED_BY = {"producers/gong_views/pytest_plugin.py": "pytest"}
+
+
+def distribution(requirement: str) -> str:
+    """The normalised project name of a requirement."""
+    return re.split(r"[\[<>=!~; ]", requirement)[0].lower().replace("_", "-").replace(".", "-")
+
+
+def declared(extras: tuple[str, ...]) -> set[str]:
+    """Every distribution that the base install and these extras name."""
+    lists = [PROJECT["dependencies"], *(EXTRAS[name] for name in extras)]
+    return {distribution(requirement) for requirements in lists for requirement in requirements}
+
+
+@cache
+def providers() -> Mapping[str, list[str]]:
+    """The installed distributions by top-level module; slow to find out."""
+    return importlib.metadata.packages_distributions()
+
+
+def imported(folders: str) -> dict[str, str]:
+    """The distributions these folders import, each with a file that does."""
+    found: dict[str, str] = {}
+    for path in python_files(*folders.split()):
+        for name, line in imported_modules(path):
+            top = name.partition(".")[0]
+            if top not in sys.stdlib_module_names and top not in OURS:
+                for provider in providers().get(top, [top]):
+                    if LOADED_BY.get(relative(path)) == provider:
+                        continue
+                    found[distribution(provider)] = f"{relative(path)}:{line}"
+    return found
+
+
+@pytest.mark.parametrize(("folders", "extras"), PLACES.items())
+def test_what_is_imported_is_declared(folders: str, extras: tuple[str, ...]) -> None:
+    """No import relies on what another package happens to bring along."""
+    missing = {name: place for name, place in imported(folders).items() if name not in declared(extras)}
+    assert missing == {}
+
+
+def test_what_is_declared_is_imported() -> None:
+    """No user installs a package that nothing uses; the exceptions work without an import of ours."""
+    # The driver behind SQLAlchemy's asyncio is the user's own choice.
+    runtime = declared(("worker", "outbox", "postgres", "embedded"))
+    used = set(imported("producers")) | set(imported("worker migrations"))
+    assert runtime - used == set()
+
+
+def test_constraints_pin_every_declared_package() -> None:
+    """`make setup` installs the versions the suite was run with, also of what only developers need."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {distribution(line) for line in lines if "==" in line}
+    everything = declared(tuple(EXTRAS)) - {distribution(PROJECT["name"])}
+    assert everything - pinned == set()
