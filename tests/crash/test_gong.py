@@ -23,7 +23,7 @@ FAULTS = {
     "reset-after": Fault("reset_after", 2, "accepted", {}),
     "lost-reply": Fault("lost_reply", 2, "already_reported", {}),
     "half-a-head": Fault("half_answer", 2, "already_reported", {"fraction": 0.05}),
-    "half-a-body": Fault("half_answer", 1, "accepted", {"fraction": 0.95}),
+    "half-a-body": Fault("half_answer", 2, "already_reported", {"fraction": 0.95}),
     "trickle": Fault("trickle", 2, "already_reported", {"seconds": REQUEST_TIMEOUT_SECONDS / 8}),
     "hang": Fault("hang", 2, "already_reported", {"seconds": 30}),
     "html-500": Fault("status", 4, "accepted", {"status": 500, "body": HTML, "times": 3}),
@@ -31,9 +31,10 @@ FAULTS = {
         "status", 2, "accepted", {"status": 503, "body": HTML, "headers": {"Retry-After": "1"}}
     ),
     "408": Fault("status", 2, "accepted", {"status": 408}),
-    "gzip": Fault("gzip", 1, "accepted", {"megabytes": 1}),
-    "huge": Fault("huge_body", 1, "accepted", {"megabytes": 20}),
-    "garbage": Fault("garbage", 1, "accepted", {}),
+    "gzip": Fault("gzip", 1, "accepted", {}),
+    "huge": Fault("huge_body", 2, "already_reported", {"megabytes": 20}),
+    "garbage": Fault("garbage", 2, "already_reported", {}),
+    "portal": Fault("status", 2, "accepted", {"status": 200, "body": HTML}),
     "text": Fault("wrong_content_type", 1, "accepted", {}),
     "yesterday": Fault("wrong_date", 1, "accepted", {"seconds": -86_400}),
     # Counted from Gong's own clock a second, from ours a day or nothing.
@@ -82,3 +83,20 @@ def test_a_storm_and_an_outage(sqlite_url: str, pipeline: Start) -> None:
     books = line.verify()
     assert storm <= 5 + 2 * 3, "more calls than it takes to trip the breaker and what was in flight"
     assert books.calls == books.known_calls and books.calls.total() == storm + 30
+
+
+def test_a_portal_answers_for_gong(sqlite_url: str, pipeline: Start) -> None:
+    """A server that answers every call with 200 and a page of its own: nothing is delivered, the breaker holds."""
+    line = pipeline(sqlite_url, concurrency=3)
+    rule = line.gong.fault("status", status=200, body=HTML, times=None)
+    line.enqueue(range(30))
+    line.worker()
+    wait_until(lambda: line.services.gate.status().state == "held", "the breaker")
+    wait_until(lambda: line.gong.stats()["in_flight"] == 0, "the last calls")
+    portal = line.gong.stats()["calls"]
+    assert portal <= 5 + 3 + 1, "more calls than trip the breaker, were in flight, and a probe"
+    assert line.ledger.counts()["delivered"] == 0
+    line.gong.clear_faults(rule)
+    line.drain()
+    books = line.verify()
+    assert set(books.resolution.values()) == {"accepted"}

@@ -66,7 +66,7 @@ def test_accepted_then_already_reported(client: GongClient) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"),
     [
-        (201, Delivered), (204, Delivered), (301, Misconfigured), (302, Misconfigured), (400, Rejected),
+        (201, Delivered), (204, Ambiguous), (301, Misconfigured), (302, Misconfigured), (400, Rejected),
         (401, Unauthorized), (403, Unauthorized), (404, Misconfigured), (405, Misconfigured),
         (408, ServerError), (409, AlreadyReported), (413, Rejected), (415, Rejected), (418, Misconfigured),
         (422, Rejected), (429, Throttled), (500, ServerError), (502, ServerError), (503, ServerError),
@@ -76,7 +76,7 @@ def test_accepted_then_already_reported(client: GongClient) -> None:
 def test_every_status_has_its_outcome(
     client: GongClient, simulator: Simulator, status: int, expected: type
 ) -> None:
-    """The table of status codes: nothing but a 2xx or a 409 counts as Gong having the event."""
+    """The table of status codes: nothing but a 2xx with Gong's requestId or a 409 counts as Gong having the event."""
     simulator.fault("status", status=status, headers={"Location": "https://elsewhere.example/"})
     assert type(client.send(event("a")).outcome) is expected
 
@@ -117,20 +117,41 @@ def test_a_refused_connection_sent_nothing() -> None:
     assert isinstance(client.send(event("a")).outcome, Unreachable)
 
 
+PORTAL = "<!doctype html><title>Down for maintenance</title>"
+
+
 @pytest.mark.parametrize(
-    ("kind", "rule"),
+    ("kind", "rule", "second"),
     [
-        ("garbage", {}), ("wrong_content_type", {}), ("gzip", {"megabytes": 1}), ("huge_body", {"megabytes": 5}),
-        ("half_answer", {"fraction": 0.9}),
+        ("status", {"status": 200, "body": PORTAL}, Delivered),
+        ("status", {"status": 200, "body": ""}, Delivered),
+        ("status", {"status": 200, "body": {"requestId": ""}}, Delivered),
+        ("status", {"status": 200, "body": {"requestId": 7}}, Delivered),
+        ("status", {"status": 200, "body": ["requestId"]}, Delivered),
+        ("garbage", {}, AlreadyReported),
+        ("gzip", {"megabytes": 1}, AlreadyReported),
+        ("huge_body", {"megabytes": 5}, AlreadyReported),
+        ("half_answer", {"fraction": 0.9}, AlreadyReported),
     ],
-)  # fmt: skip
-def test_a_2xx_counts_whatever_its_body(
+)
+def test_a_2xx_that_is_not_gongs_settles_nothing(
+    client: GongClient, simulator: Simulator, kind: str, rule: dict[str, Any], second: type
+) -> None:
+    """A 2xx without a requestId in a whole JSON body is Ambiguous; the next call finds out what became of it."""
+    simulator.fault(kind, **rule)
+    first = client.send(event("a")).outcome
+    assert isinstance(first, Ambiguous)
+    assert first.http_status == 200
+    assert isinstance(client.send(event("a")).outcome, second)
+
+
+@pytest.mark.parametrize(("kind", "rule"), [("gzip", {}), ("wrong_content_type", {})])
+def test_a_2xx_of_gongs_in_another_dress_counts(
     client: GongClient, simulator: Simulator, kind: str, rule: dict[str, Any]
 ) -> None:
-    """An unreadable, huge, packed or broken-off body of a 2xx leaves the ids unknown, not the delivery."""
+    """A packed body or a wrong content type is still Gong's answer when the requestId is in it."""
     simulator.fault(kind, **rule)
     assert isinstance(client.send(event("a")).outcome, Delivered)
-    assert isinstance(client.send(event("b")).outcome, Delivered)
 
 
 def test_a_trickle_ends_at_the_deadline(client: GongClient, simulator: Simulator) -> None:

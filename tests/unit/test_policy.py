@@ -36,7 +36,7 @@ outcomes = st.one_of(
 
 @given(outcomes, st.integers(0, 100), st.floats(0, 0.999))
 def test_only_gong_having_the_event_settles_it(outcome, spent, jitter):
-    """An event counts as delivered only after a 2xx or a 409."""
+    """An event counts as delivered only after Gong's own 2xx or a 409."""
     decision = decide(outcome, spent, POLICY, lambda: jitter)
     assert isinstance(decision, Complete) == isinstance(outcome, Delivered | AlreadyReported)
 

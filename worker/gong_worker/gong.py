@@ -1,7 +1,8 @@
 """The one place that talks to Gong, and the only one that reads a status code.
 
 Source of the table: the endpoint's contract (200, 400, 401, 409, 429, 500), completed for what a proxy or a
-wrong address answers. An answer this table does not know is never a success.
+wrong address answers. An answer this table does not know is never a success, nor is a 2xx without the JSON
+body and the requestId that every answer of Gong's has: a maintenance page or a captive portal says 200 too.
 """
 
 import json
@@ -126,6 +127,8 @@ def classify(response: httpx.Response, body: bytes) -> Outcome:
     request_id = _text(data.get("requestId"))
     retry_after = parse_retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
     if 200 <= status <= 299:
+        if not request_id:
+            return Ambiguous(f"HTTP {status} without a requestId: not an answer of Gong's", status)
         return Delivered(status, request_id, _int64(data.get("integrationId")))
     if status == 409:
         return AlreadyReported(status, request_id)
@@ -141,7 +144,7 @@ def classify(response: httpx.Response, body: bytes) -> Outcome:
 
 
 def _read(response: httpx.Response) -> bytes:
-    """At most MAX_BODY_BYTES of the body. The status is what counts: a body that breaks off is an empty one."""
+    """The body, decoded; one that breaks off or is longer than MAX_BODY_BYTES counts as empty."""
     raw = bytearray()
     try:
         for chunk in response.iter_raw():

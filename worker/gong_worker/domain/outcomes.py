@@ -10,7 +10,7 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """2xx: Gong has the event. An unreadable body leaves both ids unknown, not the delivery."""
+    """2xx with Gong's requestId: Gong has the event."""
 
     http_status: int
     request_id: str | None = None
@@ -78,9 +78,13 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """The request was sent, or may have been, and no whole answer came back."""
+    """The request was sent, or may have been, and no answer of Gong's came back.
+
+    `http_status` is that of a 2xx without a requestId: a portal's or a proxy's, until a 409 says otherwise.
+    """
 
     error: str
+    http_status: int | None = None
 
 
 Outcome = (

@@ -93,4 +93,4 @@ def decide(
 def _last_words(outcome: ServerError | Ambiguous) -> str:
     if isinstance(outcome, ServerError):
         return f"the last of the attempts was answered with HTTP {outcome.http_status}"
-    return f"the last of the attempts had no answer: {outcome.error}"
+    return f"the last of the attempts had no answer of Gong's: {outcome.error}"
