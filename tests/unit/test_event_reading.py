@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gong_views import InvalidViewEvent, ViewEvent
-from gong_views.json_input import MAX_EVENT_BYTES, MAX_TEXT_BYTES
+from gong_views.json_input import MAX_EVENT_BYTES, MAX_TEXT_BYTES, JsonError, read_array, read_json
 from gong_views.timestamps import Timestamp
 from tests.contract.examples import REQUIRED
 
@@ -108,3 +108,32 @@ def test_an_interrupt_is_no_fault_of_the_event(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(Timestamp, "text", property(interrupted, lambda _stamp, _text: None), raising=False)
     with pytest.raises(KeyboardInterrupt):
         ViewEvent.parse(REQUIRED)
+
+
+@pytest.mark.parametrize("text", ["[]", " [ ] ", "[1]", "\ufeff[1 , {}\n]\t", '[{"a": "]"}, [], "[,", null]'])
+def test_an_array_is_read_item_by_item(text: str) -> None:
+    """The items are those of the whole text, whatever white space and brackets are between and within them."""
+    assert list(read_array(text)) == read_json(text) == list(read_array(text.encode()))
+
+
+def test_an_array_is_read_only_as_far_as_it_is_asked_for() -> None:
+    """A caller with a limit never pays for what is behind it; what is before a broken place has been given."""
+    items = read_array("[" + "{}," * 1000 + "nonsense")
+    assert [next(items) for _ in range(1000)] == [{}] * 1000
+    with pytest.raises(JsonError, match="not valid JSON"):
+        next(items)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[", "[1", "[1,", "[1,]", "[1 2]", "[1]]", "[1] x", "[,1]", "[NaN]", '[{"a":1,"a":2}]', b"[\"\xff\"]",
+     "[" * 200_000],
+    ids=lambda text: str(text)[:12],
+)  # fmt: skip
+def test_what_is_no_array_is_refused_without_repeating_it(text: str | bytes) -> None:
+    """Whatever the whole reader refuses, the reader of items refuses too, and an object besides."""
+    with pytest.raises(JsonError):
+        list(read_array(text))
+    if text != "{}":
+        with pytest.raises(JsonError):
+            read_json(text)

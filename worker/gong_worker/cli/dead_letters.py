@@ -1,11 +1,11 @@
 """`gong-views dead-letters`: look at what Gong refused, send it again, or let it go."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from gong_views.json_input import JsonError, read_json
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, facts, show, table
 from gong_worker.cli.services import services
@@ -64,9 +64,9 @@ def replay(
         if len(ids) != 1:
             raise click.UsageError("--payload goes with exactly one ID")
         try:
-            payload = json.loads(payload_file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise click.UsageError(f"{payload_file} holds no JSON: {error}") from None
+            payload = read_json(payload_file.read_bytes())
+        except JsonError as error:
+            raise click.UsageError(f"{payload_file} {error}") from None
     results = use_cases.replay(
         services(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
     )

@@ -1,7 +1,6 @@
 """CSV, row by row: each row knows its lines and its place, and a stray quote costs its own line only."""
 
 import csv
-import json
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 from gong_views.errors import InvalidViewEvent
 from gong_views.event import ViewEvent
+from gong_views.json_input import JsonError, read_json
 from gong_worker.file_import.columns import Column, columns
 from gong_worker.file_import.lines import MAX_LINE_BYTES, Line
 from gong_worker.file_import.records import NOT_UTF8, TOO_LONG, Errors, Record, at, problem
@@ -117,9 +117,10 @@ def _fields(wanted: list[Column], cells: list[str]) -> tuple[dict[str, Any], Err
         value: Any = cell
         if column.is_json:
             try:
-                value = json.loads(cell)
-            except (ValueError, RecursionError):
-                errors += problem("no JSON: an array or object is written as JSON", ".".join(column.path))
+                value = read_json(cell)
+            except JsonError as error:
+                text = f"{error} (an array or object is written as JSON)"
+                errors += problem(text, ".".join(column.path))
                 continue
         place = event
         for name in column.path[:-1]:

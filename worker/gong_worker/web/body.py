@@ -1,12 +1,16 @@
 """The body of a request: read within limits, taken apart into events that are not validated yet."""
 
-import json
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+
+from gong_views.json_input import JsonError, read_array, read_json
+from gong_views.validation_errors import kind_of
 
 JSON_TYPE: Final = "application/json"
 LINES_TYPES: Final = ("application/x-ndjson", "application/jsonl")
@@ -61,8 +65,10 @@ def candidates(body: bytes, kind: str, *, max_events: int) -> list[Candidate]:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise HTTPException(400, "the body is not UTF-8") from None
-    found = _of_json(text) if kind == JSON_TYPE else _of_lines(text)
+        raise HTTPException(400, "the body is not UTF-8 text") from None
+    read = _of_json(text) if kind == JSON_TYPE else _of_lines(text)
+    # One more than allowed is read, not all of them: what is read takes memory.
+    found = list(islice(read, max_events + 1))
     if not found:
         raise HTTPException(400, "the body holds no event")
     if len(found) > max_events:
@@ -70,40 +76,32 @@ def candidates(body: bytes, kind: str, *, max_events: int) -> list[Candidate]:
     return found
 
 
-def _of_json(text: str) -> list[Candidate]:
+def _of_json(text: str) -> Iterator[Candidate]:
     try:
-        value = _loads(text)
-    except ValueError as error:
-        raise HTTPException(400, f"the body is {error}") from None
-    if isinstance(value, dict):
-        return [value]
-    if isinstance(value, list):
-        return [item if isinstance(item, dict) else BadLine("no JSON object") for item in value]
-    raise HTTPException(400, "the body is neither an event (a JSON object) nor an array of events")
+        if text.lstrip(" \t\n\r").startswith("["):
+            yield from map(_candidate, read_array(text))
+            return
+        value = read_json(text)
+    except JsonError as error:
+        raise HTTPException(400, f"the body {error}") from None
+    if not isinstance(value, dict):
+        raise HTTPException(400, "the body is neither an event (a JSON object) nor an array of events")
+    yield value
 
 
-def _of_lines(text: str) -> list[Candidate]:
+def _of_lines(text: str) -> Iterator[Candidate]:
     # Not splitlines: that would also split at separators which JSON allows inside of a string.
-    return [_of_line(line) for line in text.split("\n") if line.strip()]
+    for line in re.finditer(r"[^\n]+", text):
+        if line[0].strip():
+            yield _of_line(line[0])
 
 
 def _of_line(line: str) -> Candidate:
     try:
-        value = _loads(line)
-    except ValueError as error:
+        return _candidate(read_json(line))
+    except JsonError as error:
         return BadLine(error)
-    return value if isinstance(value, dict) else BadLine("no JSON object")
 
 
-def _loads(text: str) -> Any:
-    """ValueError with a text that repeats nothing of the input."""
-    try:
-        return json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    except (ValueError, RecursionError):
-        raise ValueError("no JSON that can be read") from None
-
-
-def _no_constant(_: str) -> NoReturn:
-    raise ValueError
+def _candidate(value: Any) -> Candidate:
+    return value if isinstance(value, dict) else BadLine(f"must be an object, not {kind_of(value)}")
