@@ -21,7 +21,6 @@ from gong_views.event import ViewEvent
 from gong_views.names import Lane
 from gong_views.outbox import rows
 from gong_views.outbox.errors import OutboxError, OutboxUnavailable, translated
-from gong_views.outbox.outage import Outage
 from gong_views.outbox.relay_lock import RelayLock
 from gong_views.outbox.rows import Mark, Row
 from gong_views.queue import ViewQueue
@@ -29,6 +28,8 @@ from gong_views.queue import ViewQueue
 log = logging.getLogger(__name__)
 
 PRUNE_EVERY_SECONDS: Final = 3600.0
+FIRST_WAIT_SECONDS: Final = 0.25
+LONGEST_WAIT_SECONDS: Final = 5.0
 STANDBY_SECONDS: Final = 0.1
 _PRUNE_ROWS: Final = 1000  # a transaction: short enough that the backend's writers do not notice
 
@@ -51,6 +52,32 @@ class Step:
 
     taken: int
     standby: bool = False
+
+
+class OutageBackoff:
+    """Backoff while a server is away: told once, longer each time, ended at once by the stop event."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._wait = FIRST_WAIT_SECONDS
+        self._began_at: float | None = None  # time.monotonic()
+
+    def wait(self, error: Exception) -> None:
+        """Say why, unless this outage was told already, and wait before the next try."""
+        if self._began_at is None:
+            self._began_at = time.monotonic()
+            who = "queue" if isinstance(error, QueueUnavailable) else "database"
+            log.warning("%s; the rows wait", error, extra={"action": f"outbox.{who}_unavailable"})
+        self._stop.wait(self._wait)
+        self._wait = min(self._wait * 2, LONGEST_WAIT_SECONDS)
+
+    def over(self) -> None:
+        """It works: say so if it did not before."""
+        if self._began_at is None:
+            return
+        seconds = round(time.monotonic() - self._began_at, 1)
+        log.warning("relaying again", extra={"action": "outbox.resumed", "after_seconds": seconds})
+        self._began_at, self._wait = None, FIRST_WAIT_SECONDS
 
 
 class Relay:
@@ -85,7 +112,7 @@ class Relay:
 
         Returns after the batch in hand, within the queue's timeout at worst. Raises OutboxMissing.
         """
-        outage = Outage(stop)
+        outage = OutageBackoff(stop)
         while not stop.is_set():
             try:
                 step = self.step()

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gong_views.event import EventKey
-from gong_worker.file_import.estimate import DistinctKeys, seconds_needed
+from gong_worker.file_import.estimate import estimate, seconds_needed
+from gong_worker.file_import.records import json_records
+from gong_worker.file_import.source import Line
 from tests.integration.files.conftest import Enqueue, ids, rejects
 from tests.support.processes import clean_environment
 from tests.support.views import view
@@ -76,16 +77,13 @@ def test_dry_run(folder: Path, enqueue: Enqueue, redis_url: str, monkeypatch: py
     assert os.listdir(folder) == ["views.jsonl"]
 
 
-def test_distinct_keys_in_bounded_memory() -> None:
-    """Different keys are counted exactly up to the limit, and beyond it to within a few per cent."""
-    keys = DistinctKeys(limit=1_000)
-    for n in range(2_000):
-        keys.add(EventKey("hub", f"view-{n % 1_000}"))
-    assert (keys.count, keys.exact) == (1_000, True)
-    for n in range(40_000):
-        keys.add(EventKey("hub", f"view-{n}"))
-    assert not keys.exact
-    assert keys.count == pytest.approx(40_000, rel=0.1)
+def test_keys_beyond_what_is_kept_count_as_different() -> None:
+    """Calls are exact up to the number of keys told apart, and never told too low beyond it."""
+    lines = [json.dumps(view(n % 100)).encode() for n in range(300)]
+    records = list(json_records(Line(n, 0, line) for n, line in enumerate(lines, 1)))
+    exact, bounded = estimate(records, keys_kept=100), estimate(records, keys_kept=50)
+    assert (exact.calls, exact.calls_exact) == (100, True)
+    assert (bounded.calls, bounded.calls_exact) == (200, False)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import click
 from gong_views.json_input import JsonError, read_json
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, facts, show, table
-from gong_worker.cli.services import services
 from gong_worker.operations import dead_letters as use_cases
+from gong_worker.runtime import open_services
 
 
 @click.group("dead-letters")
@@ -25,7 +25,7 @@ def dead_letters() -> None:
 def list_dead_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> None:
     """The open dead letters, oldest first, without their payloads."""
     found = use_cases.list_dead_letters(
-        services().ledger, open_only=not everything, limit=limit, after_id=after_id
+        open_services().ledger, open_only=not everything, limit=limit, after_id=after_id
     )
     columns = ("id", "created_at", "reason", "http_status", "event_id", "request_id", "resolution", "errors")
     show(
@@ -40,7 +40,7 @@ def list_dead_letters(everything: bool, limit: int, after_id: int, as_json: bool
 @JSON_OPTION
 def show_dead_letter(letter_id: int, as_json: bool) -> None:
     """One dead letter with everything kept of it, payload included."""
-    letter = use_cases.show_dead_letter(services().ledger, letter_id)
+    letter = use_cases.show_dead_letter(open_services().ledger, letter_id)
     show(letter, as_json=as_json, text=lambda: facts(letter))
 
 
@@ -68,7 +68,7 @@ def replay(
         except JsonError as error:
             raise click.UsageError(f"{payload_file} {error}") from None
     results = use_cases.replay(
-        services(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
+        open_services(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
     )
     _finish(results, as_json)
 
@@ -78,7 +78,7 @@ def replay(
 @JSON_OPTION
 def discard(ids: tuple[int, ...], as_json: bool) -> None:
     """Let dead letters go: marked, their payloads deleted. Exit 1 when one could not be discarded."""
-    _finish(use_cases.discard(services().ledger, list(ids), by=operator()), as_json)
+    _finish(use_cases.discard(open_services().ledger, list(ids), by=operator()), as_json)
 
 
 def _finish(results: list[dict[str, Any]], as_json: bool) -> None:

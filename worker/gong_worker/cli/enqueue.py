@@ -126,7 +126,7 @@ def _cost(source: Source, form: Format, as_json: bool) -> int:
         "events": found.events,
         "rejected": found.rejected,
         "calls": found.calls,
-        "calls_exact": found.keys.exact,
+        "calls_exact": found.calls_exact,
         "calls_per_day": per_day,
         "seconds": round(seconds, 1),
         "days": round(seconds / 86_400, 3),
@@ -137,7 +137,7 @@ def _cost(source: Source, form: Format, as_json: bool) -> int:
 
 
 def _tell_cost(data: dict[str, Any]) -> None:
-    about = "" if data["calls_exact"] else "about "
+    about = "" if data["calls_exact"] else "at most "
     click.echo(
         f"{data['events']} valid events, {data['rejected']} invalid: {about}{data['calls']} calls to Gong"
     )

@@ -5,8 +5,8 @@ import getpass
 import click
 
 from gong_worker.cli.output import JSON_OPTION, facts, show
-from gong_worker.cli.services import open_gate
 from gong_worker.operations.status import gate_facts
+from gong_worker.runtime import open_gate
 
 
 @click.command()

@@ -5,16 +5,16 @@ from typing import Any
 import click
 
 from gong_worker.cli.output import JSON_OPTION, facts, show, table
-from gong_worker.cli.services import services
 from gong_worker.operations.reconcile import reconcile as run_reconcile
 from gong_worker.operations.status import status as read_status
+from gong_worker.runtime import open_services
 
 
 @click.command()
 @JSON_OPTION
 def status(as_json: bool) -> None:
     """What is going on, why, and until when."""
-    data = read_status(services(ledger_may_be_away=True))
+    data = read_status(open_services(ledger_may_be_away=True))
     show(data, as_json=as_json, text=lambda: facts(_lines(data)))
 
 
@@ -38,7 +38,7 @@ def _lines(data: dict[str, Any]) -> dict[str, object]:
 @JSON_OPTION
 def reconcile(as_json: bool) -> None:
     """Check that what went in is delivered, dead or still on its way. Exit 1 on drift."""
-    data = run_reconcile(services())
+    data = run_reconcile(open_services())
     show(data, as_json=as_json, text=lambda: _reconciled(data))
     if data["drift"]:
         raise SystemExit(1)

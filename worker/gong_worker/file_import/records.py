@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gong_views.errors import InvalidViewEvent
 from gong_views.event import ViewEvent
 from gong_views.validation_errors import WHOLE_EVENT
-from gong_worker.file_import.lines import MAX_LINE_BYTES, Line
+from gong_worker.file_import.source import MAX_LINE_BYTES, Line
 
 Errors = Sequence[Mapping[str, object]]  # as in InvalidViewEvent.errors
 

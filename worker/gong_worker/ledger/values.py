@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer
 
 from gong_views import EventKey
 from gong_views.names import Lane
 
 LaneDay = tuple[Lane, date]
 """A lane and the UTC day on which a message was put on it."""
+
+Int64 = Annotated[int, PlainSerializer(str, when_used="json")]
+"""A 64-bit integer; a text in JSON, for JavaScript would round the number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +130,14 @@ class AttemptReport:
 
 @dataclass(frozen=True, slots=True)
 class EventReport:
-    """All that the ledger knows of one event; `integration_id` is a 64-bit integer (no JSON number)."""
+    """All that the ledger knows of one event."""
 
     reporting_system: str
     event_id: str
     status: str
     resolution: str | None
     request_id: str | None
-    integration_id: int | None
+    integration_id: Int64 | None
     attempt_count: int
     duplicate_count: int
     first_seen_at: datetime

@@ -8,19 +8,19 @@ from typing import Any
 from gong_views import InvalidViewEvent, ViewEvent, ViewQueue
 from gong_views.names import Lane
 from gong_worker.ledger import AlreadyResolved, DeadLetter, DeadLetterNotFound, Ledger
-from gong_worker.operations.serialize import plain
+from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import Services
 
 
 def list_dead_letters(ledger: Ledger, *, open_only: bool, limit: int, after_id: int) -> list[dict[str, Any]]:
     """Dead letters without their payloads, oldest first."""
     found = ledger.list_dead_letters(open_only=open_only, limit=limit, after_id=after_id)
-    return [_without_payload(plain(letter)) for letter in found]
+    return [_without_payload(to_json(letter)) for letter in found]
 
 
 def show_dead_letter(ledger: Ledger, letter_id: int) -> dict[str, Any]:
     """One dead letter, payload included; raises DeadLetterNotFound."""
-    found: dict[str, Any] = plain(ledger.get_dead_letter(letter_id))
+    found: dict[str, Any] = to_json(ledger.get_dead_letter(letter_id))
     return found
 
 

@@ -1,6 +1,6 @@
 """What went in = what came out + what is still on its way, by lane and day.
 
-The books are in two places and cannot be read at one instant, while producers and workers go on. So each look
+The counts are in two stores and cannot be read at one instant, while producers and workers go on. So each look
 reads the ledger before and after the queue, which gives two bounds: what surely is missing, however the
 messages moved meanwhile, and what surely came out without having gone in. At rest the two are one number.
 """

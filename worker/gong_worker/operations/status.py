@@ -5,7 +5,7 @@ from typing import Any
 
 from gong_worker.gate import GateStatus
 from gong_worker.ledger import LedgerUnavailable
-from gong_worker.operations.serialize import plain
+from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import Services
 from gong_worker.queue import inspect
 
@@ -48,8 +48,8 @@ def gate_facts(gate: GateStatus) -> dict[str, Any]:
     """Open or held, why, until when, and what the operator noted."""
     return {
         "state": gate.state,
-        "reason": plain(gate.reason),
-        "until": plain(gate.until),
+        "reason": to_json(gate.reason),
+        "until": to_json(gate.until),
         "note": gate.note,
     }
 
@@ -61,7 +61,7 @@ def drain(events: int, gate: GateStatus, now: datetime) -> dict[str, Any]:
     without an end, such as an operator's, makes the answer unknown.
     """
     if events == 0:
-        return {"events": 0, "seconds": 0, "at": plain(now)}
+        return {"events": 0, "seconds": 0, "at": to_json(now)}
     if gate.state == "held" and gate.until is None:
         return {"events": events, "seconds": None, "at": None}
     left_today = max(0, gate.per_day_cap - gate.last_24h)
@@ -69,4 +69,4 @@ def drain(events: int, gate: GateStatus, now: datetime) -> dict[str, Any]:
     by_day = max(0, events - left_today) / gate.per_day_cap * DAY_SECONDS
     held = max(0.0, (gate.until - now).total_seconds()) if gate.state == "held" and gate.until else 0.0
     seconds = round(held + max(at_rate, by_day), 3)
-    return {"events": events, "seconds": seconds, "at": plain(now + timedelta(seconds=seconds))}
+    return {"events": events, "seconds": seconds, "at": to_json(now + timedelta(seconds=seconds))}
