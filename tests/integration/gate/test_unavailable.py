@@ -13,6 +13,7 @@ from gong_views.names import Lane
 from gong_worker.domain.outcomes import Delivered
 from gong_worker.gate import Gate, GateSettings, GateUnavailable, Lapsed, Slot
 from gong_worker.gate.scripts import KEYS
+from gong_worker.gate.types import Reservation
 from tests.integration.gate.support import World, no_history
 from tests.support.servers import Valkey, free_port, valkey
 
@@ -43,7 +44,7 @@ def everything(gate: Gate, slot: Slot) -> list[Callable[[], object]]:
 def test_nobody_there() -> None:
     """Refused connections: GateUnavailable from every method, and nothing of the URL in the text."""
     gate = gate_on(f"redis://:secret@127.0.0.1:{free_port()}/0")
-    slot = Slot(1, 0.0, False, 1, 2, "gen")
+    slot = Slot(0.0, False, Reservation(1, 1, 2, "gen", False))
     for ask in everything(gate, slot):
         with pytest.raises(GateUnavailable) as caught:
             ask()

@@ -1,6 +1,6 @@
 """The gate: one budget of calls for every worker on every machine, decided in Redis.
 
-`docs/pacing.md` explains the law it keeps. The scripts are in `lua/`; the key map heads `lua/common.lua`.
+`docs/pacing.md` explains the law it keeps. The scripts are in `lua/`; the key map heads `lua/state.lua`.
 """
 
 from gong_worker.gate.gate import Gate

@@ -9,15 +9,14 @@ import redis
 
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
-from gong_worker.domain.outcomes import Outcome
+from gong_worker.domain.outcomes import Outcome, outcome_name
 from gong_worker.gate.bulk_throttle import BulkThrottle
 from gong_worker.gate.clock import Clock
 from gong_worker.gate.rebuild import History, rebuild
 from gong_worker.gate.scripts import Scripts
 from gong_worker.gate.settings import GateSettings, check_limits
 from gong_worker.gate.status import status_of, to_datetime
-from gong_worker.gate.types import GateStatus, Go, Held, Lapsed, Later, Open, Slot
-from gong_worker.gate.verbs import verb_of
+from gong_worker.gate.types import GateStatus, Go, Held, Lapsed, Later, Open, Reservation, Slot
 
 logger = logging.getLogger("gong_worker.gate")
 
@@ -85,7 +84,7 @@ class Gate:
     def _acquire(self, lane: Lane) -> tuple[Slot | Held | Later, float]:
         for _ in range(3):
             token = uuid.uuid4().hex
-            reply = self._run("acquire", lane.value, token)
+            reply = self._run("acquire", lane=lane.value, token=token)
             if reply[0] != "rebuild":
                 break
             wait = rebuild(self._scripts, self._history, token, int(reply[1]))
@@ -93,9 +92,9 @@ class Gate:
                 return Later(wait), wait
         match reply[0]:
             case "slot":
-                number, at, after = int(reply[2]), int(reply[3]), int(reply[4])
-                local = self._scripts.redis_clock.to_local(at)
-                slot = Slot(number, local, reply[6] == "1", at, after, reply[5])
+                number, at, after, probe = int(reply[2]), int(reply[3]), int(reply[4]), reply[6] == "1"
+                reserved = Reservation(number, at, after, reply[5], probe)
+                slot = Slot(self._scripts.redis_clock.to_local(at), probe, reserved)
                 return slot, int(reply[7]) / 1e6
             case "held":
                 return self._held(reply), 0.0
@@ -124,21 +123,14 @@ class Gate:
                 return answer
 
     def _grant(self, slot: Slot) -> Go | Held | Lapsed:
-        reply = self._run(
-            "confirm",
-            slot.id,
-            slot.planned_us,
-            slot.after_us,
-            slot.generation,
-            int(slot.probe),
-            slot.granted_us,
-        )
+        reserved = slot._reservation
+        reply = self._run("confirm", slot=reserved.fields())
         if reply[0] == "lapsed":
             return Lapsed(reply[2])
         if reply[0] == "held":
             return self._held(reply)
-        slot.confirmed_us, slot.granted_us, slot.epoch = int(reply[1]), int(reply[2]), int(reply[3])
-        slot.at = self._scripts.redis_clock.to_local(slot.granted_us)
+        reserved.confirmed, reserved.granted, reserved.epoch = int(reply[1]), int(reply[2]), int(reply[3])
+        slot.at = self._scripts.redis_clock.to_local(reserved.granted)
         return Go(slot.at)
 
     def report(
@@ -158,18 +150,22 @@ class Gate:
         """
         if reply_seconds is None and written_late_seconds is not None:
             reply_seconds = self._clock.monotonic() - slot.at - written_late_seconds
-        verb, retry_after = verb_of(outcome)
+        retry_after = getattr(outcome, "retry_after_seconds", None)
         reply = self._run(
-            "report", slot.id, verb, _micros(retry_after), _digest(event_key), slot.granted_us,
-            slot.confirmed_us, slot.epoch, slot.generation,
-            _micros(written_late_seconds), _micros(reply_seconds),
-        )  # fmt: skip
+            "report",
+            slot=slot._reservation.fields(),
+            outcome=outcome_name(outcome).value,
+            retry_after=_micros(retry_after),
+            event=_digest(event_key),
+            late=_micros(written_late_seconds),
+            reply=_micros(reply_seconds),
+        )
         if reply[2]:
             logger.warning("gate: held, %s", reply[2], extra={"action": "gate_held", "reason": reply[2]})
 
     def refund(self, slot: Slot) -> None:
         """Give up a slot before its call. Only the newest goes back in line; the day never counts it."""
-        self._run("refund", slot.id, slot.planned_us, slot.after_us, slot.generation, slot.granted_us)
+        self._run("refund", slot=slot._reservation.fields())
 
     def peek(self, lane: Lane = Lane.LIVE) -> Open | Held:
         """Would `acquire` give a slot, or a probe, now? Changes nothing."""
@@ -182,12 +178,12 @@ class Gate:
 
     def hold(self, note: str, by: str, *, for_seconds: float | None = None) -> None:
         """Let no call through until `release`, or for so long by Redis's clock."""
-        self._run("operator", "hold", note, by, _micros(for_seconds) or 0)
+        self._run("operator", verb="hold", note=note, by=by, for_us=_micros(for_seconds) or 0)
         logger.warning("gate: held by an operator", extra={"action": "gate_held", "reason": "operator"})
 
     def release(self, by: str) -> tuple[HoldReason, ...]:
         """End every hold that is ours to end (not a Retry-After, not the day); returns what stood."""
-        found = self._run("operator", "release")[2:]
+        found = self._run("operator", verb="release")[2:]
         reasons = tuple(reason for reason in HoldReason if reason.value in found)
         logger.warning("gate: released by an operator", extra={"action": "gate_released"})
         return reasons
@@ -209,23 +205,28 @@ class Gate:
         day = now.per_day_limit if calls_per_day is None else calls_per_day
         reserve = now.per_day_limit - now.per_day_cap if day_reserve is None else day_reserve
         check_limits(rate, day, reserve)
-        pairs = ("calls_per_second", repr(float(rate)), "calls_per_day", day, "day_reserve", reserve)
-        self._run("operator", "limits", by, *pairs)
+        limits = {
+            "calls_per_second": repr(float(rate)),
+            "calls_per_day": str(day),
+            "day_reserve": str(reserve),
+        }
+        self._run("operator", verb="limits", by=by, limits=limits)
         logger.warning(
             "gate: limits set to %g/s, %d a day, %d of them left to others", rate, day, reserve,
             extra={"action": "gate_limits_set"},
         )  # fmt: skip
 
-    def _run(self, script: str, *arguments: object) -> list[str]:
-        reply = self._scripts.run(script, *arguments)
+    def _run(self, script: str, **arguments: object) -> list[str]:
+        reply = self._scripts.run(script, **arguments)
         if reply[0] == "unregistered":
             self._register(worker=script == "acquire")
-            reply = self._scripts.run(script, *arguments)
+            reply = self._scripts.run(script, **arguments)
         return reply
 
     def _register(self, *, worker: bool) -> None:
-        pairs = self._settings.pairs()
-        reply = self._scripts.run("register", " ".join(pairs), int(worker), self._name, *pairs)
+        texts = self._settings.texts()
+        env = " ".join(f"{name} {value}" for name, value in texts.items())
+        reply = self._scripts.run("register", env=env, worker=worker, by=self._name, settings=texts)
         self._registered = self._registered or worker
         if reply[2] == "1":
             logger.warning("gate: new settings took effect", extra={"action": "gate_settings_changed"})
@@ -236,9 +237,9 @@ class Gate:
         return Held(HoldReason(reply[2]), to_datetime(until), retry)
 
 
-def _micros(seconds: float | None) -> str | int:
+def _micros(seconds: float | None) -> int | None:
     if seconds is None or not math.isfinite(seconds):
-        return ""
+        return None
     return max(0, int(seconds * 1e6))
 
 

@@ -28,11 +28,10 @@ def rebuild(scripts: Scripts, history: History, token: str, redis_us: int) -> fl
     try:
         minutes = calls_since(history, redis_us)
     except Exception:
-        scripts.run("rebuild_day", token, "", 0)
+        scripts.run("rebuild_day", token=token)
         raise
     recent = any(minute > redis_us - 120_000_000 for minute, _ in minutes)
-    flat = [number for pair in minutes for number in pair]
-    reply = scripts.run("rebuild_day", token, uuid.uuid4().hex, int(recent), *flat)
+    reply = scripts.run("rebuild_day", token=token, gen=uuid.uuid4().hex, recent=recent, minutes=minutes)
     if reply[0] == "later":
         return int(reply[2]) / 1e6
     logger.info(

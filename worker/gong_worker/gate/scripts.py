@@ -1,6 +1,7 @@
 """Running the scripts: one round trip each, every Redis failure becomes GateUnavailable."""
 
 import hashlib
+import json
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -15,16 +16,17 @@ PREFIX: Final = "{gong-views.gate}:"
 KEYS: Final = tuple(
     PREFIX + name for name in ("state", "limits", "day", "sent", "failing", "rejected", "holds", "rebuild")
 )
+# What the scripts share, in the order in which each part builds on those before it.
+_SHARED: Final = ("state", "pace", "day", "holds")
 _ALONE: Final = {"register"}
 
 
 @cache
 def source(name: str) -> tuple[str, str]:
-    """Text and SHA-1 of a script; all but `register` follow the shared part."""
+    """Text and SHA-1 of a script; all but `register` follow the shared parts."""
     folder = files("gong_worker.gate") / "lua"
-    text = (folder / f"{name}.lua").read_text("utf-8")
-    if name not in _ALONE:
-        text = (folder / "common.lua").read_text("utf-8") + text
+    parts = (name,) if name in _ALONE else (*_SHARED, name)
+    text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
     return text, hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 (how Redis names scripts)
 
 
@@ -33,30 +35,32 @@ class Scripts:
 
     def __init__(self, client: "redis.Redis", credential: str, target: str, clock: Clock) -> None:
         self._redis = client
-        self._fingerprints = (credential, target)
+        self._fingerprints = {"credential": credential, "target": target}
         self._clock = clock
         self.redis_clock = RedisClock()
         self.round_trips = 0
 
-    def run(self, name: str, *arguments: object) -> list[str]:
+    def run(self, name: str, **arguments: object) -> list[str]:
         """The reply of script `name`, as texts: verb, Redis's time in microseconds, the rest.
+
+        arguments: what the head of the script names; None stands for a missing one.
 
         Raises:
             GateUnavailable: whatever kept Redis from deciding.
         """
         text, sha = source(name)
-        override = self._clock.redis_now()
-        argv: list[Any] = ["" if override is None else override, *self._fingerprints, *arguments]
+        told = {**self._fingerprints, "now": self._clock.redis_now(), **arguments}
+        argument = json.dumps({key: value for key, value in told.items() if value is not None})
         reply: Any
         try:
             sent = self._clock.monotonic()
             self.round_trips += 1
             try:
-                reply = self._redis.evalsha(sha, len(KEYS), *KEYS, *argv)
+                reply = self._redis.evalsha(sha, len(KEYS), *KEYS, argument)
             except NoScriptError:
                 self.round_trips += 1
                 sent = self._clock.monotonic()
-                reply = self._redis.eval(text, len(KEYS), *KEYS, *argv)
+                reply = self._redis.eval(text, len(KEYS), *KEYS, argument)
             received = self._clock.monotonic()
         except (RedisError, OSError) as error:
             # Only the kind of error: a Redis URL in its text may carry a password.

@@ -54,9 +54,9 @@ class GateSettings:
             if item.name not in free and getattr(self, item.name) <= 0:
                 raise ValueError(f"{item.name} must be more than 0")
 
-    def pairs(self) -> list[str]:
-        """Setting, value, setting, value … as texts for Redis."""
-        return [text for name, value in asdict(self).items() for text in (name, repr(value))]
+    def texts(self) -> dict[str, str]:
+        """Every setting as a text for Redis."""
+        return {name: repr(value) for name, value in asdict(self).items()}
 
 
 def check_limits(calls_per_second: float, calls_per_day: int, day_reserve: int) -> None:

@@ -11,24 +11,38 @@ class GateUnavailable(GongViewsError):
     """Redis did not decide (down, hung, full, read-only, loading). No call may be made."""
 
 
+@dataclass(slots=True)
+class Reservation:
+    """What the scripts know a slot by; sent back with it as it is. Times are Redis's microseconds.
+
+    after: where the next slot begins. granted, confirmed, epoch: of the latest `Go`.
+    """
+
+    number: int
+    at: int
+    after: int
+    gen: str
+    probe: bool
+    granted: int = 0
+    confirmed: int = 0
+    epoch: int = 0
+
+    def fields(self) -> dict[str, int | str | bool]:
+        """All of it, for the scripts' JSON (`dataclasses.asdict` copies deeply, which costs more than the rest)."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
 @dataclass(slots=True, eq=False)
 class Slot:
     """A reserved moment for one call. `confirm` it when its time has come, or `refund` it.
 
-    id: number of the slot, growing within a generation.
     at: when to come back for `confirm`; after a `Go`, the moment for which the call was planned.
     probe: the only call that is let through while the gate is held.
     """
 
-    id: int
     at: float
     probe: bool
-    planned_us: int = field(repr=False)
-    after_us: int = field(repr=False)
-    generation: str = field(repr=False)
-    confirmed_us: int = field(default=0, repr=False)
-    granted_us: int = field(default=0, repr=False)
-    epoch: int = field(default=0, repr=False)
+    _reservation: Reservation = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

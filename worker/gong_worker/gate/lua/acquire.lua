@@ -1,10 +1,9 @@
--- Reserve the next slot. ARGV: 4 lane, 5 a token for the rebuild, should one be due.
+-- Reserve the next slot. Argument: lane, token (for the rebuild, should one be due).
 -- Replies: slot number at after gen probe bulk_wait | held reason until | later wait | rebuild
 if limits.env == '' then return {'unregistered', now} end
-local lane, token = ARGV[4], ARGV[5]
 
 if not known() then
-  if redis.call('SET', REBUILD, token, 'NX', 'PX', 30000) then return {'rebuild', now} end
+  if redis.call('SET', REBUILD, args.token, 'NX', 'PX', 30000) then return {'rebuild', now} end
   return {'later', now, SECOND / 5}
 end
 sweep_day()
@@ -20,7 +19,7 @@ local at = reason == 'probe' and now or math.max(get('next'), now)
 -- Bulk stays about one slot ahead, so that a live event never finds more than that before it. Who has to come
 -- back is told a moment of its own, one spacing after the last one told: no crowd asks for the same slot.
 local horizon = math.max(spacing, SECOND / 20)
-if lane == 'bulk' and at > now + horizon + SECOND / 1000 then
+if args.lane == 'bulk' and at > now + horizon + SECOND / 1000 then
   local turn = math.max(get('bulk_next') + spacing, at - horizon)
   set('bulk_next', turn)
   save()

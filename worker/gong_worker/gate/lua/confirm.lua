@@ -1,34 +1,34 @@
--- The last word before a call is written. May be asked again for the same slot: the latest answer counts.
--- ARGV: 4 slot number, 5 at, 6 after, 7 gen, 8 probe, 9 when planned before (or 0). Replies: go at epoch | held reason until | lapsed why
-local number, at, after, gen, probe = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7], ARGV[8] == '1'
-local before = tonumber(ARGV[9])
+-- The last check before a call is written. May be asked again for the same slot: the latest answer counts.
+-- Argument: slot {number, at, after, gen, probe, granted (0: not yet)}.
+-- Replies: go at epoch | held reason until | lapsed why
+local slot = args.slot
 local KEPT_LAG = SECOND / 20
 
-if not known() or state.gen ~= gen then return {'lapsed', now, 'void'} end
+if not known() or state.gen ~= slot.gen then return {'lapsed', now, 'void'} end
 sweep_day()
-if before > 0 and redis.call('ZREM', SENT, number) == 1 then count_call(before, -1) end
+if slot.granted > 0 and redis.call('ZREM', SENT, slot.number) == 1 then count_call(slot.granted, -1) end
 
 local function refuse(...)
-  give_back(at, after)
-  if probe and state.probe_seq == number then clear('probe_seq'); clear('probe_until') end
+  cancel_reservation(slot)
+  if slot.probe then end_probe(slot) end
   save()
   return {...}
 end
 
-if probe and (state.probe_seq ~= number or get('probe_until') <= now) then
+if slot.probe and (get('probe_seq') ~= slot.number or get('probe_until') <= now) then
   return refuse('lapsed', now, 'overtaken')
 end
 
 -- The call is written at its slot, or now if that is past, and no sooner than one window after the call that is
 -- N calls back must have arrived: whatever was late before, no N + 1 calls ever arrive inside one window.
 local count, window, spacing = law()
-local send = math.max(at, now)
+local send = math.max(slot.at, now)
 local back = redis.call('ZREVRANGE', SENT, count - 1, count - 1, 'WITHSCORES')
 if back[2] then send = math.max(send, tonumber(back[2]) + window) end
-if send - at > math.max(micros('late_max_seconds'), spacing) then return refuse('lapsed', now, 'late') end
+if send - slot.at > math.max(micros('late_max_seconds'), spacing) then return refuse('lapsed', now, 'late') end
 
 local reason, ends
-if probe then
+if slot.probe then
   clear('probe_until')
   reason, ends = verdict(send)
   set('probe_until', now + micros('probe_lease_seconds'))
@@ -40,12 +40,12 @@ end
 if reason then return refuse('held', now, reason, ends) end
 
 count_call(send, 1)
-redis.call('ZADD', SENT, string.format('%.0f', send + unknown()), number)
+redis.call('ZADD', SENT, string.format('%.0f', send + unknown()), slot.number)
 redis.call('ZREMRANGEBYSCORE', SENT, '-inf', string.format('(%.0f', now - window - 2 * SECOND))
 -- The line has fallen behind its slots. A little of that is kept, as it lets callers be late at no cost; the
 -- rest moves the slots not yet reserved, once for all who reserved before.
-local lag = send - at
-if lag > KEPT_LAG and tonumber(number) > get('bump_seq') then
+local lag = send - slot.at
+if lag > KEPT_LAG and slot.number > get('bump_seq') then
   set('next', get('next') + lag - KEPT_LAG)
   set('bump_seq', get('seq'))
 end

@@ -33,7 +33,7 @@ for _, hold in ipairs(standing(now)) do
 end
 for field in pairs(hash(HOLDS)) do
   local probe_at, _, began = soft_hold(field)
-  local mine = field == 'unauthorized:' .. credential or field == 'misconfigured:' .. target
+  local mine = field == UNAUTHORIZED or field == MISCONFIGURED
   tell('hold', string.format('%s %.0f %.0f %d', string.match(field, '^[a-z]+'), probe_at, began, mine and 1 or 0))
 end
 return reply

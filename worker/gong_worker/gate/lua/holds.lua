@@ -1,0 +1,61 @@
+-- Holds: why no call is made, until when, and who may probe.
+
+local UNAUTHORIZED, MISCONFIGURED = 'unauthorized:' .. args.credential, 'misconfigured:' .. args.target
+-- Bounds of what a Retry-After may ask for.
+local MIN_RETRY, MAX_RETRY = SECOND, 86700 * SECOND
+
+-- Holds have changed: answers to calls confirmed before no longer say anything about them.
+local function new_epoch() set('epoch', get('epoch') + 1) end
+
+local function soft_hold(field)
+  local text = redis.call('HGET', HOLDS, field)
+  if not text then return nil end
+  local probe_at, interval, since = string.match(text, '^(%d+) (%d+) (%d+)$')
+  return tonumber(probe_at), tonumber(interval), tonumber(since)
+end
+
+local function put_soft_hold(field)
+  local _, interval, since = soft_hold(field)
+  interval = interval and math.min(2 * interval, micros('hold_probe_ceiling_seconds')) or micros('hold_probe_seconds')
+  redis.call('HSET', HOLDS, field, string.format('%.0f %.0f %.0f', now + interval, interval, since or now))
+  new_epoch()
+end
+
+-- Every hold that keeps a call planned for `at` from being made: {reason, until (0: open end), needs a probe}.
+-- The first one is what people are told: the operator's, then rejections, then the one that lasts longest.
+local function standing(at)
+  local found, first = {}, {}
+  local function add(list, reason, ends, soft) list[#list + 1] = {reason, ends, soft} end
+  if state.operator_at and (get('operator_until') == 0 or get('operator_until') > now) then
+    add(first, 'operator', get('operator_until'), false)
+  end
+  if state.rejections_at then add(first, 'rejections', 0, false) end
+  local refused = soft_hold(UNAUTHORIZED)
+  if refused then add(found, 'unauthorized', refused, true) end
+  local astray = soft_hold(MISCONFIGURED)
+  if astray then add(found, 'misconfigured', astray, true) end
+  if state.open_until then add(found, 'breaker', get('open_until'), true) end
+  if get('not_before') > at then add(found, 'retry_after', get('not_before'), false) end
+  if known() and day_total() >= day_cap() then add(found, 'daily_quota', day_frees_at(), false) end
+  table.sort(found, function(a, b) return a[2] > b[2] end)
+  for _, hold in ipairs(found) do first[#first + 1] = hold end
+  return first
+end
+
+-- nil: free to call. 'probe': one call may try. Otherwise the reason, and until when.
+local function verdict(at)
+  local holds = standing(at)
+  if #holds == 0 then return nil end
+  local hard, due = false, true
+  for _, hold in ipairs(holds) do
+    if not hold[3] then hard = true elseif hold[2] > now then due = false end
+  end
+  if hard or not due then return holds[1][1], holds[1][2] end
+  if get('probe_until') > now then return holds[1][1], get('probe_until') end
+  return 'probe'
+end
+
+-- The probe is over, if this slot is the one that has it.
+local function end_probe(slot)
+  if get('probe_seq') == slot.number then clear('probe_seq'); clear('probe_until') end
+end

@@ -1,0 +1,63 @@
+-- First part of every gate script: its keys, its argument, the state it works on.
+--
+-- KEYS, the same for every script, all with the hash tag {gong-views.gate}:
+--   1 state     hash    gen, epoch, seq, next, bulk_next, bump_seq        the line of slots
+--                       not_before, backoff, rate, rate_at, decreased_at  Retry-After and the adaptive rate
+--                       open_until, opens, probe_seq, probe_until         circuit breaker and the one leased probe
+--                       day_total, day_swept                              the rolling day
+--                       reply_lo, reply_over, jitter_at, jitter_n, margin  measured jitter
+--                       operator_note, operator_by, operator_at, operator_until, rejections_at
+--   2 limits    hash    one field per setting, plus env: what the environment of the last starter said
+--   3 day       hash    five-minute bucket number -> calls, plus gen
+--   4 sent      zset    slot number -> when its call will have arrived at the latest; the last few seconds
+--   5 failing   set     digests of the events that failed in a row
+--   6 rejected  set     digests of the events that Gong refused in a row
+--   7 holds     hash    "unauthorized:<credential>" or "misconfigured:<target>" -> "probe_at interval since"
+--   8 rebuild   string  who is counting the day from the ledger right now (expires)
+--
+-- ARGV 1: one JSON object. Of every script: `credential` and `target` (fingerprints), `now` (tests only; else
+-- Redis's TIME). The rest is told at the head of each script. Times are integer microseconds.
+-- A reply is {verb, now, ...}.
+
+local STATE, LIMITS, DAY, SENT, FAILING, REJECTED, HOLDS, REBUILD = unpack(KEYS)
+local SECOND = 1000000
+local args = cjson.decode(ARGV[1])
+
+local now = args.now
+if not now then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * SECOND + tonumber(time[2])
+end
+
+local function hash(key)
+  local flat, fields = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
+  return fields
+end
+
+local state, limits = hash(STATE), hash(LIMITS)
+if not limits.env then return {'unregistered', now} end
+
+local changed, cleared = {}, {}
+local function get(field) return tonumber(state[field] or 0) end
+local function set(field, value)
+  if type(value) == 'number' then value = string.format('%.17g', value) end
+  state[field], changed[field], cleared[field] = value, value, nil
+end
+local function clear(field)
+  if state[field] then state[field], changed[field], cleared[field] = nil, nil, true end
+end
+local function save()
+  local put, del = {}, {}
+  for field, value in pairs(changed) do put[#put + 1] = field; put[#put + 1] = value end
+  for field in pairs(cleared) do del[#del + 1] = field end
+  if #put > 0 then redis.call('HSET', STATE, unpack(put)) end
+  if #del > 0 then redis.call('HDEL', STATE, unpack(del)) end
+end
+local function setting(name) return tonumber(limits[name]) end
+local function micros(name) return math.floor(setting(name) * SECOND + 0.5) end
+
+-- A wipe, or an eviction of either half, leaves no day that could be trusted.
+local function known()
+  return state.gen and state.gen == redis.call('HGET', DAY, 'gen')
+end
