@@ -8,6 +8,7 @@ import pytest
 from gong_views.names import Lane
 from gong_worker.domain.outcomes import Delivered
 from gong_worker.gate import GateSettings, Go, Lapsed
+from gong_worker.gate.types import Reservation
 from tests.integration.gate.support import Simulation, World, shortest_window
 
 RATES = [0.5, 1.0, 3.0, 50.0, 200.0]
@@ -97,7 +98,7 @@ def test_refund_of_the_newest(world: World) -> None:
     gate = world.gate()
     last = world.slot(gate)
     gate.refund(last)
-    assert world.slot(gate)._reservation.at == last._reservation.at
+    assert Reservation.of(world.slot(gate)).planned == Reservation.of(last).planned
     assert second.at < third.at
 
 

@@ -93,8 +93,8 @@ class Gate:
         match reply[0]:
             case "slot":
                 number, at, after, probe = int(reply[2]), int(reply[3]), int(reply[4]), reply[6] == "1"
-                reserved = Reservation(number, at, after, reply[5], probe)
-                slot = Slot(self._scripts.redis_clock.to_local(at), probe, reserved)
+                local = self._scripts.redis_clock.to_local(at)
+                slot = Reservation(local, probe, number, at, after, reply[5])
                 return slot, int(reply[7]) / 1e6
             case "held":
                 return self._held(reply), 0.0
@@ -123,7 +123,7 @@ class Gate:
                 return answer
 
     def _grant(self, slot: Slot) -> Go | Held | Lapsed:
-        reserved = slot._reservation
+        reserved = Reservation.of(slot)
         reply = self._run("confirm", slot=reserved.fields())
         if reply[0] == "lapsed":
             return Lapsed(reply[2])
@@ -153,7 +153,7 @@ class Gate:
         retry_after = getattr(outcome, "retry_after_seconds", None)
         reply = self._run(
             "report",
-            slot=slot._reservation.fields(),
+            slot=Reservation.of(slot).fields(),
             outcome=outcome_name(outcome).value,
             retry_after=_micros(retry_after),
             event=_digest(event_key),
@@ -165,7 +165,7 @@ class Gate:
 
     def refund(self, slot: Slot) -> None:
         """Give up a slot before its call. Only the newest goes back in line; the day never counts it."""
-        self._run("refund", slot=slot._reservation.fields())
+        self._run("refund", slot=Reservation.of(slot).fields())
 
     def peek(self, lane: Lane = Lane.LIVE) -> Open | Held:
         """Would `acquire` give a slot, or a probe, now? Changes nothing."""

@@ -1,6 +1,6 @@
 """What the gate answers. Seconds are floats; `at` is this process's `time.monotonic()`; dates are UTC."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from gong_views.errors import GongViewsError
@@ -9,27 +9,6 @@ from gong_worker.domain.holds import HoldReason
 
 class GateUnavailable(GongViewsError):
     """Redis did not decide (down, hung, full, read-only, loading). No call may be made."""
-
-
-@dataclass(slots=True)
-class Reservation:
-    """What the scripts know a slot by; sent back with it as it is. Times are Redis's microseconds.
-
-    after: where the next slot begins. granted, confirmed, epoch: of the latest `Go`.
-    """
-
-    number: int
-    at: int
-    after: int
-    gen: str
-    probe: bool
-    granted: int = 0
-    confirmed: int = 0
-    epoch: int = 0
-
-    def fields(self) -> dict[str, int | str | bool]:
-        """All of it, for the scripts' JSON (`dataclasses.asdict` copies deeply, which costs more than the rest)."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(slots=True, eq=False)
@@ -42,7 +21,36 @@ class Slot:
 
     at: float
     probe: bool
-    _reservation: Reservation = field(repr=False)
+
+
+@dataclass(slots=True, eq=False)
+class Reservation(Slot):
+    """A slot with what the scripts know it by; only the gate looks at that. Times are Redis's microseconds.
+
+    after: where the next slot begins. granted, confirmed, epoch: of the latest `Go`.
+    """
+
+    number: int
+    planned: int
+    after: int
+    gen: str
+    granted: int = 0
+    confirmed: int = 0
+    epoch: int = 0
+
+    @classmethod
+    def of(cls, slot: Slot) -> "Reservation":
+        """The slot as the gate made it."""
+        if not isinstance(slot, cls):
+            raise TypeError("only slots that `acquire` gave can be used")
+        return slot
+
+    def fields(self) -> dict[str, int | str | bool]:
+        """What the scripts are told of it."""
+        return {
+            "number": self.number, "at": self.planned, "after": self.after, "gen": self.gen, "probe": self.probe,
+            "granted": self.granted, "confirmed": self.confirmed, "epoch": self.epoch,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
