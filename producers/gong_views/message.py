@@ -30,6 +30,15 @@ CURRENT_VERSION: Final = 2
 VERSIONS: Final = (1, 2)
 #: Header of a message that was counted at enqueue; the value is the message version.
 COUNTED_HEADER: Final = "gong_views"
+#: Longest message id read; Celery's own are UUIDs.
+MAX_ID_CHARACTERS: Final = 255
+#: Longest name of a producer read; `ViewQueue` takes at most 100.
+MAX_SOURCE_CHARACTERS: Final = 255
+#: Dead letters are numbered by a signed 64-bit integer.
+MAX_REPLAY_OF: Final = 2**63 - 1
+#: The years a message may name; wide enough for a host whose clock was never set.
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 2199
 #: Longest body read, in bytes after decompression: a small item must not unpack into all of the memory.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
@@ -113,7 +122,9 @@ def _compress(data: bytes) -> bytes:
 
 
 def parse(raw: bytes | str) -> Envelope:
-    """Read one queue item; raises UnreadableMessage."""
+    """Read one queue item, every field within its bounds; raises UnreadableMessage."""
+    if len(raw) > 2 * MAX_BODY_BYTES:  # base64 of the longest body, and room for its headers
+        raise UnreadableMessage(f"the queue item is longer than {2 * MAX_BODY_BYTES} bytes")
     item = _json(raw, "the queue item")
     if not isinstance(item, dict):
         raise UnreadableMessage("the queue item is no JSON object")
@@ -140,6 +151,8 @@ def parse_body(headers: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[
     message_id = headers.get("id")
     if not isinstance(message_id, str) or not message_id:
         raise UnreadableMessage("the message has no id")
+    if len(message_id) > MAX_ID_CHARACTERS:
+        raise UnreadableMessage(f"the message's id is longer than {MAX_ID_CHARACTERS} characters")
     version = kwargs.get("version", 1)
     if type(version) is not int or version not in VERSIONS:
         raise UnreadableMessage("the message's version is not 1 or 2: upgrade the worker if it is newer")
@@ -159,8 +172,8 @@ def parse_body(headers: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[
         version=version,
         event=event,
         enqueued_at=_time(kwargs.get("enqueued_at"), "enqueued_at"),
-        source=_optional(kwargs, "source", str),
-        replay_of=_optional(kwargs, "replay_of", int),
+        source=_source(kwargs.get("source")),
+        replay_of=_replay_of(kwargs.get("replay_of")),
         counted=type(counted) is int and counted >= CURRENT_VERSION,
         eta=_time(headers.get("eta"), "eta"),
     )
@@ -204,13 +217,21 @@ def _time(value: Any, name: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise UnreadableMessage(f"{name} is no ISO 8601 time") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise UnreadableMessage(f"{name} is not within the years {FIRST_YEAR} to {LAST_YEAR}")
+    return moment
 
 
-def _optional(kwargs: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
-    value = kwargs.get(name)
-    if value is None or type(value) is kind:
+def _source(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and len(value) <= MAX_SOURCE_CHARACTERS):
         return value
-    raise UnreadableMessage(f"{name} is of the wrong type")
+    raise UnreadableMessage(f"source is no text of at most {MAX_SOURCE_CHARACTERS} characters")
+
+
+def _replay_of(value: Any) -> int | None:
+    if value is None or (type(value) is int and 1 <= value <= MAX_REPLAY_OF):
+        return value
+    raise UnreadableMessage("replay_of is not the number of a dead letter, 1 to 2^63 - 1")

@@ -29,11 +29,13 @@ TASK_NAME: Final = "gong_views.deliver"
 
 # hash: "<lane>|<YYYY-MM-DD>" -> messages put on that lane on that UTC day, counted with the push itself
 ENQUEUE_COUNTS_KEY: Final = "gong-views.intake"
-# hash: delivery tag -> "<queue>\n<raw message>"; zset: delivery tag -> Redis time (s) of the last sign of life
+# hash: delivery tag -> "<queue>\n<raw message>"; zset: delivery tag -> Redis time (s) of the last renewal
 UNACKED_KEY: Final = "gong-views.unacked"
 UNACKED_INDEX_KEY: Final = "gong-views.unacked_index"
 # zset: delivery tag -> Redis time (s) when due; hash: delivery tag -> "<queue>\n<raw message>"
 DELAYED_KEY: Final = "gong-views.delayed"
 DELAYED_MESSAGES_KEY: Final = "gong-views.delayed.messages"
+# hash: message id -> how often its delivery failed unexpectedly; gone with the message
+FAILURES_KEY: Final = "gong-views.failures"
 # list of "<delivery tag>\n<queue>\n<raw item>" that no worker could read, until the ledger has them as dead letters
 UNREADABLE_KEY: Final = "gong-views.unreadable"

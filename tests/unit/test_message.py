@@ -14,7 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gong_views.message import CURRENT_VERSION, MAX_BODY_BYTES, UnreadableMessage, build, parse, parse_body
+from gong_views.message import (
+    CURRENT_VERSION,
+    MAX_BODY_BYTES,
+    MAX_REPLAY_OF,
+    MAX_SOURCE_CHARACTERS,
+    UnreadableMessage,
+    build,
+    parse,
+    parse_body,
+)
 from gong_views.names import TASK_NAME, Lane
 from tests.support.views import sized_view, view
 
@@ -46,11 +55,11 @@ def item(body: Any = None, *, raw_body: Any = None, **changes: Any) -> str:
     lane=st.sampled_from(Lane),
     at=st.datetimes(
         min_value=NOW.replace(year=1971, tzinfo=None),
-        max_value=NOW.replace(year=9998, tzinfo=None),
+        max_value=NOW.replace(year=2198, tzinfo=None),
         timezones=st.integers(-14, 14).map(lambda hours: timezone(timedelta(hours=hours))),
     ),
-    source=st.none() | texts,
-    replay_of=st.none() | st.integers(),
+    source=st.none() | texts.filter(lambda text: len(text) <= MAX_SOURCE_CHARACTERS),
+    replay_of=st.none() | st.integers(1, MAX_REPLAY_OF),
 )
 def test_what_is_built_is_read_back(
     event: Any, lane: Lane, at: datetime, source: Any, replay_of: Any
@@ -155,6 +164,16 @@ GOOD = [[], {"event": {"who": SECRET}}, {}]
         (item(GOOD, headers={**HEADERS, "task": SECRET}), "not for the task"),
         (item(GOOD, headers={"task": TASK_NAME}), "no id"),
         (item(GOOD, headers={**HEADERS, "id": ""}), "no id"),
+        (item(GOOD, headers={**HEADERS, "id": "x" * 256}), "id is longer"),
+        (item(GOOD, headers={**HEADERS, "eta": "9999-12-31T23:59:59Z"}), "eta is not within"),
+        (item([[], {"event": {}, "enqueued_at": "0001-01-01T00:00:00Z"}, {}]), "enqueued_at is not within"),
+        (item([[], {"event": {}, "enqueued_at": "2200-01-01T00:00:00Z"}, {}]), "enqueued_at is not within"),
+        *[
+            (item([[], {"event": {}, "replay_of": number}, {}]), "replay_of")
+            for number in (2**63, 10**400, 0, -1, True)
+        ],
+        (item([[], {"event": {}, "source": "x" * 256}, {}]), "source"),
+        (item(GOOD) + " " * 2 * MAX_BODY_BYTES, "item is longer"),
         (item(GOOD, **{"content-type": "application/x-python-serialize"}), "content type"),
         (item(GOOD, properties={"body_encoding": "rot13"}), "body encoding"),
         (item(raw_body="%%%", properties={"body_encoding": "base64"}), "base64"),

@@ -8,6 +8,8 @@ from typing import Any, TextIO
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Celery tells of every task at INFO; our own line per attempt says more.
+# A field is cut here: an id may be as long as an event, and a line must stay one that can be read.
+MAX_CHARACTERS = 500
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.redirected", "httpx", "httpcore", "alembic")
 
 
@@ -27,9 +29,8 @@ class LineFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        fields |= {
-            key: value for key, value in vars(record).items() if key not in STANDARD and value is not None
-        }
+        extras = {key: value for key, value in vars(record).items() if key not in STANDARD}
+        fields |= {key: _bounded(value) for key, value in extras.items() if value is not None}
         if record.exc_info and record.exc_info[0] is not None:
             # The class and the place, not the text: an exception may quote what it choked on.
             fields["exception"] = record.exc_info[0].__name__
@@ -42,6 +43,12 @@ class LineFormatter(logging.Formatter):
             return json.dumps(fields, ensure_ascii=False, default=str)
         head = f"{fields.pop('at')} {fields.pop('level'):7} {fields.pop('message')}"
         return head + "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
+
+
+def _bounded(value: object) -> object:
+    if isinstance(value, str) and len(value) > MAX_CHARACTERS:
+        return f"{value[:MAX_CHARACTERS]}… ({len(value)} characters)"
+    return value
 
 
 def _quoted(value: object) -> str:

@@ -24,9 +24,6 @@ from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
-# How long a delivery that failed unexpectedly waits for its next try.
-UNEXPECTED_SECONDS = 60.0
-
 
 def redis_client(url: str) -> redis.Redis:
     """A client whose every command ends within seconds and is tried once: the callers decide what to repeat."""
@@ -136,19 +133,12 @@ class Runtime:
         self._ledger_side.start()
 
     def deliver(self, tag: str) -> None:
-        """Deliver the message in hand under a tag. Never raises: an exception would look like an end to Celery."""
+        """Deliver the message in hand under a tag."""
         received = self.messages.get(tag)
         if received is None:
             log.warning("no such delivery", extra={"action": "delivery_unknown", "delivery_tag": tag})
             return
-        try:
-            self.deliverer.deliver(received)
-        except Exception:
-            log.exception(
-                "delivery failed unexpectedly",
-                extra={"action": "delivery_failed", "message_id": received.envelope.message_id},
-            )
-            self.messages.retry_later(received, UNEXPECTED_SECONDS)
+        self.deliverer.deliver(received)
 
     def close(self) -> None:
         """After the last delivery: requeue what is still in hand, run the deferred actions once more."""

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
-from gong_views import InvalidViewEvent, ViewEvent
+from gong_views import EventKey, InvalidViewEvent, ViewEvent
 from gong_views.canonical import payload_sha256
 from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping, gate_key
+from gong_worker.deliver.invalid import readable_facts
 from gong_worker.deliver.record import Record, attempt_facts
+from gong_worker.domain.outcomes import Ambiguous
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Requeue, Retry, RetryPolicy, decide
+from gong_worker.domain.states import DeadLetterReason
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate, GateUnavailable, Slot
 from gong_worker.gong import CallResult, GongClient
@@ -75,6 +78,10 @@ class Deliverer:
         except LedgerUnavailable as error:
             self._ledger_is_away(error)
             self.messages.requeue(received)
+        except Exception:
+            # A defect, or a value that no part foresaw, before there was a claim to count it on.
+            self._log_failure(received)
+            self.messages.fail(received, self.policy)
 
     def claims(self) -> list[Claim]:
         """The claims held right now, whose leases are to be renewed."""
@@ -92,50 +99,96 @@ class Deliverer:
         try:
             event = ViewEvent.parse(envelope.event)
         except InvalidViewEvent as error:
-            raw = json.dumps(envelope.event, ensure_ascii=False)
-            self.ledger.dead_letter_message(raw, message, reason_text=str(error), now=self.now())
-            self.messages.acknowledge(received)
+            self._invalid(received, message, str(error))
             return
         wire = event.wire()
         facts = EventFacts(event.content_id, event.event_timestamp, payload_sha256(wire))
-        found = self.ledger.claim(event.key, message, facts, now=self.now(), lease_seconds=self.lease_seconds)
+        claim = self._claim(received, event.key, message, facts)
+        if claim is not None:
+            failpoint("claimed")
+            self._with_claim(received, claim, wire)
+
+    def _invalid(self, received: ReceivedMessage, message: MessageRef, why: str) -> None:
+        """An event that breaks the contract is a dead letter, under its event key where it has one."""
+        event = received.envelope.event
+        found = readable_facts(event, received.enqueued_at)
+        if found is None:
+            self.ledger.dead_letter_message(
+                json.dumps(event, ensure_ascii=False),
+                message,
+                reason_text=why,
+                now=self.now(),
+                reason=DeadLetterReason.INVALID,
+            )
+            self.messages.acknowledge(received)
+            return
+        claim = self._claim(received, found[0], message, found[1])
+        if claim is not None:
+            decision = DeadLetterEvent(DeadLetterReason.INVALID, (why,))
+            self._finish(received, Record(claim, None, None, decision, event))
+
+    def _claim(
+        self, received: ReceivedMessage, key: EventKey, message: MessageRef, facts: EventFacts
+    ) -> Claim | None:
+        """The event's claim; None when there is nothing to be done now, and the message has been ended so."""
+        found = self.ledger.claim(key, message, facts, now=self.now(), lease_seconds=self.lease_seconds)
         match found:
             case AlreadyHandled():
                 action = "duplicate" if found.duplicate else "redelivered"
-                log.info("nothing to send", extra={"action": action, "event_id": event.event_id})
+                log.info("nothing to send", extra={"action": action, "event_id": key.event_id})
                 self.messages.acknowledge(received)
             case Busy():
                 # Longer than a lease means that the other waits for its next try: not before that is due.
                 wait = (found.until - self.now()).total_seconds() - self.lease_seconds
-                log.info("claimed by another", extra={"action": "busy", "event_id": event.event_id})
+                log.info("claimed by another", extra={"action": "busy", "event_id": key.event_id})
                 self.messages.retry_later(received, max(wait, BUSY_SECONDS))
             case Claimed(claim):
-                failpoint("claimed")
-                self._with_claim(received, claim, wire)
+                return claim
             case _:
                 assert_never(found)
+        return None
 
     def _with_claim(self, received: ReceivedMessage, claim: Claim, wire: dict[str, Any]) -> None:
         with self._claims_lock:
             self._claims[claim.token] = claim
+        attempt_number: int | None = None
+        started_at = self.now()
         try:
             attempt_number, slot = self._admission.wait_for_slot(received.lane, claim)
             started_at = self.now()
             result = self.gong.send(wire)
             self._report(slot, claim, result)
             decision = decide(result.outcome, claim.attempt_count, self.policy, self.jitter)
-            record = Record(claim, attempt_number, attempt_facts(result, started_at), decision, wire)
-            ours = self._write(record)
-            failpoint("committed")
-            record.log()
-            failpoint("before_ack")
-            self._end(received, record, ours=ours)
+            attempt = attempt_facts(result, started_at)
+            self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
         except ClaimLost:
             # Our lease ran out (a frozen process, a ledger that was away) and another message took over.
             self.messages.retry_later(received, BUSY_SECONDS)
+        except (Stopping, Postponed, LedgerUnavailable):
+            raise
+        except Exception as error:
+            # Counted like a call without an answer: backoff, then a dead letter.
+            self._log_failure(received)
+            result = CallResult(Ambiguous(f"the worker failed: {type(error).__name__}"), 0, None, None)
+            decision = decide(result.outcome, claim.attempt_count, self.policy, self.jitter)
+            attempt = attempt_facts(result, started_at)
+            self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
         finally:
             with self._claims_lock:
                 self._claims.pop(claim.token, None)
+
+    def _finish(self, received: ReceivedMessage, record: Record) -> None:
+        ours = self._write(record)
+        failpoint("committed")
+        record.log()
+        failpoint("before_ack")
+        self._end(received, record, ours=ours)
+
+    def _log_failure(self, received: ReceivedMessage) -> None:
+        log.exception(
+            "delivery failed unexpectedly",
+            extra={"action": "delivery_failed", "message_id": received.envelope.message_id},
+        )
 
     def _report(self, slot: Slot, claim: Claim, result: CallResult) -> None:
         """Tell the gate, before anything else can fail: a Retry-After holds every other worker."""

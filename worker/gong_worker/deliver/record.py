@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Record:
-    """What one call came to."""
+    """What one delivery came to; without `attempt_number` no call was begun."""
 
     claim: Claim
-    attempt_number: int
-    attempt: AttemptFacts
+    attempt_number: int | None
+    attempt: AttemptFacts | None
     decision: Decision
     payload: dict[str, Any]
 
@@ -28,6 +28,8 @@ class Record:
         claim, number, attempt, decision = self.claim, self.attempt_number, self.attempt, self.decision
         match decision:
             case Complete():
+                if number is None or attempt is None:
+                    raise ValueError("only a call can show that Gong has an event")
                 return ledger.complete(
                     claim,
                     number,
@@ -60,18 +62,18 @@ class Record:
         """One line per attempt, the decision folded in."""
         claim, attempt, decision = self.claim, self.attempt, self.decision
         log.info(
-            "attempt",
+            "attempt" if attempt else "not sent",
             extra={
-                "action": "attempt",
+                "action": "attempt" if attempt else "not_sent",
                 "reporting_system": claim.key.reporting_system,
                 "event_id": claim.key.event_id,
                 "message_id": claim.message.message_id,
                 "lane": claim.message.lane.value,
                 "attempt_number": self.attempt_number,
-                "outcome": attempt.outcome,
-                "http_status": attempt.http_status,
-                "request_id": attempt.request_id,
-                "duration_ms": attempt.duration_ms,
+                "outcome": attempt and attempt.outcome,
+                "http_status": attempt and attempt.http_status,
+                "request_id": attempt and attempt.request_id,
+                "duration_ms": attempt and attempt.duration_ms,
                 "decision": type(decision).__name__.lower(),
                 "delay_seconds": round(decision.delay_seconds, 1) if isinstance(decision, Retry) else None,
             },

@@ -113,6 +113,8 @@ class DeadLetter:
     resolution: str | None
     resolved_at: datetime | None
     resolved_by: str | None
+    error_kind: str | None
+    """The errors with ids, addresses and values taken out, so that like letters group."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,9 @@ def _replay_one(
 
 
 def _payload(letter: DeadLetter) -> Any:
-    """The event a letter holds; one that nobody could read may hold an event after all (an older worker)."""
+    """The event a letter holds; one without an event key may hold an event after all (read by a newer worker)."""
     payload = letter.payload
-    if letter.reason != "unreadable" or not isinstance(payload, str):
+    if letter.event_id is not None or not isinstance(payload, str):
         return payload
     from gong_views.message import UnreadableMessage, parse
 

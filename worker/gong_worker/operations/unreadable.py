@@ -8,6 +8,7 @@ import redis
 
 from gong_views.message import COUNTED_HEADER, UnreadableMessage, parse
 from gong_views.names import ENQUEUE_COUNTS_KEY, UNREADABLE_KEY, Lane
+from gong_worker.domain.states import DeadLetterReason
 from gong_worker.ledger import Ledger, MessageRef
 from gong_worker.queue.messages import enqueue_count_field
 
@@ -31,7 +32,8 @@ def take_unreadable(client: redis.Redis, ledger: Ledger) -> int:
         tag, queue, raw = item.split(b"\n", 2)
         lane = Lane.of_queue(queue.decode())
         message = MessageRef(tag.decode(), lane, now, None, None)
-        ledger.dead_letter_message(raw, message, reason_text=_why(raw), now=now)
+        reason, why = _why(raw)
+        ledger.dead_letter_message(raw, message, reason_text=why, now=now, reason=reason)
         taken(
             keys=[UNREADABLE_KEY, ENQUEUE_COUNTS_KEY],
             args=[item, "" if _counted(raw) else enqueue_count_field(lane, now)],
@@ -39,12 +41,15 @@ def take_unreadable(client: redis.Redis, ledger: Ledger) -> int:
     return len(items)
 
 
-def _why(raw: bytes) -> str:
+def _why(raw: bytes) -> tuple[DeadLetterReason, str]:
     try:
         parse(raw)
     except UnreadableMessage as error:
-        return str(error)
-    return "it could not be read when it arrived"
+        return DeadLetterReason.UNREADABLE, str(error)
+    return (
+        DeadLetterReason.EXHAUSTED,
+        "its delivery failed unexpectedly at every attempt: the workers' log says how (action=delivery_failed)",
+    )
 
 
 def _counted(raw: bytes) -> bool:

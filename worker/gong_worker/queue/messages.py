@@ -23,11 +23,13 @@ from gong_views.names import (
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
     ENQUEUE_COUNTS_KEY,
+    FAILURES_KEY,
     UNACKED_INDEX_KEY,
     UNACKED_KEY,
     UNREADABLE_KEY,
     Lane,
 )
+from gong_worker.domain.policy import RetryPolicy
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ FINISH_KEYS = [
     DELAYED_MESSAGES_KEY,
     UNREADABLE_KEY,
     ENQUEUE_COUNTS_KEY,
+    FAILURES_KEY,
 ]
 POP_KEYS = [
     Lane.LIVE.queue, Lane.BULK.queue, UNACKED_KEY, UNACKED_INDEX_KEY, DELAYED_KEY, DELAYED_MESSAGES_KEY,
@@ -153,11 +156,31 @@ class Messages:
         """Back to the head of its lane, at once."""
         self._end(received, "requeue")
 
+    def fail(self, received: ReceivedMessage, policy: RetryPolicy) -> None:
+        """Its delivery failed unexpectedly: retry it with backoff, and quarantine it after `max_attempts` times."""
+        limits = (f"{policy.max_seconds:.3f}", policy.max_attempts)
+        self._end(received, "fail", delay_seconds=policy.base_seconds, limits=limits)
+
     def _end(
-        self, received: ReceivedMessage, verb: str, *, delay_seconds: float = 0.0, field: str = ""
+        self,
+        received: ReceivedMessage,
+        verb: str,
+        *,
+        delay_seconds: float = 0.0,
+        field: str = "",
+        limits: tuple[str, int] = ("0", 0),
     ) -> None:
+        arguments: list[str | int] = [
+            received.tag,
+            verb,
+            f"{delay_seconds:.3f}",
+            field,
+            received.envelope.message_id,
+            *limits,
+        ]
+
         def run() -> None:
-            self._finish(keys=FINISH_KEYS, args=[received.tag, verb, f"{delay_seconds:.3f}", field])
+            self._finish(keys=FINISH_KEYS, args=arguments)
             with self._lock:
                 self._in_hand.pop(received.tag, None)
 
@@ -165,7 +188,7 @@ class Messages:
 
     def quarantine(self, tag: str) -> None:
         """Move an unreadable message to `gong-views.unreadable`, from where the ledger takes it as a dead letter."""
-        self._finish(keys=FINISH_KEYS, args=[tag, "quarantine", "0", ""])
+        self._finish(keys=FINISH_KEYS, args=[tag, "quarantine", "0", "", "", "0", 0])
 
     def do_or_defer(self, action: Callable[[], object]) -> None:
         """Do something with Redis now, or as soon as Redis is back."""

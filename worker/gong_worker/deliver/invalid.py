@@ -1,0 +1,30 @@
+"""What can be read of an event that breaks the contract: enough to file its dead letter under its own key."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from gong_views import EventKey
+from gong_worker.ledger import EventFacts
+
+
+def readable_facts(event: dict[str, Any], enqueued_at: datetime) -> tuple[EventKey, EventFacts] | None:
+    """Its key and what the ledger keeps beside it; None when `reportingSystem` or `eventId` cannot be read.
+
+    The time of the event is the enqueue's: its own may be what is wrong with it. The hash is of the JSON as it
+    is, which may be no canonical one.
+    """
+    system = _text(event, "reportingSystem", "reporting_system")
+    event_id = _text(event, "eventId", "event_id")
+    if not system or not event_id:
+        return None
+    content_id = _text(event, "contentId", "content_id") or ""
+    digest = hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
+    return EventKey(system, event_id), EventFacts(content_id, enqueued_at, digest)
+
+
+def _text(event: dict[str, Any], *names: str) -> str | None:
+    found = [event[name] for name in names if name in event]
+    # Both spellings at once may be the very fault: then neither is the key.
+    return found[0] if len(found) == 1 and isinstance(found[0], str) else None
