@@ -1,7 +1,7 @@
 """The way in for asyncio: `AsyncViewQueue`, with the guarantees and the errors of `ViewQueue`.
 
-It runs no thread of its own (asyncio looks up host names in the loop's). Its connections belong to the event
-loop; used from another loop, it opens others there.
+It runs no thread of its own: host names are looked up, and the spool is written, in the event loop's threads. Its
+connections belong to the event loop; used from another loop, it opens others there.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Self
 
 import redis
@@ -60,7 +61,7 @@ class AsyncViewQueue:
         try:
             [receipt] = await self._push(lane, [item])
         except QueueUnavailable as error:
-            return self._options.spooled(lane, [item], error)[0]
+            return (await self._spooled(lane, [item], error))[0]
         await self._drain_in_passing()
         return receipt
 
@@ -109,7 +110,7 @@ class AsyncViewQueue:
                     continue
                 except QueueUnavailable as error:
                     down = error
-            yield batch.accept(self._options.spooled(lane, batch.items, down))
+            yield batch.accept(await self._spooled(lane, batch.items, down))
         if down is None:
             await self._drain_in_passing()
 
@@ -128,9 +129,10 @@ class AsyncViewQueue:
             raise explain(reply, link.where, self._options.seconds)
 
     async def close(self) -> None:
-        """Close the connections. The queue may be used again all the same: it opens new ones."""
+        """Close the connections and the spool. The queue may be used again all the same: it opens new ones."""
         if self._link is not None:
             await self._link.close()
+        self._options.spool.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -169,17 +171,31 @@ class AsyncViewQueue:
         return self._link
 
     async def _drain_in_passing(self) -> None:
-        if self._options.spooling and self._options.spool.has_events():
+        if self._options.spooling:
             with in_passing():
-                await self._drain(DRAIN_IN_PASSING)
+                if self._options.spool.has_events():
+                    await self._drain(DRAIN_IN_PASSING)
 
     async def _drain(self, limit: int) -> int | None:
-        with self._options.spool.taking(limit) as piece:
-            if piece is None:
-                return None
+        spool = self._options.spool
+        # Cancelled while the thread is at it, the lease of what it takes lapses.
+        piece = await asyncio.to_thread(spool.take, limit, self._options.lease_seconds)
+        if piece is None:
+            return None
+        try:
             for lane, items in piece.lanes.items():
                 await self._push(lane, items)
-            return piece.size
+        except BaseException:
+            with suppress(OSError):
+                await asyncio.to_thread(spool.give_back, piece)
+            raise
+        await asyncio.to_thread(spool.delete, piece)
+        return piece.size
+
+    async def _spooled(self, lane: Lane, items: Sequence[Item], error: QueueUnavailable) -> Sequence[Receipt]:
+        if not self._options.spooling:
+            raise error
+        return await asyncio.to_thread(self._options.spooled, lane, items, error)
 
 
 class AsyncConnections:

@@ -54,13 +54,17 @@ class Options:
         settings = ProducerSettings.load(
             **{name: value for name, value in given.items() if value is not None}
         )
-        spool = Spool(Path(spool_path) if spool_path is not None else settings.data_dir / "spool.jsonl")
-        return cls(settings, source, on_unavailable == "spool", spool)
+        return cls(settings, source, on_unavailable == "spool", _spool(spool_path, settings.data_dir))
 
     @property
     def seconds(self) -> float:
         """The longest one enqueue may take."""
         return self.settings.enqueue_timeout_seconds
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long a drain may take over one piece: a push to each lane, each perhaps with a count to undo."""
+        return 4 * self.seconds + 5
 
     @property
     def embedded(self) -> bool:
@@ -88,6 +92,14 @@ class Options:
             extra={"action": "spooled", "events": len(items), "reason": error.reason},
         )
         return [Receipt(item.event_id, "", spooled=True) for item in items]
+
+
+def _spool(path: str | os.PathLike[str] | None, data_dir: Path) -> Spool:
+    """The spool of that name. A `.jsonl` is where 0.1 spooled to: the database lies beside it, as `.db`."""
+    if path is None:
+        return Spool(data_dir / "spool.db", data_dir / "spool.jsonl")
+    path = Path(path)
+    return Spool(path.with_suffix(".db"), path) if path.suffix == ".jsonl" else Spool(path)
 
 
 @contextmanager

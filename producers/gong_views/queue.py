@@ -126,9 +126,10 @@ class ViewQueue:
             raise self._unavailable(reply)
 
     def close(self) -> None:
-        """Close the connections. The queue may be used again all the same: it opens new ones."""
+        """Close the connections and the spool. The queue may be used again all the same: it opens new ones."""
         if self._link is not None:
             self._link.close()
+        self._options.spool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -170,12 +171,13 @@ class ViewQueue:
         return link
 
     def _drain_in_passing(self) -> None:
-        if self._options.spooling and self._options.spool.has_events():
+        if self._options.spooling:
             with in_passing():
-                self._drain(DRAIN_IN_PASSING)
+                if self._options.spool.has_events():
+                    self._drain(DRAIN_IN_PASSING)
 
     def _drain(self, limit: int) -> int | None:
-        with self._options.spool.taking(limit) as piece:
+        with self._options.spool.taking(limit, self._options.lease_seconds) as piece:
             if piece is None:
                 return None
             for lane, items in piece.lanes.items():

@@ -239,14 +239,17 @@ class _MemorySpool(Spool):
     def has_events(self) -> bool:
         return bool(self._waiting)
 
-    @contextmanager
-    def taking(self, limit: int) -> Iterator[Piece | None]:
+    def take(self, limit: int, lease_seconds: float) -> Piece | None:
         taken = self._waiting[:limit]
         if not taken:
-            yield None
-            return
-        lanes: dict[Lane, list[Item]] = {}
+            return None
+        piece = Piece({}, list(range(len(taken))), "")
         for lane, item in taken:
-            lanes.setdefault(lane, []).append(item)
-        yield Piece(lanes, [], 0)
-        del self._waiting[: len(taken)]
+            piece.lanes.setdefault(lane, []).append(item)
+        return piece
+
+    def delete(self, piece: Piece) -> None:
+        del self._waiting[: piece.size]
+
+    def give_back(self, piece: Piece) -> None:
+        pass

@@ -2,10 +2,10 @@
 
 import fcntl
 import json
-import multiprocessing
-import os
+import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ Make = Callable[..., Way]
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "folder" / "spool.jsonl"
+    return tmp_path / "folder" / "spool.db"
 
 
 @pytest.fixture(params=WAYS, ids=["sync", "async"])
@@ -60,23 +60,29 @@ def queued(client: redis.Redis, lane: str = "live") -> list[str]:
     return [parse(raw).event["eventId"] for raw in reversed(client.lrange(f"gong-views.{lane}", 0, -1))]  # type: ignore[arg-type]
 
 
+def rows(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """What the spool holds, as any SQLite client sees it."""
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute("SELECT lane, event FROM events WHERE NOT unreadable ORDER BY id").fetchall()
+    return [(lane, json.loads(event)) for lane, event in found]
+
+
 def test_an_event_is_on_disk_when_redis_is_away(make: Make, path: Path) -> None:
-    """The receipt says spooled; the file has one JSON line an event, for the owner's eyes only."""
+    """The receipt says spooled; the database has one row an event, for the owner's eyes only."""
     way = make(nowhere())
     receipts = [way.enqueue(view(1)), way.enqueue(view(2), "bulk")]
     assert [(receipt.event_id, receipt.spooled) for receipt in receipts] == [
         ("view-1", True),
         ("view-2", True),
     ]
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [(line["lane"], line["event"]) for line in lines] == [("live", view(1)), ("bulk", view(2))]
+    assert rows(path) == [("live", view(1)), ("bulk", view(2))]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_the_next_enqueue_that_succeeds_drains_the_spool(
     make: Make, path: Path, client: redis.Redis, redis_url: str
 ) -> None:
-    """Spooled events get to the lane they were meant for, counted, and no file is left."""
+    """Spooled events get to the lane they were meant for, counted, and nothing of them is left on disk."""
     away = make(nowhere(), source="shop")
     for number in range(30):
         away.enqueue(view(number), "bulk" if number % 3 else "live")
@@ -88,7 +94,8 @@ def test_the_next_enqueue_that_succeeds_drains_the_spool(
     assert sum(map(int, counts.values())) == 31
     envelope = parse(client.lrange("gong-views.bulk", 0, 0)[0])  # type: ignore[index,arg-type]
     assert envelope.source == "shop" and envelope.counted
-    assert not [name for name in os.listdir(path.parent) if not name.endswith("lock")]
+    left = b"".join(file.read_bytes() for file in path.parent.iterdir() if not file.name.endswith("-shm"))
+    assert rows(path) == [] and b"globex" not in left
 
 
 def test_a_long_spool_does_not_slow_an_enqueue_down(make: Make, client: redis.Redis, redis_url: str) -> None:
@@ -113,13 +120,13 @@ def test_a_batch_that_meets_an_outage_is_spooled_whole(make: Make, path: Path) -
         (3, True),
     ]
     assert [index for index, _ in result.rejected] == [1]
-    assert len(path.read_text().splitlines()) == 3
+    assert [event["eventId"] for _, event in rows(path)] == ["view-1", "view-3", "view-4"]
 
 
 def test_a_drain_that_meets_an_outage_loses_nothing(
     make: Make, path: Path, client: redis.Redis, redis_url: str
 ) -> None:
-    """What was not pushed stays, set aside or not, and goes in next time."""
+    """What was not pushed stays, and goes in next time."""
     away = make(nowhere())
     away.enqueue(view(1))
     with pytest.raises(QueueUnavailable):
@@ -141,108 +148,76 @@ def test_without_the_option_nothing_is_written(path: Path, client: redis.Redis, 
     with ViewQueue(nowhere(), spool_path=path) as queue, pytest.raises(QueueUnavailable):
         queue.enqueue(view(1))
     assert not path.exists()
-    Spool(path).append(Lane.LIVE, [item(7)])
+    Spool(path).append(Lane.LIVE, [Item("view-7", view(7))])
     with ViewQueue(redis_url, spool_path=path) as queue:
         queue.enqueue(view(1))
         assert queued(client) == ["view-1"] and queue.drain_spool() == 1
 
 
-def item(number: int) -> Item:
-    return Item(f"view-{number}", view(number))
-
-
-def test_a_torn_line_is_kept_aside_and_spoils_no_other(
-    path: Path, client: redis.Redis, redis_url: str
+def test_a_spool_that_cannot_be_drained_fails_no_enqueue(
+    make: Make, path: Path, client: redis.Redis, redis_url: str
 ) -> None:
-    """What a power cut left half-written does not swallow the next event, nor block the drain."""
-    spool = Spool(path)
-    spool.append(Lane.LIVE, [item(1)])
-    with path.open("ab") as file:
-        file.write(b'{"lane":"live","eventId":"view-2","eve')
-    spool.append(Lane.LIVE, [item(3)])
-    with path.open("ab") as file:
-        file.write(b'{"lane":"slow","eventId":"x","event":{}}\n\xff\n[]\n{"lane":"live"')
-    with ViewQueue(redis_url, spool_path=path) as queue:
-        assert queue.drain_spool() == 2
-    assert queued(client) == ["view-1", "view-3"]
-    bad = path.with_name(path.name + ".bad")
-    assert len(bad.read_bytes().splitlines()) == 5 and b"view-2" in bad.read_bytes()
-    assert stat.S_IMODE(bad.stat().st_mode) == 0o600
+    """Redis has the event: what is wrong with the spool is logged, and raised by an explicit drain only."""
+    path.parent.mkdir()
+    path.write_text("this is no database" * 1000)
+    assert not make(redis_url).enqueue(view(1)).spooled
+    assert queued(client) == ["view-1"]
+    with pytest.raises(OSError, match="no SQLite database"):
+        make(redis_url).drain_spool()
+    with pytest.raises(QueueUnavailable, match="no SQLite database"):
+        make(nowhere()).enqueue(view(2))
 
 
-def test_a_write_that_fails_half_way_is_taken_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk leaves the lines before as they were."""
-    spool = Spool(path)
-    spool.append(Lane.LIVE, [item(1)])
-    before = path.read_bytes()
-    real = os.write
-
-    def full(descriptor: int, data: bytes) -> int:
-        monkeypatch.setattr(os, "write", fail)
-        return real(descriptor, data[:10])
-
-    def fail(descriptor: int, data: bytes) -> int:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "write", full)
-    with pytest.raises(OSError, match="space"):
-        spool.append(Lane.LIVE, [item(2)])
-    assert path.read_bytes() == before
+def test_the_default_is_a_database_in_the_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a path it is `spool.db` in GONG_VIEWS_DATA_DIR; `x.jsonl`, as with 0.1, lies in `x.db`."""
+    monkeypatch.setenv("GONG_VIEWS_DATA_DIR", str(tmp_path / "data"))
+    for path, file in ((None, tmp_path / "data/spool.db"), (tmp_path / "gong.jsonl", tmp_path / "gong.db")):
+        with ViewQueue(nowhere(), on_unavailable="spool", spool_path=path) as queue:
+            queue.enqueue(view(1))
+        assert rows(file) == [("live", view(1))]
 
 
-def test_a_crash_between_push_and_note_repeats_and_loses_nothing(path: Path) -> None:
-    """A drain that dies at any point leaves its piece to the next; a piece done is never read again."""
-    spool = Spool(path)
-    spool.append(Lane.LIVE, [item(number) for number in range(5)])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_spool_of_0_1_is_drained_first(
+    make: Make, path: Path, client: redis.Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    """Its file, the one set aside and the place where a drain stopped are taken on in order; a torn line is kept."""
+    monkeypatch.setenv("GONG_VIEWS_DATA_DIR", str(path.parent))
+    path.parent.mkdir()
+    jsonl = path.with_suffix(".jsonl")
+    aside = [_line(number) for number in range(3)]
+    path.with_name("spool.jsonl.draining").write_bytes(b"".join(aside))
+    path.with_name("spool.jsonl.position").write_text(str(len(aside[0])))
+    torn = b'{"lane":"live","eventId":"view-4","eve'
+    jsonl.write_bytes(_line(3, lane="bulk", source="shop", replayOf=7) + torn + b"\n" + _line(5))
+    options: dict[str, Any] = {"spool_path": jsonl if named else None}
+    make(nowhere(), **options).enqueue(view(6))
+    receipt = make(redis_url, **options).enqueue(view(7))
+    assert not receipt.spooled
+    assert queued(client) == ["view-7", "view-1", "view-2", "view-5", "view-6"]
+    envelope = parse(client.lindex("gong-views.bulk", 0))  # type: ignore[arg-type]
+    assert (envelope.event, envelope.source, envelope.replay_of) == (view(3), "shop", 7)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT event FROM events").fetchall() == [(torn.decode() + "\n",)]
+    assert not [file for file in path.parent.glob("spool.jsonl*") if not file.name.endswith("lock")]
 
-    def taken(limit: int, *, dies: bool = False) -> list[str]:
-        ids: list[str] = []
-        try:
-            with spool.taking(limit) as piece:
-                if piece is not None:
-                    ids = [one.event_id for items in piece.lanes.values() for one in items]
-                if dies:
-                    raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            pass
-        return ids
 
-    assert taken(2, dies=True) == ["view-0", "view-1"]
-    assert taken(2) == ["view-0", "view-1"]
-    spool.append(Lane.LIVE, [item(9)])
-    assert taken(2, dies=True) == ["view-2", "view-3"]
-    assert taken(9) == ["view-2", "view-3", "view-4"]
-    assert taken(9) == ["view-9"]
-    assert taken(9) == [] and not spool.has_events()
-
-
-def test_only_one_drains_at_a_time(path: Path) -> None:
-    """While another process drains, a drain takes nothing and does not wait."""
-    spool = Spool(path)
-    spool.append(Lane.LIVE, [item(1)])
-    with path.with_name(path.name + ".drain.lock").open("w") as lock:
+def test_a_spool_of_0_1_that_is_being_drained_is_left_alone(path: Path) -> None:
+    """While a process of 0.1 holds its lock, its lines stay its own, and nothing waits."""
+    path.parent.mkdir()
+    jsonl = path.with_suffix(".jsonl")
+    jsonl.write_bytes(_line(1))
+    spool = Spool(path, jsonl)
+    with path.with_name("spool.jsonl.drain.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with spool.taking(5) as piece:
-            assert piece is None
+        assert spool.take(5, 60) is None
+    with spool.taking(5, 60) as piece:
+        assert piece is not None and piece.size == 1
 
 
-def _fill(path: Path, start: int) -> None:
-    for number in range(start, start + 50):
-        Spool(path).append(Lane.LIVE, [item(number)])
-
-
-def test_processes_share_a_spool(path: Path, client: redis.Redis, redis_url: str) -> None:
-    """Four processes write while this one drains: each event gets to Redis once."""
-    context = multiprocessing.get_context("fork")
-    writers = [context.Process(target=_fill, args=(path, 1000 * number)) for number in range(4)]
-    with ViewQueue(redis_url, spool_path=path) as queue:
-        for writer in writers:
-            writer.start()
-        total = 0
-        while any(writer.is_alive() for writer in writers):
-            total += queue.drain_spool()
-        for writer in writers:
-            writer.join()
-        total += queue.drain_spool()
-    expected = [f"view-{1000 * process + number}" for process in range(4) for number in range(50)]
-    assert total == 200 and sorted(queued(client)) == sorted(expected)
+def _line(number: int, **fields: Any) -> bytes:
+    """One event as 0.1 spooled it."""
+    record = {"lane": "live", "eventId": f"view-{number}", "event": view(number), **fields}
+    return json.dumps(record).encode() + b"\n"
