@@ -23,6 +23,12 @@ demo: $(STAMP) ## the whole job on real parts: queue, worker, ledger, simulator,
 test: $(STAMP) ## the whole test suite
 	$(BIN)/python -m pytest -n $(WORKERS)
 
+test-lowest: $(STAMP) ## the parts' tests with the lowest versions of our dependencies that are allowed
+	$(BIN)/python -m tests.versions lowest
+
+test-newest: $(STAMP) ## the same with the newest Python on PATH (or NEWEST_PYTHON) and the newest of everything
+	$(BIN)/python -m tests.versions newest
+
 format: $(STAMP) ## rewrite the files in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -47,4 +53,4 @@ soak: $(STAMP) ## every fault at random for MINUTES=10, then the reconciliation;
 crash-matrix: $(STAMP) ## kill -9 between every two steps, on both databases, as a table
 	$(BIN)/python -m tests.crash.matrix
 
-.PHONY: help setup demo test format lint check bench soak crash-matrix
+.PHONY: help setup demo test test-lowest test-newest format lint check bench soak crash-matrix
