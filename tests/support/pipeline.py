@@ -194,7 +194,7 @@ class Pipeline:
 
     def verify(self, *, dead: Iterable[str] = (), lost: int = 0, gong_died: bool = False) -> Books:
         """The laws that hold whatever was shot at; see `Books.check`."""
-        books = read_books(self.ledger.engine, self.gong, self.redis, self.services)
+        books = read_books(self.gong, self.redis, self.services)
         try:
             books.check(self.enqueued, dead=set(dead), unsure=self.unsure, lost=lost, gong_died=gong_died)
             for worker in self.workers:

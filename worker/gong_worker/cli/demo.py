@@ -121,7 +121,7 @@ def _verdict(console: Console, services: Services, gong: SimulatorClient, enqueu
     )
     summary.add_row(*(str(ends[name]) for name in ("accepted", "already_reported", "duplicates", "dead")))
     console.print(summary)
-    lines = compare(services.ledger.engine, gong, enqueued=enqueued, ends=ends)
+    lines = compare(services.ledger, gong, enqueued=enqueued, ends=ends)
     checks = Table("reconciliation", "ours", "theirs", "", title="The simulator's own log says")
     for line in lines:
         mark = "[green]agrees[/green]" if line.agree else "[red]OFF[/red]"
