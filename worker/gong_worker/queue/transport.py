@@ -25,6 +25,7 @@ from gong_views.message import UnreadableMessage, parse
 from gong_views.names import TASK_NAME, Lane
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
+from gong_worker.queue.refusals import FULL, refusal_code
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,12 @@ LANES = frozenset(lane.queue for lane in Lane)
 BLOCK_SECONDS = 1
 # One at its limit of bulk messages looks again so soon: blocking on the live lane tells it of no bulk one.
 BULK_FULL_SECONDS = 0.1
+# A full Redis refuses to block on the live lane (BLMOVE); its backlog is looked at so often instead.
+REDIS_FULL_SECONDS = 0.2
+# A Redis that refuses the pop itself is asked again after this long.
+REFUSED_SECONDS = 1.0
+# A stream that is never written: reading it is a wait on the server that no refusal of writes touches.
+NEVER_KEY = "gong-views.never"
 
 for _owner, _names in {
     stock.Channel: ("_brpop_start", "_brpop_read", "close", "_do_restore_message"),
@@ -90,7 +97,12 @@ class DurableQoS(stock.QoS):
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         messages, _, visibility_timeout_seconds = wired()
-        if messages.restore(visibility_timeout_seconds):
+        try:
+            restored = messages.restore(visibility_timeout_seconds)
+        except redis.ResponseError as error:
+            messages.refusals.refused(error)
+            return
+        if restored:
             messages.wake.up()
 
 
@@ -98,7 +110,7 @@ class DurableChannel(stock.Channel):
     """Pops through the script of `Messages`; blocks, when there is nothing, without taking anything."""
 
     QoS = DurableQoS
-    _command = ""  # what the polled connection was last asked: EVALSHA or BLMOVE
+    _command = ""  # what the polled connection was last asked: EVALSHA, BLMOVE or XREAD
     _tag = ""
     _bulk_full = False
 
@@ -116,28 +128,50 @@ class DurableChannel(stock.Channel):
         self._bulk_full = Lane.BULK.queue in self.active_queues and not arguments[-1]
         self._ask("EVALSHA", *arguments)
 
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        # Kombu notes each binding in Redis for producers that publish through an exchange. Nobody finds our
+        # lanes that way, and a Redis that refuses the note must not keep a worker from starting.
+        if queue in LANES:
+            return
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except redis.ResponseError as error:
+            wired()[0].refusals.refused(error)
+
     def _ask(self, command: str, *arguments: Any) -> None:
         self._command = command
         self._in_poll = self.client.connection
         self._brpop_sent_at: Any = monotonic()
         self.client.connection.send_command(command, *arguments)
 
+    def _rest(self, seconds: float) -> None:
+        self._ask("XREAD", "BLOCK", round(seconds * 1000), "STREAMS", NEVER_KEY, "$")
+
     def _brpop_read(self, **options: Any) -> bool:
         command, connection = self._command, self.client.connection
+        refused: redis.ResponseError | None = None
         if command == "BRPOP":
             return bool(super()._brpop_read(**options))
         try:
-            reply = self.client.parse_response(connection, command, **options)
+            # Without the command's name: redis-py would parse the reply of an XREAD.
+            reply = self.client.parse_response(connection, "", **options)
         except redis.exceptions.NoScriptError:
             wired()[0].load_pop()
             raise Empty from None
+        except redis.ResponseError as error:
+            refused = error
         except self.connection_errors:
             connection.disconnect()
             raise
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        if command == "BLMOVE" or (reply is None and wired()[1].paused):
+        if refused is not None:
+            wired()[0].refusals.refused(refused)
+            full = command == "BLMOVE" and refusal_code(refused) == FULL
+            self._rest(REDIS_FULL_SECONDS if full else REFUSED_SECONDS)
+            raise Empty
+        if command in ("BLMOVE", "XREAD") or (reply is None and wired()[1].paused):
             raise Empty
         if reply is None:
             # Moving the tail of the live lane onto itself changes nothing: it only waits for there to be one.
