@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gong_worker.ledger import migrate
+from tests.soak.producers import Producers
 from tests.soak.schedule import Strike, schedule
 from tests.soak.world import World
 from tests.support.books import Books
@@ -16,6 +18,7 @@ from tests.support.own_postgres import own_postgres
 from tests.support.pipeline import Pipeline
 from tests.support.servers import valkey
 from tests.support.simulator import simulator_process
+from tests.web.served import serving
 
 PRODUCERS = 3
 DRAIN_SECONDS = 300.0
@@ -54,10 +57,14 @@ def run(plan: Plan, say: Say = print) -> Books:
         server = stack.enter_context(valkey(appendfsync="always"))
         line = Pipeline(folder, server, url, simulator, calls_per_day=1_000_000)
         stack.callback(line.close)
-        world = World(line, postgres, workers=plan.workers, seed=plan.seed)
+        _, intake_url = stack.enter_context(serving(folder, {"REDIS_URL": server.url}))
+        producers = Producers(line, intake_url)
+        world = World(line, postgres, producers, workers=plan.workers)
         started = time.monotonic()
         _all_at_once(world, plan, strikes, started, say)
-        books = line.verify(dead=world.refused, gong_died=world.struck["kill gong"] > 0)
+        books = line.verify(
+            dead=producers.refused | set(producers.poison), gong_died=world.struck["kill gong"] > 0
+        )
         say(table(books, world, time.monotonic() - started))
         return books
 
@@ -80,7 +87,7 @@ def _all_at_once(world: World, plan: Plan, strikes: list[Strike], started: float
     def lane(name: str) -> None:
         for strike in strikes:
             if strike.lane == name and not failures:
-                world.over.wait(max(0.0, started + strike.at - time.monotonic()))
+                world.wait(max(0.0, started + strike.at - time.monotonic()))
                 world.strike(strike)
 
     pause = plan.seconds * PRODUCERS / plan.events
@@ -88,9 +95,8 @@ def _all_at_once(world: World, plan: Plan, strikes: list[Strike], started: float
     for number in range(PRODUCERS):
         numbers = range(number, plan.events, PRODUCERS)
         seed = plan.seed * PRODUCERS + number
-        threads.append(
-            guarded(lambda numbers=numbers, seed=seed: world.produce(numbers, seed, pause))  # type: ignore[misc]
-        )
+        produce = partial(world.producers.run, numbers, seed, pause, over_http=number == 0)
+        threads.append(guarded(produce))
     supervisor = guarded(world.supervise)
     for thread in threads:
         thread.join()

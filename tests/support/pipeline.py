@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,17 @@ class Pipeline:
 
     # -- workers -----------------------------------------------------------------------------------------
 
-    def worker(self, *, ready: bool = True, stop_at: str | None = None, **settings: Any) -> Process:
-        """Start a worker; `stop_at` is one of signals.POINTS."""
-        environment = self.environment | {
-            f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()
-        }
+    def worker(
+        self,
+        *,
+        ready: bool = True,
+        stop_at: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Process:
+        """Start a worker; `stop_at` is one of failpoints.POINTS."""
+        own = {f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()}
+        environment = self.environment | dict(environment or {}) | own
         if stop_at is not None:
             assert stop_at in POINTS
             environment["GONG_VIEWS_TEST_STOP_AT"] = f"{stop_at}:{self.folder}"
