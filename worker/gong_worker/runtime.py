@@ -63,6 +63,7 @@ def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away:
     Raises SettingsError, QueueUnavailable, SchemaOutdated or LedgerUnavailable.
     """
     settings = settings or WorkerSettings.load()
+    url = redis_url_of(settings)
     engine = open_engine(settings.ledger_url)
     ledger = Ledger(engine)
     history: Ledger | None = ledger
@@ -72,7 +73,6 @@ def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away:
         if not ledger_may_be_away:
             raise
         history = None
-    url = redis_url_of(settings)
     client = redis_client(url)
     return Services(settings, url, client, ledger, make_gate(settings, client, history))
 

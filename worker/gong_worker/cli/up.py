@@ -8,8 +8,8 @@ from types import FrameType
 
 import click
 
-from gong_views.embedded import redis_url_of, usable
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator
+from gong_worker.embedded_server import EmbeddedServer, usable
 from gong_worker.ledger import migrate
 from gong_worker.settings import WorkerSettings
 
@@ -38,9 +38,10 @@ def up(sandbox: bool, concurrency: int | None) -> None:
     signal.signal(signal.SIGINT, finish)
     with usable(settings.data_dir):
         pass
-    redis_url_of(settings)
-    migrate(settings.ledger_url)
     with ExitStack() as stack:
+        if settings.redis_url is None:
+            stack.enter_context(EmbeddedServer(settings.data_dir))
+        migrate(settings.ledger_url)
         environment: dict[str, str] = {}
         if sandbox:
             log = settings.data_dir.resolve() / "simulator.jsonl"

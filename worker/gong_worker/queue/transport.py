@@ -15,11 +15,13 @@ import logging
 from queue import Empty
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from kombu import __version__ as kombu_version
 from kombu.transport import redis as stock
 from kombu.transport.virtual import base as virtual
+from redis.connection import parse_url
 
 from gong_views.message import UnreadableMessage, parse
 from gong_views.names import TASK_NAME, Lane
@@ -42,7 +44,7 @@ REFUSED_SECONDS = 1.0
 NEVER_KEY = "gong-views.never"
 
 for _owner, _names in {
-    stock.Channel: ("_brpop_start", "_brpop_read", "close", "_do_restore_message"),
+    stock.Channel: ("_brpop_start", "_brpop_read", "_connparams", "close", "_do_restore_message"),
     stock.QoS: ("append", "ack", "reject", "restore_unacked", "restore_visible"),
     stock.Transport: ("register_with_event_loop",),
     stock.MultiChannelPoller: ("on_poll_start", "maybe_restore_messages"),
@@ -68,6 +70,18 @@ def wired() -> tuple[Messages, ConsumerPause, float]:
     if _wired is None:
         raise RuntimeError("the transport is not wired: start the worker with `gong-views worker`")
     return _wired
+
+
+def broker_options(redis_url: str) -> dict[str, Any]:
+    """Celery's settings for the queue at a redis-py URL (redis://, rediss:// or unix://).
+
+    The channel connects by the URL in the transport's options, read by redis-py itself, so that the worker and
+    every other part of the program understand one URL alike; kombu's reading differs for sockets and TLS.
+    `broker_url` is what kombu shows of it, without user and password.
+    """
+    parts = urlsplit(redis_url)
+    place = "unix-socket" if parts.scheme == "unix" else parts.netloc.rpartition("@")[2] + parts.path
+    return {"broker_url": f"redis://{place}", "broker_transport_options": {"redis_url": redis_url}}
 
 
 class DurableQoS(stock.QoS):
@@ -113,6 +127,17 @@ class DurableChannel(stock.Channel):
     _command = ""  # what the polled connection was last asked: EVALSHA, BLMOVE or XREAD
     _tag = ""
     _bulk_full = False
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """What kombu makes of its options, connecting as redis-py reads the queue's URL."""
+        read = parse_url(self.connection.client.transport_options["redis_url"])
+        self.connection_class = read.pop("connection_class", redis.Connection)
+        params: dict[str, Any] = super()._connparams(asynchronous)
+        for name in ("host", "port", "username", "password"):
+            params.pop(name)
+        if "path" in read:
+            params = self._filter_tcp_connparams(**params)
+        return {**params, **read}
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if not LANES.intersection(self.active_queues):
