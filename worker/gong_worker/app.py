@@ -100,9 +100,9 @@ def _start(instance: Any, **_: Any) -> None:
         )
     try:
         if settings.redis_url is None:
-            options = broker_options(EmbeddedServer(settings.data_dir).start())
-            app.conf.broker_url = options["broker_url"]
-            app.conf.broker_transport_options |= options["broker_transport_options"]
+            started = broker_options(EmbeddedServer(settings.data_dir).start())
+            options = {**app.conf.broker_transport_options, **started["broker_transport_options"]}
+            app.conf.update({**started, "broker_transport_options": options})
         services = open_services(settings)
     except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:
         raise SystemExit(f"gong-views: {error}") from None

@@ -1,5 +1,6 @@
 """`gong-views up`: everything one machine needs, in one command."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -8,6 +9,7 @@ from types import FrameType
 
 import click
 
+from gong_worker import logs
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator
 from gong_worker.embedded_server import EmbeddedServer, usable
 from gong_worker.ledger import migrate
@@ -36,6 +38,7 @@ def up(sandbox: bool, concurrency: int | None) -> None:
 
     signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGINT, finish)
+    logs.configure(as_json=os.environ.get("GONG_VIEWS_LOG_FORMAT") == "json")
     with usable(settings.data_dir):
         pass
     with ExitStack() as stack:
