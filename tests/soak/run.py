@@ -34,11 +34,13 @@ class Plan:
     workers: int = 3
     events: int = 2000
     ledger: str = "postgresql"
+    only: tuple[str, ...] = ()
+    """The strikes to draw from; empty: all."""
 
 
 def run(plan: Plan, say: Say = print) -> Books:
     """Run it; AssertionError when a law is broken."""
-    strikes = schedule(plan.seed, plan.seconds, plan.ledger)
+    strikes = schedule(plan.seed, plan.seconds, plan.ledger, plan.only)
     say(
         f"seed {plan.seed}: {len(strikes)} strikes in {plan.seconds:g} s, {plan.events} events, {plan.ledger}"
     )
@@ -62,10 +64,10 @@ def run(plan: Plan, say: Say = print) -> Books:
         world = World(line, postgres, producers, workers=plan.workers)
         started = time.monotonic()
         _all_at_once(world, plan, strikes, started, say)
-        books = line.verify(
-            dead=producers.refused | set(producers.poison), gong_died=world.struck["kill gong"] > 0
-        )
-        say(table(books, world, time.monotonic() - started))
+        books, lost = line.books(), world.lost()
+        dead, gong_died = producers.refused | set(producers.poison), world.struck["kill gong"] > 0
+        line.check(books, dead=dead, lost=len(lost), gong_died=gong_died)
+        say(table(books, world, len(lost), time.monotonic() - started))
         return books
 
 
@@ -111,7 +113,7 @@ def _all_at_once(world: World, plan: Plan, strikes: list[Strike], started: float
         raise failures[0]
 
 
-def table(books: Books, world: World, seconds: float) -> str:
+def table(books: Books, world: World, lost: int, seconds: float) -> str:
     """The reconciliation and what it went through."""
     found = books.reconciled
     rows: list[tuple[str, object]] = [
@@ -120,7 +122,8 @@ def table(books: Books, world: World, seconds: float) -> str:
         ("  delivered: already reported", found["already_reported"]),
         ("  duplicates suppressed", found["duplicates"]),
         ("  dead letters", found["dead"]),
-        ("  drift", len(found["drift"])),
+        ("  missing, told by reconcile", sum(row["missing"] for row in found["drift"])),
+        ("  that a stale replica never had", lost),
         ("events accepted by the simulator", len(books.acceptances)),
         ("  more than once", sum(times > 1 for times in books.acceptances.values())),
         ("calls at the simulator", books.calls.total()),

@@ -5,6 +5,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
+
+from gong_worker.domain.states import Status
+from gong_worker.ledger.models import DeadLetterRow, Delivery, Duplicate
 from tests.soak.producers import POISON, POISON_STATUSES, REFUSED, Producers
 from tests.soak.schedule import Strike
 from tests.soak.strikes import KINDS
@@ -50,6 +54,16 @@ class World:
         """Do it, let it last, mend it."""
         self.struck[strike.name] += 1
         KINDS[strike.name].act(self, strike)
+
+    def lost(self) -> set[str]:
+        """Confirmed messages (ids) that came to no end: only those that a promoted replica had missed."""
+        final = sa.select(Delivery.message_id).where(Delivery.status.in_((Status.DELIVERED, Status.DEAD)))
+        gone = {enqueued.message_id for enqueued in self.producers.confirmed}
+        with self.line.ledger.engine.connect() as connection:
+            for ends in (final, sa.select(Duplicate.message_id), sa.select(DeadLetterRow.message_id)):
+                gone.difference_update(connection.execute(ends).scalars())
+        assert gone <= self.at_risk, f"lost, and no replica to blame: {sorted(gone - self.at_risk)[:9]}"
+        return gone
 
     # -- workers -----------------------------------------------------------------------------------------
 

@@ -200,7 +200,18 @@ class Pipeline:
 
     def verify(self, *, dead: Iterable[str] = (), lost: int = 0, gong_died: bool = False) -> Books:
         """The laws that hold whatever was shot at; see `Books.check`."""
-        books = read_books(self.gong, self.redis, self.services)
+        books = self.books()
+        self.check(books, dead=dead, lost=lost, gong_died=gong_died)
+        return books
+
+    def books(self) -> Books:
+        """What every side says now."""
+        return read_books(self.gong, self.redis, self.services)
+
+    def check(
+        self, books: Books, *, dead: Iterable[str] = (), lost: int = 0, gong_died: bool = False
+    ) -> None:
+        """As `verify`, on what was read before."""
         try:
             books.check(self.enqueued, dead=set(dead), unsure=self.unsure, lost=lost, gong_died=gong_died)
             for worker in self.workers:
@@ -208,7 +219,6 @@ class Pipeline:
                     assert f"action={action}" not in worker.log, f"{worker.log_path.name}: {action}"
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account()}") from None
-        return books
 
     def account(self) -> str:
         """What is needed to understand a failure."""

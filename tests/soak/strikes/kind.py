@@ -15,11 +15,12 @@ Act = Callable[["World", "Strike"], None]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A strike that can be drawn: how often beside the others (weight), how long it lasts (seconds, from, to)."""
+    """A strike that can be drawn: how often beside the others, and how long it lasts (seconds, from, to)."""
 
     name: str
     lane: str
     weight: int
+    """0: only when asked for by its name."""
     seconds: tuple[float, float]
     ledger: str | None
     """The only ledger it is for."""
