@@ -1,4 +1,4 @@
-"""The outcome table and the backoff."""
+"""The outcome table, the backoff and the transition table."""
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,7 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Requeue, Retry, RetryPolicy, decide
+from gong_worker.domain.states import TRANSITIONS, Move, Status
 
 POLICY = RetryPolicy(max_attempts=8, base_seconds=5, max_seconds=900)
 
@@ -56,10 +57,32 @@ def test_the_last_attempt_buries_as_exhausted(outcome):
     assert decision.reason == "exhausted"
 
 
-@given(st.sampled_from([Throttled(), Unauthorized(401), Misconfigured(404)]), st.integers(0, 1000))
-def test_a_held_pipeline_costs_the_event_nothing(outcome, spent):
-    """What is not the event's fault gives it back and spends no attempt, however often it happens."""
-    assert decide(outcome, spent, POLICY, lambda: 0.0) == Requeue()
+@given(st.integers(0, 1000))
+def test_a_held_pipeline_costs_the_event_nothing(spent):
+    """A 429 gives the event back and spends no attempt, however often it happens."""
+    assert decide(Throttled(), spent, POLICY, lambda: 0.0) == Requeue()
+
+
+@given(st.sampled_from([Unauthorized(401), Misconfigured(404)]), st.integers(0, 1000))
+def test_a_refusal_of_all_spends_nothing_but_is_not_first_again(outcome, spent):
+    """Refused as all others are, an event spends no attempt, and waits so that others go before it."""
+    decision = decide(outcome, spent, POLICY, lambda: 0.0)
+    assert isinstance(decision, Retry)
+    assert (decision.spent, decision.delay_seconds > 0) == (False, True)
+
+
+@pytest.mark.parametrize("outcome", [Unauthorized(403, errors=("blocked",)), Misconfigured(404)])
+def test_refused_alone_spends_attempts_and_ends_as_refused(outcome):
+    """Refused while others succeed, an event has its attempts, then is a dead letter with the status code told."""
+    for spent in range(7):
+        decision = decide(outcome, spent, POLICY, lambda: 0.0, own_fault=True)
+        assert isinstance(decision, Retry)
+        assert decision.spent
+    decision = decide(outcome, 7, POLICY, lambda: 0.0, own_fault=True)
+    assert isinstance(decision, DeadLetterEvent)
+    assert decision.reason == "refused"
+    assert f"HTTP {outcome.http_status}" in decision.errors[0]
+    assert decision.errors[1:] == getattr(outcome, "errors", ())
 
 
 @given(st.integers(0, 1000))
@@ -85,3 +108,30 @@ def test_backoff_doubles():
 def test_every_outcome_has_a_name_of_its_own():
     """The ledger can tell any two outcomes apart."""
     assert len(set(OUTCOME_NAMES.values())) == len(OUTCOME_NAMES) == 9
+
+
+def test_delivered_is_final():
+    """Nothing moves an event that Gong has."""
+    assert not [move for (status, move) in TRANSITIONS if status is Status.DELIVERED]
+
+
+@given(st.lists(st.sampled_from(Move), max_size=30))
+def test_every_path_starts_with_a_claim_and_ends_in_a_state(moves):
+    """Whatever happens in whatever order, an event is in exactly one state and is sent only while claimed."""
+    status: Status | None = None
+    for move in moves:
+        following = TRANSITIONS.get((status, move))
+        if following is None:
+            continue
+        if following is Status.SENDING:
+            assert move in (Move.CLAIMED, Move.TAKEN_OVER, Move.REOPENED)
+        if status is None:
+            assert move is Move.CLAIMED
+        status = following
+
+
+def test_every_state_can_be_reached_and_only_delivered_is_an_end():
+    """No state is unreachable and none but `delivered` a trap."""
+    reached = set(TRANSITIONS.values())
+    assert reached == set(Status)
+    assert {status for status, _ in TRANSITIONS if status} == set(Status) - {Status.DELIVERED}

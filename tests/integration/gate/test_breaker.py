@@ -31,10 +31,10 @@ def held(gate: Gate) -> Held:
     return answer
 
 
-def probe(world: World, gate: Gate) -> Slot:
+def probe(world: World, gate: Gate, key: str = "probe") -> Slot:
     """Wait out the cooldown and get the probe, confirmed."""
     world.clock.advance(held(gate).retry_in_seconds)
-    slot = world.go(gate, "probe")
+    slot = world.go(gate, key)
     assert slot.probe
     return slot
 
@@ -86,9 +86,10 @@ def test_cooldown_doubles_to_its_ceiling(world: World) -> None:
     gate = world.gate()
     trip(world, gate)
     waits = []
-    for _ in range(8):
+    for number in range(8):
         waits.append(round(held(gate).retry_in_seconds))
-        gate.report(probe(world, gate), "probe", Ambiguous("timeout"), written_late_seconds=0.0)
+        key = f"probe {number}"
+        gate.report(probe(world, gate, key), key, Ambiguous("timeout"), written_late_seconds=0.0)
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
     gate.report(probe(world, gate), "probe", Delivered(200), written_late_seconds=0.0)
     trip(world, gate)

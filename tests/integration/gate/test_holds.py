@@ -52,15 +52,15 @@ class TestRefused:
         gate = world.gate()
         world.call(gate, outcome)
         waits = []
-        for _ in range(9):
+        for number in range(9):
             held = gate.peek()
             assert isinstance(held, Held)
             waits.append(round(held.retry_in_seconds))
             world.clock.advance(held.retry_in_seconds)
-            slot = world.go(gate, "probe")
+            slot = world.go(gate, f"probe {number}")
             assert slot.probe
             assert isinstance(gate.acquire(Lane.LIVE, "event"), Held)
-            gate.report(slot, "probe", outcome, written_late_seconds=0.0)
+            gate.report(slot, f"probe {number}", outcome, written_late_seconds=0.0)
         assert waits == [5, 10, 20, 40, 80, 160, 320, 600, 600]
         world.clock.advance(600)
         world.call(gate, Delivered(200))

@@ -7,8 +7,6 @@ import sqlalchemy as sa
 
 from gong_views import EventKey
 from gong_views.names import Lane
-from gong_worker.domain.outcomes import AttemptOutcome
-from gong_worker.domain.states import DeadLetterReason, Resolution
 from gong_worker.ledger import (
     AlreadyHandled,
     AttemptFacts,
@@ -40,7 +38,7 @@ def facts(payload: str = "a") -> EventFacts:
 
 
 def result(outcome: str, seconds: float = 0, http_status: int | None = None) -> AttemptFacts:
-    return AttemptFacts(AttemptOutcome(outcome), http_status, "request-1", None, 120, at(seconds))
+    return AttemptFacts(outcome, http_status, "request-1", None, 120, at(seconds))
 
 
 def ask(
@@ -73,7 +71,7 @@ def deliver(ledger: Ledger, claim: Claim, seconds: float = 0, *, number: int | N
         number,
         result("delivered", seconds, 200),
         now=at(seconds),
-        resolution=Resolution.ACCEPTED,
+        resolution="accepted",
         integration_id=5517027188234205706,
     )
 
@@ -93,7 +91,7 @@ def dead_letter_event(
         number,
         result("rejected", seconds, 400),
         now=at(seconds),
-        reason=DeadLetterReason.REJECTED,
+        reason="rejected",
         errors=["contentUrl is no URL"],
         payload=payload,
     )

@@ -21,8 +21,10 @@ def status(as_json: bool) -> None:
 def _lines(data: dict[str, Any]) -> dict[str, object]:
     gate, calls, drain, queue, ledger = (data[name] for name in ("gate", "calls", "drain", "queue", "ledger"))
     held = f"held: {gate['reason']}, until {gate['until'] or 'released'}"
+    probe = gate["probe"]
     return {
         "gate": "open" if gate["state"] == "open" else held + (f" ({gate['note']})" if gate["note"] else ""),
+        **({"probe": _probe(probe)} if probe else {}),
         "calls": f"{calls['last_24h']} of {calls['per_day_cap']} in 24 h (limit {calls['per_day_limit']}), "
         f"{calls['current_rate']:g} of {calls['per_second_limit']:g} per second",
         "queue": ", ".join(f"{count} {name}" for name, count in queue.items()),
@@ -32,6 +34,13 @@ def _lines(data: dict[str, Any]) -> dict[str, object]:
         if drain["at"]
         else f"{drain['events']} events, when released",
     }
+
+
+def _probe(probe: dict[str, Any]) -> str:
+    event = f"{probe['reporting_system']}/{probe['event_id']}"
+    if probe["out"]:
+        return f"event {event} is under way"
+    return f"event {event} was answered {probe['answer']} at {probe['answered_at']}"
 
 
 @click.command()

@@ -27,7 +27,13 @@ class Stopping(Exception):
 
 
 class Postponed(Exception):
-    """The gate is held for long: the message is requeued and the consumer paused, no attempt is spent."""
+    """The gate is held for long: the message is requeued and the consumer paused, no attempt is spent.
+
+    With `retry_seconds` only this message is put off for so long: any other may go first.
+    """
+
+    def __init__(self, retry_seconds: float | None = None) -> None:
+        self.retry_seconds = retry_seconds
 
 
 def gate_key(reporting_system: str, event_id: str) -> str:
@@ -92,6 +98,9 @@ class Admission:
                     return answer
                 case Later():
                     self._wait(answer.retry_in_seconds, claim)
+                case Held(gives_way=True):
+                    self.ledger.release_claim(claim, now=self.now())
+                    raise Postponed(answer.retry_in_seconds)
                 case Held() if answer.until is not None and answer.retry_in_seconds <= LONGEST_HOLD_SECONDS:
                     self._wait(answer.retry_in_seconds, claim)
                 case Held():

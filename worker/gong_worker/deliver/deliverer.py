@@ -73,7 +73,12 @@ class Deliverer:
             if self.stop.is_set():
                 raise Stopping
             self._deliver(received)
-        except (Stopping, Postponed):
+        except Postponed as postponed:
+            if postponed.retry_seconds is None:
+                self.messages.requeue(received)
+            else:
+                self.messages.retry_later(received, postponed.retry_seconds)
+        except Stopping:
             self.messages.requeue(received)
         except LedgerUnavailable as error:
             self._ledger_is_away(error)
@@ -157,8 +162,10 @@ class Deliverer:
             attempt_number, slot = self._admission.wait_for_slot(received.lane, claim)
             started_at = self.now()
             result = self.gong.send(wire)
-            self._report(slot, claim, result)
-            decision = decide(result.outcome, claim.attempt_count, self.policy, self.jitter)
+            own_fault = self._report(slot, claim, result)
+            decision = decide(
+                result.outcome, claim.attempt_count, self.policy, self.jitter, own_fault=own_fault
+            )
             attempt = attempt_facts(result, started_at)
             self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
         except ClaimLost:
@@ -190,11 +197,14 @@ class Deliverer:
             extra={"action": "delivery_failed", "message_id": received.envelope.message_id},
         )
 
-    def _report(self, slot: Slot, claim: Claim, result: CallResult) -> None:
-        """Tell the gate, before anything else can fail: a Retry-After holds every other worker."""
+    def _report(self, slot: Slot, claim: Claim, result: CallResult) -> bool:
+        """Tell the gate, before anything else can fail: a Retry-After holds every other worker.
+
+        True when the gate takes a refusal for the event's own fault.
+        """
         late = None if result.written_at is None else result.written_at - slot.at
         try:
-            self.gate.report(
+            return self.gate.report(
                 slot,
                 gate_key(*claim.key),
                 result.outcome,
@@ -203,6 +213,7 @@ class Deliverer:
             )
         except GateUnavailable as error:
             log.warning("gate not told", extra={"action": "report_failed", "error": str(error)})
+            return False
 
     def _write(self, record: Record) -> bool:
         """Write the outcome, however long the ledger is away; True when the claim was still ours.

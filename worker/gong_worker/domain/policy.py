@@ -67,9 +67,17 @@ class RetryPolicy:
 
 
 def decide(
-    outcome: Outcome, attempts_spent: int, policy: RetryPolicy, jitter: Callable[[], float]
+    outcome: Outcome,
+    attempts_spent: int,
+    policy: RetryPolicy,
+    jitter: Callable[[], float],
+    *,
+    own_fault: bool = False,
 ) -> Decision:
-    """The event's fate; `attempts_spent` counts those before this call."""
+    """The event's fate; `attempts_spent` counts those before this call.
+
+    own_fault: the gate saw other events succeed with the same credential and address while this one was refused.
+    """
     match outcome:
         case Delivered():
             return Complete(Resolution.ACCEPTED, outcome.integration_id)
@@ -77,8 +85,14 @@ def decide(
             return Complete(Resolution.ALREADY_REPORTED)
         case Rejected():
             return DeadLetterEvent(DeadLetterReason.REJECTED, outcome.errors)
-        case Throttled() | Unauthorized() | Misconfigured():
+        case Throttled():
             return Requeue()
+        case Unauthorized() | Misconfigured():
+            spent = attempts_spent + own_fault
+            if own_fault and spent >= policy.max_attempts:
+                return DeadLetterEvent(DeadLetterReason.REFUSED, _refusal(outcome))
+            # Never at once: whatever waits behind it goes first.
+            return Retry(policy.delay_seconds(spent, jitter), spent=own_fault)
         case ServerError() | Ambiguous():
             spent = attempts_spent + 1
             if spent >= policy.max_attempts:
@@ -94,3 +108,8 @@ def _last_words(outcome: ServerError | Ambiguous) -> str:
     if isinstance(outcome, ServerError):
         return f"the last of the attempts was answered with HTTP {outcome.http_status}"
     return f"the last of the attempts had no answer of Gong's: {outcome.error}"
+
+
+def _refusal(outcome: Unauthorized | Misconfigured) -> tuple[str, ...]:
+    why = f"refused with HTTP {outcome.http_status}, again and again, while other events were accepted"
+    return (why, *outcome.errors) if isinstance(outcome, Unauthorized) else (why,)

@@ -14,6 +14,7 @@ from gong_worker.gate.types import (
     Lapsed,
     Later,
     Open,
+    Probe,
     Slot,
 )
 
@@ -28,5 +29,6 @@ __all__ = [
     "Lapsed",
     "Later",
     "Open",
+    "Probe",
     "Slot",
 ]

@@ -1,6 +1,5 @@
 """The gate as a worker uses it: acquire a slot, wait, confirm, call, report."""
 
-import hashlib
 import logging
 import math
 import uuid
@@ -26,6 +25,8 @@ _RECHECK_SECONDS = 0.1
 _OVERSLEPT_SECONDS = 0.004
 # How often a held caller may as well ask when nobody knows the end.
 _OPEN_END_SECONDS = 0.5
+# So much of an event's key is kept in Redis, and shown.
+_EVENT_CHARACTERS = 300
 
 
 class Gate:
@@ -71,20 +72,21 @@ class Gate:
         if not self._registered:
             self._register(worker=True)
         if lane is not Lane.BULK:
-            return self._acquire(lane)[0]
+            return self._acquire(lane, event_key)[0]
         wait = self._bulk.enter()
         if wait > 0:
             return Later(wait)
         try:
-            answer, wait = self._acquire(lane)
+            answer, wait = self._acquire(lane, event_key)
         finally:
             self._bulk.leave(wait)
         return answer
 
-    def _acquire(self, lane: Lane) -> tuple[Slot | Held | Later, float]:
+    def _acquire(self, lane: Lane, event_key: str) -> tuple[Slot | Held | Later, float]:
+        event = event_key[:_EVENT_CHARACTERS]
         for _ in range(3):
             token = uuid.uuid4().hex
-            reply = self._run("acquire", lane=lane.value, token=token)
+            reply = self._run("acquire", lane=lane.value, event=event, token=token)
             if reply[0] != "rebuild":
                 break
             wait = rebuild(self._scripts, self._history, token, int(reply[1]))
@@ -94,7 +96,7 @@ class Gate:
             case "slot":
                 number, at, after, probe = int(reply[2]), int(reply[3]), int(reply[4]), reply[6] == "1"
                 local = self._scripts.redis_clock.to_local(at)
-                slot = Reservation(local, probe, number, at, after, reply[5])
+                slot = Reservation(local, probe, number, at, after, reply[5], event)
                 return slot, int(reply[7]) / 1e6
             case "held":
                 return self._held(reply), 0.0
@@ -124,7 +126,7 @@ class Gate:
 
     def _grant(self, slot: Slot) -> Go | Held | Lapsed:
         reserved = Reservation.of(slot)
-        reply = self._run("confirm", slot=reserved.fields())
+        reply = self._run("confirm", event=reserved.event, slot=reserved.fields())
         if reply[0] == "lapsed":
             return Lapsed(reply[2])
         if reply[0] == "held":
@@ -141,8 +143,8 @@ class Gate:
         *,
         written_late_seconds: float | None,
         reply_seconds: float | None = None,
-    ) -> None:
-        """Tell what became of the call.
+    ) -> bool:
+        """Tell what became of the call. True when its refusal (401, 403, 404 …) is the event's own fault.
 
         written_late_seconds: from `slot.at` (after confirm) to the request being written.
         reply_seconds: from the request being written to the answer; without it, to this report. What it took
@@ -155,13 +157,15 @@ class Gate:
             "report",
             slot=Reservation.of(slot).fields(),
             outcome=outcome_name(outcome).value,
+            answer=_answer(outcome),
             retry_after=_micros(retry_after),
-            event=_digest(event_key),
+            event=event_key[:_EVENT_CHARACTERS],
             late=_micros(written_late_seconds),
             reply=_micros(reply_seconds),
         )
         if reply[2]:
             logger.warning("gate: held, %s", reply[2], extra={"action": "gate_held", "reason": reply[2]})
+        return reply[3] == "1"
 
     def refund(self, slot: Slot) -> None:
         """Give up a slot before its call. Only the newest goes back in line; the day never counts it."""
@@ -234,7 +238,7 @@ class Gate:
     def _held(self, reply: list[str]) -> Held:
         now, until = int(reply[1]), int(reply[3])
         retry = max(0.0, (until - now) / 1e6) or _OPEN_END_SECONDS
-        return Held(HoldReason(reply[2]), to_datetime(until), retry)
+        return Held(HoldReason(reply[2]), to_datetime(until), retry, reply[4:5] == ["1"])
 
 
 def _micros(seconds: float | None) -> int | None:
@@ -243,5 +247,6 @@ def _micros(seconds: float | None) -> int | None:
     return max(0, int(seconds * 1e6))
 
 
-def _digest(event_key: str) -> str:
-    return hashlib.blake2b(event_key.encode(), digest_size=8).hexdigest()
+def _answer(outcome: Outcome) -> str:
+    status = getattr(outcome, "http_status", None)
+    return outcome_name(outcome).value + (f", HTTP {status}" if status else "")

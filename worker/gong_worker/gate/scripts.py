@@ -14,8 +14,12 @@ from gong_worker.gate.types import GateUnavailable
 
 PREFIX: Final = "{gong-views.gate}:"
 KEYS: Final = tuple(
-    PREFIX + name for name in ("state", "limits", "day", "sent", "failing", "rejected", "holds", "rebuild")
-)
+    PREFIX + name
+    for name in (
+        "state", "limits", "day", "sent", "failing", "rejected", "holds", "rebuild",
+        "worked", "refused", "at_fault",
+    )
+)  # fmt: skip
 # What the scripts share, in the order in which each part builds on those before it.
 _SHARED: Final = ("state", "pace", "day", "holds")
 _ALONE: Final = {"register"}
@@ -26,8 +30,7 @@ def source(name: str) -> tuple[str, str]:
     """Text and SHA-1 of a script; all but `register` follow the shared parts."""
     folder = files("gong_worker.gate") / "lua"
     parts = (name,) if name in _ALONE else (*_SHARED, name)
-    # A full Redis must still let what is queued be delivered: script flags are Redis 7's.
-    text = "#!lua flags=allow-oom\n" + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
+    text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
     return text, hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 (how Redis names scripts)
 
 

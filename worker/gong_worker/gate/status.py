@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 from gong_worker.domain.holds import HoldReason
 from gong_worker.gate.rebuild import History, calls_since
-from gong_worker.gate.types import GateStatus, HoldView
+from gong_worker.gate.types import GateStatus, HoldView, Probe
 
+_PROBED = (HoldReason.BREAKER, HoldReason.UNAUTHORIZED, HoldReason.MISCONFIGURED)
 _NOTES = {
     HoldReason.RETRY_AFTER: "Gong asked to wait (429 or 503 with Retry-After)",
     HoldReason.DAILY_QUOTA: "the calls of the rolling day are spent",
@@ -31,6 +32,7 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         day = sum(calls for _, calls in calls_since(history, now))
     reason = HoldReason(fields["reason"]) if fields["reason"] else None
     limit = int(float(fields["calls_per_day"]))
+    holds = tuple(_hold(text) for name, text in pairs if name == "hold")
     return GateStatus(
         state="held" if reason else "open",
         reason=reason,
@@ -46,9 +48,9 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         margin_seconds=float(fields["margin"]) / 1e6,
         failures_in_a_row=int(fields["failing"]),
         rejections_in_a_row=int(fields["rejected"]),
-        probe_out=fields["probe_out"] == "1",
+        probe=_probe(fields) if any(hold.reason in _PROBED for hold in holds) else None,
         limits_set_by=fields["set_by"],
-        holds=tuple(_hold(text) for name, text in pairs if name == "hold"),
+        holds=holds,
     )
 
 
@@ -56,6 +58,13 @@ def _note(reason: HoldReason | None, note: str, by: str) -> str | None:
     if reason is HoldReason.OPERATOR:
         return f"{note} (by {by})" if by else note
     return _NOTES[reason] if reason else None
+
+
+def _probe(fields: dict[str, str]) -> Probe | None:
+    if not fields["probe_event"]:
+        return None
+    at = to_datetime(int(fields["probe_answered"] or 0))
+    return Probe(fields["probe_event"], fields["probe_out"] == "1", fields["probe_answer"] or None, at)
 
 
 def _hold(text: str) -> HoldView:

@@ -34,6 +34,7 @@ class Reservation(Slot):
     planned: int
     after: int
     gen: str
+    event: str
     granted: int = 0
     confirmed: int = 0
     epoch: int = 0
@@ -58,11 +59,14 @@ class Held:
     """No call now. `until` is None when only an operator (or a probe that is out) ends it.
 
     retry_in_seconds: when asking again can first help; poll `peek` meanwhile, a release may come sooner.
+    gives_way: the event was tried last; whichever other event comes first is to probe. Put this one aside for
+        `retry_in_seconds` and take the next.
     """
 
     reason: HoldReason
     until: datetime | None
     retry_in_seconds: float
+    gives_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,19 @@ class HoldView:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """The event that probes a held gate, or probed it last.
+
+    event: its key, shortened to 300 characters. answer, at: what it was answered and when; None while it is out.
+    """
+
+    event: str
+    out: bool
+    answer: str | None
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class GateStatus:
     """What an operator sees.
 
@@ -125,6 +142,6 @@ class GateStatus:
     margin_seconds: float
     failures_in_a_row: int
     rejections_in_a_row: int
-    probe_out: bool
+    probe: Probe | None
     limits_set_by: str
     holds: tuple[HoldView, ...]

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gong_worker.gate import GateStatus
+from gong_worker.gate import GateStatus, Probe
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import Services
@@ -51,6 +51,21 @@ def gate_facts(gate: GateStatus) -> dict[str, Any]:
         "reason": to_json(gate.reason),
         "until": to_json(gate.until),
         "note": gate.note,
+        "probe": _probe(gate.probe),
+    }
+
+
+def _probe(probe: Probe | None) -> dict[str, Any] | None:
+    """Which event probes a held gate, or probed it last, and what it was answered."""
+    if probe is None:
+        return None
+    reporting_system, _, event_id = probe.event.partition("\x00")
+    return {
+        "reporting_system": reporting_system,
+        "event_id": event_id,
+        "out": probe.out,
+        "answer": probe.answer,
+        "answered_at": to_json(probe.at),
     }
 
 

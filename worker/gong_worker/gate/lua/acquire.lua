@@ -1,5 +1,5 @@
--- Reserve the next slot. Argument: lane, token (for the rebuild, should one be due).
--- Replies: slot number at after gen probe bulk_wait | held reason until | later wait | rebuild
+-- Reserve the next slot. Argument: lane, event, token (for the rebuild, should one be due).
+-- Replies: slot number at after gen probe bulk_wait | held reason until gives_way | later wait | rebuild
 if limits.env == '' then return {'unregistered', now} end
 
 if not known() then
@@ -8,9 +8,11 @@ if not known() then
 end
 sweep_day()
 local reason, ends = verdict(now)
-if reason and reason ~= 'probe' then
+local way = reason and gives_way_until()
+if way or (reason and reason ~= 'probe') then
+  if reason == 'probe' then reason = standing(now)[1][1] end
   save()
-  return {'held', now, reason, ends}
+  return {'held', now, reason, way or ends, way and 1 or 0}
 end
 
 local _, _, spacing = law()

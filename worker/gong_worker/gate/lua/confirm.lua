@@ -1,5 +1,5 @@
 -- The last check before a call is written. May be asked again for the same slot: the latest answer counts.
--- Argument: slot {number, at, after, gen, probe, granted (0: not yet)}.
+-- Argument: event, slot {number, at, after, gen, probe, granted (0: not yet)}.
 -- Replies: go at epoch | held reason until | lapsed why
 local slot = args.slot
 local KEPT_LAG = SECOND / 20
@@ -39,6 +39,11 @@ else
 end
 if reason then return refuse('held', now, reason, ends) end
 
+if slot.probe then
+  set('probe_event', args.event)
+  clear('probe_answer')
+  clear('probe_answered')
+end
 count_call(send, 1)
 redis.call('ZADD', SENT, string.format('%.0f', send + unknown()), slot.number)
 redis.call('ZREMRANGEBYSCORE', SENT, '-inf', string.format('(%.0f', now - window - 2 * SECOND))

@@ -1,11 +1,17 @@
 -- Holds: why no call is made, until when, and who may probe.
 
 local UNAUTHORIZED, MISCONFIGURED = 'unauthorized:' .. args.credential, 'misconfigured:' .. args.target
+local PAIR = args.credential .. ' ' .. args.target
 -- Bounds of what a Retry-After may ask for.
 local MIN_RETRY, MAX_RETRY = SECOND, 86700 * SECOND
 
 -- Holds have changed: answers to calls confirmed before no longer say anything about them.
 local function new_epoch() set('epoch', get('epoch') + 1) end
+
+-- One event under this credential and address.
+local function event_digest()
+  return args.event and string.sub(redis.sha1hex(PAIR .. ' ' .. args.event), 1, 20)
+end
 
 local function soft_hold(field)
   local text = redis.call('HGET', HOLDS, field)
@@ -14,9 +20,11 @@ local function soft_hold(field)
   return tonumber(probe_at), tonumber(interval), tonumber(since)
 end
 
-local function put_soft_hold(field)
+-- Put it on, or have the next probe wait: twice as long, unless the last one `says_little`.
+local function put_soft_hold(field, says_little)
   local _, interval, since = soft_hold(field)
-  interval = interval and math.min(2 * interval, micros('hold_probe_ceiling_seconds')) or micros('hold_probe_seconds')
+  local longer = interval and math.min((says_little and 1 or 2) * interval, micros('hold_probe_ceiling_seconds'))
+  interval = longer or micros('hold_probe_seconds')
   redis.call('HSET', HOLDS, field, string.format('%.0f %.0f %.0f', now + interval, interval, since or now))
   new_epoch()
 end
@@ -42,17 +50,39 @@ local function standing(at)
   return first
 end
 
+-- A hold that rests on the refusals of one event, with a credential and an address that have worked before, says
+-- little about the others: any of them may probe at once.
+local function rests_on_another()
+  return state.refused_pair == PAIR and not state.refused_many and state.refused_event ~= event_digest()
+    and redis.call('HEXISTS', WORKED, PAIR) == 1
+end
+
 -- nil: free to call. 'probe': one call may try. Otherwise the reason, and until when.
 local function verdict(at)
   local holds = standing(at)
   if #holds == 0 then return nil end
   local hard, due = false, true
   for _, hold in ipairs(holds) do
-    if not hold[3] then hard = true elseif hold[2] > now then due = false end
+    local waits = hold[2] > now and (hold[1] == 'breaker' or not rests_on_another())
+    if not hold[3] then hard = true elseif waits then due = false end
   end
   if hard or not due then return holds[1][1], holds[1][2] end
   if get('probe_until') > now then return holds[1][1], get('probe_until') end
   return 'probe'
+end
+
+-- Whoever was tried last lets any other event probe first. Until when it has to, or nil.
+local GIVE_WAY = 5 * SECOND
+local function gives_way_until()
+  local tried = state.probe_event == args.event
+    or (not state.refused_many and state.refused_event == event_digest())
+  if not tried then return nil end
+  local last = 0
+  for _, hold in ipairs(standing(now)) do
+    if not hold[3] then return nil end
+    last = math.max(last, hold[2])
+  end
+  return now < last + GIVE_WAY and last + GIVE_WAY or nil
 end
 
 -- The probe is over, if this slot is the one that has it.

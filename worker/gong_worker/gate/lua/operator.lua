@@ -19,7 +19,8 @@ local function release()
   if state.open_until then found[#found + 1] = 'breaker' end
   for field in pairs(hash(HOLDS)) do found[#found + 1] = string.match(field, '^[a-z]+') end
   for _, field in ipairs({'operator_note', 'operator_by', 'operator_until', 'operator_at', 'rejections_at',
-                          'open_until', 'opens', 'probe_seq', 'probe_until'}) do clear(field) end
+                          'open_until', 'opens', 'probe_seq', 'probe_until', 'probe_event', 'probe_answer',
+                          'probe_answered', 'refused_pair', 'refused_event', 'refused_many'}) do clear(field) end
   redis.call('DEL', HOLDS, FAILING, REJECTED)
   new_epoch()
   save()

@@ -1,6 +1,7 @@
 -- What became of a call. Argument: slot {number, gen, granted, confirmed, epoch}, outcome (an AttemptOutcome),
--- retry_after (of the answer, if any), event (digest), late (how late the request was written), reply (how long the
--- answer took); both missing when not known. Reply: ok, and the hold this put on, if any.
+-- answer (the same for people), retry_after (of the answer, if any), event, late (how late the request was written),
+-- reply (how long the answer took); the last two missing when not known.
+-- Reply: ok, the hold this put on (if any), whether the refusal is the event's own fault.
 local slot, outcome = args.slot, args.outcome
 local worked = outcome == 'delivered' or outcome == 'already_reported' or outcome == 'rejected'
 local failed = outcome == 'server_error' or outcome == 'unreachable' or outcome == 'ambiguous'
@@ -84,7 +85,7 @@ local function breaker()
   if failed and state.open_until then
     trip()
   elseif failed then
-    redis.call('SADD', FAILING, args.event)
+    redis.call('SADD', FAILING, event_digest())
     if redis.call('SCARD', FAILING) >= setting('breaker_threshold') then trip() end
   elseif state.open_until then
     clear('open_until')
@@ -97,7 +98,7 @@ end
 -- Different events that Gong refuses in a row hold until an operator has looked.
 local function rejections()
   if outcome == 'rejected' then
-    redis.call('SADD', REJECTED, args.event)
+    redis.call('SADD', REJECTED, event_digest())
     if redis.call('SCARD', REJECTED) >= setting('rejections_limit') then
       set('rejections_at', now)
       new_epoch()
@@ -109,25 +110,85 @@ local function rejections()
   end
 end
 
--- A refused credential and a wrong base URL hold whoever has the same one; a call that works ends both.
-local function refusals()
-  local field = outcome == 'unauthorized' and UNAUTHORIZED or outcome == 'misconfigured' and MISCONFIGURED
-  if worked then
-    if redis.call('HDEL', HOLDS, UNAUTHORIZED, MISCONFIGURED) > 0 then new_epoch() end
-  elseif field then
-    -- Said loudly once, not at every probe.
-    if not soft_hold(field) then put = outcome end
-    put_soft_hold(field)
+local HOLD_OF = {unauthorized = UNAUTHORIZED, misconfigured = MISCONFIGURED}
+local REMEMBERED = 100000
+
+local function remember(key, event)
+  redis.call('ZADD', key, slot.confirmed, event)
+  redis.call('ZREMRANGEBYRANK', key, 0, -REMEMBERED - 1)
+end
+
+-- Is a refusal (401, 403, 404 …) the event's own fault? It is when, after this event was refused before, a call for
+-- another one with the same credential and address worked; from then on always, but while a hold stands.
+local function is_own_fault()
+  local event = event_digest()
+  local before = tonumber(redis.call('ZSCORE', REFUSED, event) or nil)
+  local worked_at = tonumber(redis.call('HGET', WORKED, PAIR) or 0)
+  remember(REFUSED, event)
+  if soft_hold(UNAUTHORIZED) or soft_hold(MISCONFIGURED) then return false end
+  if redis.call('ZSCORE', AT_FAULT, event) or (before and worked_at > before) then
+    remember(AT_FAULT, event)
+    return true
   end
-  -- A probe that proved nothing is not repeated at once.
-  if was_probe and not worked then
-    for _, hold in ipairs({UNAUTHORIZED, MISCONFIGURED}) do
-      local probe_at = soft_hold(hold)
-      if probe_at and probe_at <= now then put_soft_hold(hold) end
+  return false
+end
+
+local function remember_success()
+  if redis.call('HSET', WORKED, PAIR, slot.confirmed) == 1 and redis.call('HLEN', WORKED) > 100 then
+    local oldest, when
+    for pair, at in pairs(hash(WORKED)) do
+      if not when or tonumber(at) < when then oldest, when = pair, tonumber(at) end
     end
+    redis.call('HDEL', WORKED, oldest)
   end
 end
 
+-- A refused credential and a wrong base URL hold whoever has the same one. Where it has worked before, the first
+-- refusal may be the event's own fault: only the second in a row, with no success between, puts the hold on.
+local function refused(hold)
+  local event = event_digest()
+  local known_since_success = state.refused_pair == PAIR
+  if not known_since_success then
+    set('refused_pair', PAIR)
+    set('refused_event', event)
+    clear('refused_many')
+  elseif state.refused_event ~= event then
+    set('refused_many', 1)
+  end
+  if known_since_success or redis.call('HEXISTS', WORKED, PAIR) == 0 then
+    -- Said loudly once, not at every probe.
+    if not soft_hold(hold) then put = outcome end
+    put_soft_hold(hold, redis.call('ZSCORE', AT_FAULT, event))
+  end
+end
+
+-- A call that works ends both holds.
+local function accepted()
+  if redis.call('HDEL', HOLDS, UNAUTHORIZED, MISCONFIGURED) > 0 then new_epoch() end
+  if state.refused_pair == PAIR then
+    for _, field in ipairs({'refused_pair', 'refused_event', 'refused_many'}) do clear(field) end
+  end
+end
+
+-- A probe that proved nothing is not repeated at once.
+local function probe_again_later()
+  for _, hold in ipairs({UNAUTHORIZED, MISCONFIGURED}) do
+    local probe_at = soft_hold(hold)
+    if probe_at and probe_at <= now then put_soft_hold(hold) end
+  end
+end
+
+local function remember_probe()
+  if worked then
+    for _, field in ipairs({'probe_event', 'probe_answer', 'probe_answered'}) do clear(field) end
+  elseif was_probe or put ~= '' then
+    set('probe_event', args.event)
+    set('probe_answer', args.answer)
+    set('probe_answered', now)
+  end
+end
+
+local own_fault = false
 if outcome == 'throttled' then
   throttling()
 elseif outcome == 'server_error' and args.retry_after then
@@ -137,12 +198,16 @@ if mine then
   if outcome == 'unreachable' then sweep_day(); count_call(slot.granted, -1) end
   if worked and slot.confirmed > get('decreased_at') then clear('backoff') end
   if args.late and args.reply then measure_margin(args.late, args.reply) end
+  if HOLD_OF[outcome] then own_fault = is_own_fault() end
   end_probe(slot)
 end
 if current then
   breaker()
   rejections()
-  refusals()
+  if worked then remember_success(); accepted() end
+  if HOLD_OF[outcome] and not own_fault then refused(HOLD_OF[outcome]) end
+  if was_probe and not worked then probe_again_later() end
+  remember_probe()
 end
 save()
-return {'ok', now, put}
+return {'ok', now, put, own_fault and 1 or 0}

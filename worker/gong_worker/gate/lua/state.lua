@@ -7,6 +7,8 @@
 --                       day_total, day_swept                              the rolling day
 --                       reply_lo, reply_over, jitter_at, jitter_n, margin  measured jitter
 --                       operator_note, operator_by, operator_at, operator_until, rejections_at
+--                       probe_event, probe_answer, probe_answered         the event that probes, or probed last
+--                       refused_pair, refused_event, refused_many         refusals (401, 403, 404 …) since a success
 --   2 limits    hash    one field per setting, plus env: what the environment of the last starter said
 --   3 day       hash    five-minute bucket number -> calls, plus gen
 --   4 sent      zset    slot number -> when its call will have arrived at the latest; the last few seconds
@@ -14,12 +16,15 @@
 --   6 rejected  set     digests of the events that Gong refused in a row
 --   7 holds     hash    "unauthorized:<credential>" or "misconfigured:<target>" -> "probe_at interval since"
 --   8 rebuild   string  who is counting the day from the ledger right now (expires)
+--   9 worked    hash    "<credential> <target>" -> when the latest call that worked was confirmed
+--  10 refused   zset    digest of credential, target and event -> when its latest refused call was confirmed
+--  11 at_fault  zset    those of them that were refused while other events succeeded -> the same
 --
 -- ARGV 1: one JSON object. Of every script: `credential` and `target` (fingerprints), `now` (tests only; else
 -- Redis's TIME). The rest is told at the head of each script. Times are integer microseconds.
 -- A reply is {verb, now, ...}.
 
-local STATE, LIMITS, DAY, SENT, FAILING, REJECTED, HOLDS, REBUILD = unpack(KEYS)
+local STATE, LIMITS, DAY, SENT, FAILING, REJECTED, HOLDS, REBUILD, WORKED, REFUSED, AT_FAULT = unpack(KEYS)
 local SECOND = 1000000
 local args = cjson.decode(ARGV[1])
 

@@ -7,7 +7,7 @@ local function tell(name, value)
   reply[#reply + 1] = tostring(value)
 end
 for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve', 'set_by'}) do tell(name, limits[name] or '') end
-for _, name in ipairs({'operator_note', 'operator_by'}) do tell(name, state[name] or '') end
+for _, name in ipairs({'operator_note', 'operator_by', 'probe_event', 'probe_answer', 'probe_answered'}) do tell(name, state[name] or '') end
 local _, _, spacing, margin = law()
 tell('known', known() and 1 or 0)
 tell('current_rate', current_rate())

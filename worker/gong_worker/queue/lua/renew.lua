@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Renew the visibility timeout of the messages in hand. A tag that is no longer there is not brought back.
 -- KEYS 1 unacked_index; ARGV the tags
 local time = redis.call('TIME')
