@@ -158,16 +158,11 @@ class AsyncViewQueue:
         try:
             return await link.exchange(commands)
         except Failure as error:
-            unavailable = explain(error, link.where, self._options.seconds)
-            if self._options.embedded and unavailable.reason in ("refused", "authentication"):
-                self._link = None  # it may have been started again, on another port
-            raise unavailable from error
+            raise explain(error, link.where, self._options.seconds) from error
 
     async def _linked(self) -> "AsyncConnections":
         if self._link is None:
-            # Finding the embedded server may start it, which takes its time.
-            url = await asyncio.to_thread(self._options.url)
-            self._link = AsyncConnections(url, self._options.seconds)
+            self._link = AsyncConnections(self._options.url(), self._options.seconds)
         return self._link
 
     async def _drain_in_passing(self) -> None:

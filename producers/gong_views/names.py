@@ -37,5 +37,7 @@ DELAYED_KEY: Final = "gong-views.delayed"
 DELAYED_MESSAGES_KEY: Final = "gong-views.delayed.messages"
 # hash: message id -> how often its delivery failed unexpectedly; gone with the message
 FAILURES_KEY: Final = "gong-views.failures"
+# hash: worker id -> its heartbeat as JSON
+WORKERS_KEY: Final = "gong-views.workers"
 # list of "<delivery tag>\n<queue>\n<raw item>" that no worker could read, until the ledger has them as dead letters
 UNREADABLE_KEY: Final = "gong-views.unreadable"

@@ -68,11 +68,11 @@ class Options:
 
     @property
     def embedded(self) -> bool:
-        """Whether Redis is the embedded one, which may come back on another port."""
+        """Whether Redis is the embedded one, which is looked for when it is first needed."""
         return self.settings.redis_url is None
 
     def url(self) -> str:
-        """Redis's URL; starts the embedded one if need be. Raises QueueUnavailable."""
+        """Redis's URL. Raises SettingsError when there is none, and no embedded server either."""
         return redis_url_of(self.settings)
 
     def spooled(self, lane: Lane, items: Sequence[Item], error: QueueUnavailable) -> list[Receipt]:

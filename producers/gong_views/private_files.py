@@ -33,11 +33,3 @@ def open_private(path: Path, flags: int) -> int:
 def make_private_file(path: Path) -> None:
     """Make an empty file with mode 0600 unless the path exists. Raises OSError."""
     os.close(open_private(path, os.O_RDWR))
-
-
-def readable_by_others(path: Path) -> bool:
-    """Whether group or others may read the file or enter the folder; False when there is none."""
-    try:
-        return bool(path.stat().st_mode & 0o077)
-    except OSError:
-        return False

@@ -155,10 +155,7 @@ class ViewQueue:
         try:
             return link.exchange(commands)
         except Failure as error:
-            unavailable = self._unavailable(error)
-            if self._options.embedded and unavailable.reason in ("refused", "authentication"):
-                self._link = None  # it may have been started again, on another port
-            raise unavailable from error
+            raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:
         return explain(error, self._linked().where, self._options.seconds)

@@ -37,6 +37,7 @@ _BY_CLASS: tuple[tuple[type[Exception], str, str], ...] = (
     (rex.AuthenticationError, "authentication", "refused the user or the password: correct REDIS_URL"),
     (rex.AuthorizationError, "authentication", "refused the user or the password: correct REDIS_URL"),
 )
+_SOCKET = "the socket "
 _CLUSTER = ("cluster", "is a Redis Cluster: the queue needs a Redis without cluster mode")
 _BY_CODE: Mapping[str, tuple[str, str]] = {
     "OOM": _BY_CLASS[0][1:],
@@ -62,7 +63,7 @@ _BY_CODE: Mapping[str, tuple[str, str]] = {
 def location(connection_options: Mapping[str, Any]) -> str:
     """Where Redis is, without user and password."""
     if path := connection_options.get("path"):
-        return f"the socket {path}"
+        return f"{_SOCKET}{path}"
     host, port = connection_options.get("host", "localhost"), connection_options.get("port", 6379)
     return f"{host}:{port}"
 
@@ -70,6 +71,8 @@ def location(connection_options: Mapping[str, Any]) -> str:
 def explain(error: BaseException, where: str, seconds: float) -> QueueUnavailable:
     """The QueueUnavailable for what went wrong with the Redis at `where` within `seconds`."""
     reason, text = _reason(error, seconds)
+    if reason == "refused" and where.startswith(_SOCKET):
+        text = "is away: start it (`gong-views up` runs the embedded one), or correct REDIS_URL"
     unavailable = QueueUnavailable(f"Redis at {where} {text}")
     unavailable.reason = reason
     return unavailable

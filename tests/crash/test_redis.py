@@ -79,7 +79,10 @@ def test_redis_wiped_under_load(postgres_url: str, pipeline: Start) -> None:
     line.enqueue(range(40, 60), lane="bulk")
     worker = line.worker()
     # What Redis counted at enqueue is known to the ledger within two seconds; a younger count would be gone.
-    wait_until(lambda: sum(line.ledger.enqueue_counts().values()) == 60, "the mirror of the intake")
+    wait_until(
+        lambda: sum(line.ledger.reconciliation_snapshot().enqueue_counts.values()) == 60,
+        "the mirror of the intake",
+    )
     wait_until(lambda: line.settled() >= 10, "some deliveries")
     line.redis.flushall()
     line.drain()

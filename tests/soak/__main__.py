@@ -5,6 +5,7 @@ import random
 import sys
 
 from tests.soak.run import Plan, run
+from tests.soak.strikes import KINDS
 
 
 def main() -> int:
@@ -17,10 +18,11 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--events", type=int, help="default: 600 a minute")
     parser.add_argument("--ledger", choices=["postgresql", "sqlite"], default="postgresql")
+    parser.add_argument("--only", action="append", default=[], choices=sorted(KINDS), help="strike with this")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     events = given.events or round(600 * given.minutes)
-    plan = Plan(given.minutes * 60, seed, given.workers, events, given.ledger)
+    plan = Plan(given.minutes * 60, seed, given.workers, events, given.ledger, tuple(given.only))
     try:
         run(plan, lambda text: print(text, flush=True))
     except AssertionError as error:

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gong_worker.ledger import migrate
+from tests.soak.producers import Producers
 from tests.soak.schedule import Strike, schedule
 from tests.soak.world import World
 from tests.support.books import Books
@@ -16,6 +18,7 @@ from tests.support.own_postgres import own_postgres
 from tests.support.pipeline import Pipeline
 from tests.support.servers import valkey
 from tests.support.simulator import simulator_process
+from tests.web.served import serving
 
 PRODUCERS = 3
 DRAIN_SECONDS = 300.0
@@ -31,11 +34,13 @@ class Plan:
     workers: int = 3
     events: int = 2000
     ledger: str = "postgresql"
+    only: tuple[str, ...] = ()
+    """The strikes to draw from; empty: all."""
 
 
 def run(plan: Plan, say: Say = print) -> Books:
     """Run it; AssertionError when a law is broken."""
-    strikes = schedule(plan.seed, plan.seconds, plan.ledger)
+    strikes = schedule(plan.seed, plan.seconds, plan.ledger, plan.only)
     say(
         f"seed {plan.seed}: {len(strikes)} strikes in {plan.seconds:g} s, {plan.events} events, {plan.ledger}"
     )
@@ -54,11 +59,15 @@ def run(plan: Plan, say: Say = print) -> Books:
         server = stack.enter_context(valkey(appendfsync="always"))
         line = Pipeline(folder, server, url, simulator, calls_per_day=1_000_000)
         stack.callback(line.close)
-        world = World(line, postgres, workers=plan.workers, seed=plan.seed)
+        _, intake_url = stack.enter_context(serving(folder, {"REDIS_URL": server.url}))
+        producers = Producers(line, intake_url)
+        world = World(line, postgres, producers, workers=plan.workers)
         started = time.monotonic()
         _all_at_once(world, plan, strikes, started, say)
-        books = line.verify(dead=world.refused, gong_died=world.struck["kill gong"] > 0)
-        say(table(books, world, time.monotonic() - started))
+        books, lost = line.books(), world.lost()
+        dead, gong_died = producers.refused | set(producers.poison), world.struck["kill gong"] > 0
+        line.check(books, dead=dead, lost=len(lost), gong_died=gong_died)
+        say(table(books, world, len(lost), time.monotonic() - started))
         return books
 
 
@@ -80,7 +89,7 @@ def _all_at_once(world: World, plan: Plan, strikes: list[Strike], started: float
     def lane(name: str) -> None:
         for strike in strikes:
             if strike.lane == name and not failures:
-                world.over.wait(max(0.0, started + strike.at - time.monotonic()))
+                world.wait(max(0.0, started + strike.at - time.monotonic()))
                 world.strike(strike)
 
     pause = plan.seconds * PRODUCERS / plan.events
@@ -88,9 +97,8 @@ def _all_at_once(world: World, plan: Plan, strikes: list[Strike], started: float
     for number in range(PRODUCERS):
         numbers = range(number, plan.events, PRODUCERS)
         seed = plan.seed * PRODUCERS + number
-        threads.append(
-            guarded(lambda numbers=numbers, seed=seed: world.produce(numbers, seed, pause))  # type: ignore[misc]
-        )
+        produce = partial(world.producers.run, numbers, seed, pause, over_http=number == 0)
+        threads.append(guarded(produce))
     supervisor = guarded(world.supervise)
     for thread in threads:
         thread.join()
@@ -105,7 +113,7 @@ def _all_at_once(world: World, plan: Plan, strikes: list[Strike], started: float
         raise failures[0]
 
 
-def table(books: Books, world: World, seconds: float) -> str:
+def table(books: Books, world: World, lost: int, seconds: float) -> str:
     """The reconciliation and what it went through."""
     found = books.reconciled
     rows: list[tuple[str, object]] = [
@@ -114,7 +122,8 @@ def table(books: Books, world: World, seconds: float) -> str:
         ("  delivered: already reported", found["already_reported"]),
         ("  duplicates suppressed", found["duplicates"]),
         ("  dead letters", found["dead"]),
-        ("  drift", len(found["drift"])),
+        ("  missing, told by reconcile", sum(row["missing"] for row in found["drift"])),
+        ("  that a stale replica never had", lost),
         ("events accepted by the simulator", len(books.acceptances)),
         ("  more than once", sum(times > 1 for times in books.acceptances.values())),
         ("calls at the simulator", books.calls.total()),

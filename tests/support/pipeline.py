@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,17 @@ class Pipeline:
 
     # -- workers -----------------------------------------------------------------------------------------
 
-    def worker(self, *, ready: bool = True, stop_at: str | None = None, **settings: Any) -> Process:
-        """Start a worker; `stop_at` is one of signals.POINTS."""
-        environment = self.environment | {
-            f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()
-        }
+    def worker(
+        self,
+        *,
+        ready: bool = True,
+        stop_at: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Process:
+        """Start a worker; `stop_at` is one of failpoints.POINTS."""
+        own = {f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()}
+        environment = self.environment | dict(environment or {}) | own
         if stop_at is not None:
             assert stop_at in POINTS
             environment["GONG_VIEWS_TEST_STOP_AT"] = f"{stop_at}:{self.folder}"
@@ -194,7 +200,18 @@ class Pipeline:
 
     def verify(self, *, dead: Iterable[str] = (), lost: int = 0, gong_died: bool = False) -> Books:
         """The laws that hold whatever was shot at; see `Books.check`."""
-        books = read_books(self.ledger.engine, self.gong, self.redis, self.services)
+        books = self.books()
+        self.check(books, dead=dead, lost=lost, gong_died=gong_died)
+        return books
+
+    def books(self) -> Books:
+        """What every side says now."""
+        return read_books(self.gong, self.redis, self.services)
+
+    def check(
+        self, books: Books, *, dead: Iterable[str] = (), lost: int = 0, gong_died: bool = False
+    ) -> None:
+        """As `verify`, on what was read before."""
         try:
             books.check(self.enqueued, dead=set(dead), unsure=self.unsure, lost=lost, gong_died=gong_died)
             for worker in self.workers:
@@ -202,7 +219,6 @@ class Pipeline:
                     assert f"action={action}" not in worker.log, f"{worker.log_path.name}: {action}"
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account()}") from None
-        return books
 
     def account(self) -> str:
         """What is needed to understand a failure."""

@@ -28,6 +28,7 @@ remote_control = kind == "stock" or "remote" in sys.argv[5:]
 app = Celery("plain", set_as_current=False, broker=url)
 app.conf.update(
     broker_transport_options={
+        "redis_url": url,
         "visibility_timeout": 3,
         "unacked_restore_interval": 5 if "calm" in sys.argv[5:] else 1,
         "unacked_restore_throttle": 1,

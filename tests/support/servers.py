@@ -89,6 +89,16 @@ class Valkey:
             self.process.wait()
             self.process = None
 
+    def take_address(self, port: int) -> None:
+        """Listen on another port from now on, as one does that takes over a dead one's address."""
+        with self.client() as client:
+            client.config_set("port", str(port))
+        self.port = port
+
+    def become(self, other: "Valkey") -> None:
+        """Stand for another server, which keeps running: its folder and its process."""
+        self.folder, self.port, self.process = other.folder, other.port, other.process
+
     def freeze(self) -> None:
         self.signal(signal.SIGSTOP)
 

@@ -1,4 +1,4 @@
-"""The outcome table, the backoff and the transition table."""
+"""The outcome table and the backoff."""
 
 import pytest
 from hypothesis import given
@@ -17,7 +17,6 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Requeue, Retry, RetryPolicy, decide
-from gong_worker.domain.states import TRANSITIONS, Move, Status
 
 POLICY = RetryPolicy(max_attempts=8, base_seconds=5, max_seconds=900)
 
@@ -108,30 +107,3 @@ def test_backoff_doubles():
 def test_every_outcome_has_a_name_of_its_own():
     """The ledger can tell any two outcomes apart."""
     assert len(set(OUTCOME_NAMES.values())) == len(OUTCOME_NAMES) == 9
-
-
-def test_delivered_is_final():
-    """Nothing moves an event that Gong has."""
-    assert not [move for (status, move) in TRANSITIONS if status is Status.DELIVERED]
-
-
-@given(st.lists(st.sampled_from(Move), max_size=30))
-def test_every_path_starts_with_a_claim_and_ends_in_a_state(moves):
-    """Whatever happens in whatever order, an event is in exactly one state and is sent only while claimed."""
-    status: Status | None = None
-    for move in moves:
-        following = TRANSITIONS.get((status, move))
-        if following is None:
-            continue
-        if following is Status.SENDING:
-            assert move in (Move.CLAIMED, Move.TAKEN_OVER, Move.REOPENED)
-        if status is None:
-            assert move is Move.CLAIMED
-        status = following
-
-
-def test_every_state_can_be_reached_and_only_delivered_is_an_end():
-    """No state is unreachable and none but `delivered` a trap."""
-    reached = set(TRANSITIONS.values())
-    assert reached == set(Status)
-    assert {status for status, _ in TRANSITIONS if status} == set(Status) - {Status.DELIVERED}

@@ -1,7 +1,7 @@
 """The Celery application: `gong-views worker`, or plain `celery -A gong_worker.app worker`.
 
-Importing this module reads the settings and, without REDIS_URL, starts the embedded queue server: it is for
-workers. Producers import `gong_views`, which has no Celery application at all.
+Importing this module reads the settings; a worker that starts without REDIS_URL starts the embedded queue server
+as well, and supervises it. Producers import `gong_views`, which has no Celery application at all.
 """
 
 import logging
@@ -11,12 +11,13 @@ from typing import Any
 from celery import Celery, signals
 from kombu import Queue
 
-from gong_views.embedded import redis_url_of
+from gong_views.embedded import recorded_url
 from gong_views.errors import GongViewsError
 from gong_views.names import TASK_NAME, UNACKED_INDEX_KEY, UNACKED_KEY, Lane
 from gong_worker import logs
+from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
-from gong_worker.queue.transport import wire
+from gong_worker.queue.transport import broker_options, wire
 from gong_worker.runtime import Runtime, open_services
 from gong_worker.settings import WorkerSettings
 
@@ -25,15 +26,20 @@ _runtime: Runtime | None = None
 
 try:
     settings: WorkerSettings = WorkerSettings.load()
-    broker_url = redis_url_of(settings)
+    # A worker without REDIS_URL replaces it when it has started its server.
+    redis_url = (
+        settings.redis_url.get_secret_value() if settings.redis_url else recorded_url(settings.data_dir)
+    )
+    broker = broker_options(redis_url or "redis://")
 except GongViewsError as error:
     raise SystemExit(f"gong-views: {error}") from None
 
 app = Celery("gong-views", set_as_current=False)
 app.conf.update(
-    broker_url=broker_url,
+    broker_url=broker["broker_url"],
     broker_transport="gong_worker.queue.transport:DurableTransport",
     broker_transport_options={
+        **broker["broker_transport_options"],
         "unacked_key": UNACKED_KEY,
         "unacked_index_key": UNACKED_INDEX_KEY,
         "visibility_timeout": settings.visibility_timeout_seconds,
@@ -93,6 +99,10 @@ def _start(instance: Any, **_: Any) -> None:
             "gong-views: no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
         )
     try:
+        if settings.redis_url is None:
+            started = broker_options(EmbeddedServer(settings.data_dir).start())
+            options = {**app.conf.broker_transport_options, **started["broker_transport_options"]}
+            app.conf.update({**started, "broker_transport_options": options})
         services = open_services(settings)
     except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:
         raise SystemExit(f"gong-views: {error}") from None

@@ -20,6 +20,7 @@ from gong_worker.operations.services import Services
 from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
+from gong_worker.queue.workers import HEARTBEAT_SECONDS, Heartbeat
 from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away:
     Raises SettingsError, QueueUnavailable, SchemaOutdated or LedgerUnavailable.
     """
     settings = settings or WorkerSettings.load()
+    url = redis_url_of(settings)
     engine = open_engine(settings.ledger_url)
     ledger = Ledger(engine)
     history: Ledger | None = ledger
@@ -71,7 +73,6 @@ def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away:
         if not ledger_may_be_away:
             raise
         history = None
-    url = redis_url_of(settings)
     client = redis_client(url)
     return Services(settings, url, client, ledger, make_gate(settings, client, history))
 
@@ -102,14 +103,23 @@ class Runtime:
             lease_seconds=self.lease_seconds,
             stop=self.stop,
         )
+        self.heartbeat = Heartbeat(
+            services.client,
+            self.messages.refusals,
+            concurrency=concurrency,
+            in_hand=self.messages.in_hand,
+            paused=lambda: self.consumer_pause.state,
+        )
         # A quarter of the timeout: three renewals may fail before it runs out.
         renewal_seconds = self.lease_seconds / 4
         self._queue_side = MaintenanceThread(
             "queue",
             [
-                PeriodicJob("renew messages", renewal_seconds, self.messages.renew),
-                PeriodicJob("run deferred", 0.5, self.messages.run_deferred),
+                PeriodicJob("renew messages", renewal_seconds, self._told_once(self.messages.renew)),
+                PeriodicJob("run deferred", 0.5, self._told_once(self.messages.run_deferred)),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
+                PeriodicJob("heartbeat", HEARTBEAT_SECONDS, self.heartbeat.beat),
+                PeriodicJob("forget old workers", 600.0, self._told_once(self.heartbeat.forget_old)),
             ],
         )
         self._ledger_side = MaintenanceThread(
@@ -117,12 +127,14 @@ class Runtime:
             [
                 PeriodicJob("renew claims", renewal_seconds, self._renew_claims),
                 PeriodicJob(
-                    "take unreadable", 4.0, lambda: take_unreadable(services.client, services.ledger)
+                    "take unreadable",
+                    4.0,
+                    self._told_once(lambda: take_unreadable(services.client, services.ledger)),
                 ),
                 PeriodicJob(
                     "mirror enqueue counts",
                     2.0,
-                    lambda: mirror_enqueue_counts(services.client, services.ledger),
+                    self._told_once(lambda: mirror_enqueue_counts(services.client, services.ledger)),
                 ),
             ],
         )
@@ -147,7 +159,19 @@ class Runtime:
         attempt(self.messages.run_deferred)
         self._queue_side.stop()
         self._ledger_side.stop()
+        attempt(self.heartbeat.remove)
         self.gong.close()
+
+    def _told_once(self, action: Callable[[], object]) -> Callable[[], None]:
+        """The action, whose refusal by Redis is not told by every job anew."""
+
+        def run() -> None:
+            try:
+                action()
+            except redis.ResponseError as error:
+                self.messages.refusals.refused(error)
+
+        return run
 
     def _renew_claims(self) -> None:
         claims = self.deliverer.claims()

@@ -9,6 +9,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from gong_views import EventKey
+from gong_worker.domain.states import Resolution
 from gong_worker.ledger import AlreadyHandled, Claimed, Ledger, open_engine
 from tests.integration.ledger.support import ask, at, result
 
@@ -29,7 +30,7 @@ def bring(ledger: Ledger, name: str, keys: int) -> list[str]:
                     call,
                     result("delivered"),
                     now=at(2),
-                    resolution="accepted",
+                    resolution=Resolution.ACCEPTED,
                     integration_id=1,
                 )
     return won

@@ -7,6 +7,8 @@ import sqlalchemy as sa
 
 from gong_views import EventKey
 from gong_views.names import Lane
+from gong_worker.domain.outcomes import AttemptOutcome
+from gong_worker.domain.states import DeadLetterReason, Resolution
 from gong_worker.ledger import (
     AlreadyHandled,
     AttemptFacts,
@@ -38,7 +40,7 @@ def facts(payload: str = "a") -> EventFacts:
 
 
 def result(outcome: str, seconds: float = 0, http_status: int | None = None) -> AttemptFacts:
-    return AttemptFacts(outcome, http_status, "request-1", None, 120, at(seconds))
+    return AttemptFacts(AttemptOutcome(outcome), http_status, "request-1", None, 120, at(seconds))
 
 
 def ask(
@@ -71,7 +73,7 @@ def deliver(ledger: Ledger, claim: Claim, seconds: float = 0, *, number: int | N
         number,
         result("delivered", seconds, 200),
         now=at(seconds),
-        resolution="accepted",
+        resolution=Resolution.ACCEPTED,
         integration_id=5517027188234205706,
     )
 
@@ -91,7 +93,7 @@ def dead_letter_event(
         number,
         result("rejected", seconds, 400),
         now=at(seconds),
-        reason="rejected",
+        reason=DeadLetterReason.REJECTED,
         errors=["contentUrl is no URL"],
         payload=payload,
     )

@@ -2,8 +2,11 @@
 
 import pytest
 
-from gong_worker.ledger import AlreadyHandled, Ledger
+from gong_worker.domain.states import DeadLetterReason, ForbiddenMove, Move, Resolution
+from gong_worker.ledger import AlreadyHandled, Ledger, rows
+from gong_worker.ledger.transactions import writing
 from tests.integration.ledger.support import (
+    KEY,
     START,
     ask,
     at,
@@ -40,7 +43,7 @@ def test_an_impossible_integration_id_does_not_undo_the_delivery(ledger: Ledger)
     claim = claimed(ledger, "m1")
     number = ledger.begin_attempt(claim, now=at(1))
     ledger.complete(
-        claim, number, result("delivered"), now=at(1), resolution="accepted", integration_id=2**63
+        claim, number, result("delivered"), now=at(1), resolution=Resolution.ACCEPTED, integration_id=2**63
     )
     assert ledger.event("event-1")[0].integration_id is None
 
@@ -84,14 +87,27 @@ def test_only_what_was_sent_is_spent(ledger: Ledger) -> None:
     assert (event.status, event.attempt_count, event.next_attempt_at) == ("waiting", 1, at(9))
 
 
-def test_burying_without_a_call(ledger: Ledger) -> None:
-    """An event can die before it was ever sent."""
-    claim = claimed(ledger, "m1")
+def test_an_event_that_dies_without_a_call(ledger: Ledger) -> None:
+    """An event that breaks the contract is never sent: nothing is spent, and its letter says why."""
+    claim, errors = claimed(ledger, "m1"), ["contentUrl is no URL"]
     assert ledger.dead_letter_event(
-        claim, None, None, now=at(1), reason="invalid", errors=["no"], payload={"a": 1}
+        claim, None, None, now=at(1), reason=DeadLetterReason.INVALID, errors=errors, payload={"a": 1}
     )
     (letter,) = ledger.list_dead_letters()
-    assert (letter.reason, letter.http_status, letter.errors) == ("invalid", None, ["no"])
+    assert (letter.reason, letter.http_status, letter.errors) == ("invalid", None, errors)
+    assert ledger.event("event-1")[0].attempt_count == 0
+
+
+def test_a_forbidden_move_cannot_be_written(ledger: Ledger) -> None:
+    """The row's status comes from the transition table; what that does not have is an error, and nothing changes."""
+    deliver(ledger, claimed(ledger, "m1"))
+    for move in Move:
+        with (
+            pytest.raises(ForbiddenMove, match="no event goes from delivered"),
+            writing(ledger.engine) as connection,
+        ):
+            rows.update_delivery(connection, KEY, rows.lock(connection, KEY), {}, move=move)
+    assert status(ledger) == "delivered"
 
 
 @pytest.mark.parametrize("successor", ["m1", "m2"])

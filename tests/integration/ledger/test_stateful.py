@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from gong_worker.domain.states import TRANSITIONS
+from gong_worker.domain.states import TRANSITIONS, Resolution
 from gong_worker.ledger import AlreadyHandled, AlreadyResolved, Claim, Claimed, ClaimLost, Ledger
 from gong_worker.ledger.models import Base
 from tests.integration.ledger.support import LEASE_SECONDS, ask, at, dead_letter_event, ended, result, stored
@@ -115,7 +115,7 @@ class Pipeline(RuleBasedStateMachine):
             case "complete":
                 call = result("delivered", self.seconds, 200)
                 self.ledger.complete(
-                    claim, number or 0, call, now=now, resolution="accepted", integration_id=7
+                    claim, number or 0, call, now=now, resolution=Resolution.ACCEPTED, integration_id=7
                 )
                 self.acknowledged.add(worker.name)
                 for other in self.workers:
@@ -190,7 +190,7 @@ class Pipeline(RuleBasedStateMachine):
                     number = self.ledger.begin_attempt(answer.claim, now=at(self.seconds))
                     self.ledger.complete(
                         answer.claim, number, result("delivered", self.seconds), now=at(self.seconds),
-                        resolution="already_reported", integration_id=None,
+                        resolution=Resolution.ALREADY_REPORTED, integration_id=None,
                     )  # fmt: skip
                     self.acknowledged.add(name)
         assert self.acknowledged == self.brought

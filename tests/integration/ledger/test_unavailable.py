@@ -79,13 +79,9 @@ def test_sqlite_disk_full(sqlite_file: Path) -> None:
         for expected in ("full", None):
             if expected:
                 with pytest.raises(LedgerUnavailable, match=expected):
-                    ledger.dead_letter_event(
-                        claim, number, None, now=at(2), reason="rejected", errors=[], payload=huge
-                    )
+                    dead_letter_event(ledger, claim, 2, number=number, payload=huge)
             else:
-                ledger.dead_letter_event(
-                    claim, number, None, now=at(2), reason="rejected", errors=[], payload=huge
-                )
+                dead_letter_event(ledger, claim, 2, number=number, payload=huge)
         sa.event.remove(ledger.engine, "checkout", _limit)
         assert len(ledger.list_dead_letters()) == 1
 

@@ -1,72 +1,60 @@
-"""The embedded server of a data directory: one process on its files, whatever befell it."""
+"""A producer without REDIS_URL: it finds the embedded server of its data directory, and never starts one."""
 
+import asyncio
 import json
-import os
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 import redis
 
-from gong_views.embedded import ensure_running, release
-from gong_views.errors import QueueUnavailable, SettingsError
-from gong_views.queue import ViewQueue
+from gong_views import AsyncViewQueue, QueueUnavailable, ViewQueue, enqueue_view
+from gong_views.errors import SettingsError
+from gong_worker.embedded_server import EmbeddedServer
 from tests.support.views import view
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "var"
-    yield folder
-    release(folder)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("GONG_VIEWS_DATA_DIR", str(folder))
+    monkeypatch.setenv("GONG_VIEWS_ENQUEUE_TIMEOUT_SECONDS", "10")
+    return folder
 
 
-def pid_of(folder: Path) -> int:
-    return int(json.loads((folder / "valkey.json").read_text())["pid"])
-
-
-def test_a_hung_server_is_not_joined_by_a_second_one(data_dir: Path) -> None:
-    """Two servers on one append-only file would tear it: the hung one is QueueUnavailable, then goes on."""
-    url = ensure_running(data_dir)
-    pid = pid_of(data_dir)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        assert ensure_running(data_dir) == url
-        with ViewQueue(url, timeout_seconds=0.2) as queue, pytest.raises(QueueUnavailable):
-            queue.enqueue(view(1))
-    finally:
-        os.kill(pid, signal.SIGCONT)
-    assert pid_of(data_dir) == pid
-    with ViewQueue(ensure_running(data_dir), timeout_seconds=10) as queue:
-        queue.enqueue(view(2))
-
-
-def test_a_server_without_its_record_is_not_joined_by_a_second_one(data_dir: Path) -> None:
-    """Nobody can reach it any more; the message says so, and its files stay its own."""
-    ensure_running(data_dir)
-    record = (data_dir / "valkey.json").read_text()
-    (data_dir / "valkey.json").unlink()
-    with pytest.raises(QueueUnavailable, match=r"valkey\.json is gone"):
-        ensure_running(data_dir)
-    (data_dir / "valkey.json").write_text(record)
-
-
-def test_the_last_to_let_go_stops_the_server(data_dir: Path) -> None:
-    """After `release` no process is left and no record; the next use starts anew, with the same data."""
-    with ViewQueue(ensure_running(data_dir), timeout_seconds=10) as queue:
+def test_without_any_server_an_enqueue_says_what_to_set_and_makes_nothing(data_dir: Path) -> None:
+    """No receipt, not even a spooled one, for an event that nobody would ever read; no file, no process."""
+    with ViewQueue() as queue, pytest.raises(SettingsError, match=r"REDIS_URL(.|\n)*GONG_VIEWS_DATA_DIR"):
         queue.enqueue(view(1))
-    server = psutil.Process(pid_of(data_dir))
-    release(data_dir)
-    assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
-    assert not (data_dir / "valkey.json").exists()
-    with redis.Redis.from_url(ensure_running(data_dir)) as client:
-        assert client.llen("gong-views.live") == 1
+    with ViewQueue(on_unavailable="spool") as queue, pytest.raises(SettingsError, match="REDIS_URL"):
+        queue.enqueue(view(1))
+    with pytest.raises(SettingsError, match="REDIS_URL"):
+        enqueue_view(view(1))
+    with pytest.raises(SettingsError, match="REDIS_URL"):
+        asyncio.run(AsyncViewQueue().enqueue(view(1)))
+    assert not data_dir.exists()
 
 
-def test_an_unusable_data_directory_is_a_setting_to_mend(tmp_path: Path) -> None:
-    """A path that cannot be a directory names the variable; no traceback of the file system."""
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match="GONG_VIEWS_DATA_DIR"):
-        ensure_running(tmp_path / "file" / "var")
+def test_the_running_server_is_found_and_one_that_stopped_is_an_unavailable_queue(data_dir: Path) -> None:
+    """Found by its record; stopped it is QueueUnavailable (or spooled), and the same queue works once it is back."""
+    with EmbeddedServer(data_dir), ViewQueue() as queue:
+        queue.enqueue(view(1))
+    with pytest.raises(QueueUnavailable, match="gong-views up") as caught:
+        queue.enqueue(view(2))
+    assert caught.value.reason == "refused"
+    with ViewQueue(on_unavailable="spool") as spooling:
+        assert spooling.enqueue(view(3)).spooled
+    with EmbeddedServer(data_dir) as server:
+        queue.enqueue(view(2))
+        with redis.Redis.from_url(server.url) as client:
+            assert client.llen("gong-views.live") == 2
+        queue.close()
+
+
+def test_a_server_in_a_folder_that_others_may_write_is_not_trusted(data_dir: Path) -> None:
+    """Another user could have put a server of theirs there: the event and its receipt are refused."""
+    data_dir.mkdir(mode=0o755)
+    (data_dir / "valkey.json").write_text(json.dumps({"url": f"unix://{data_dir}/valkey.sock?db=0"}))
+    data_dir.chmod(0o777)
+    with ViewQueue() as queue, pytest.raises(SettingsError, match="chmod 700"):
+        queue.enqueue(view(1))

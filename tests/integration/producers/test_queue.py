@@ -1,19 +1,15 @@
 """`ViewQueue` on a real server: what is in Redis when `enqueue` returns."""
 
-import json
 import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import redis
 
-from gong_views.embedded import release
-from gong_views.errors import InvalidViewEvent, QueueUnavailable, SettingsError
+from gong_views.errors import InvalidViewEvent, SettingsError
 from gong_views.event import ViewEvent
 from gong_views.message import parse
 from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
@@ -189,22 +185,3 @@ def test_idle_connections_are_kept_and_closed(redis_url: str, client: redis.Redi
 def test_ping_tells_whether_redis_answers(queue: ViewQueue) -> None:
     """A readiness check needs no event."""
     queue.ping()
-
-
-def test_without_a_url_the_embedded_server_is_used_and_found_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed and started anew on another port, it is the same queue: one error at most, then it goes on."""
-    monkeypatch.delenv("REDIS_URL", raising=False)
-    monkeypatch.setenv("GONG_VIEWS_DATA_DIR", str(tmp_path / "var"))
-    monkeypatch.setenv("GONG_VIEWS_ENQUEUE_TIMEOUT_SECONDS", "10")
-    monkeypatch.chdir(tmp_path)
-    with ViewQueue() as queue:
-        queue.enqueue(view(1))
-        server = psutil.Process(json.loads((tmp_path / "var" / "valkey.json").read_text())["pid"])
-        server.kill()
-        server.wait(10)
-        with pytest.raises(QueueUnavailable):
-            queue.enqueue(view(2))
-        queue.enqueue(view(3))
-    release(tmp_path / "var")

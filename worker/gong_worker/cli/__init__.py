@@ -2,14 +2,18 @@
 
 import importlib
 import logging
+import os
 import sys
 from typing import Any
 
 import click
 import redis
 
+from gong_views.connection import Connections
+from gong_views.embedded import redis_url_of
 from gong_views.errors import GongViewsError, QueueUnavailable
 from gong_views.redis_errors import ConnectFailed, explain
+from gong_views.settings import ProducerSettings
 from gong_worker.gate.types import GateUnavailable
 
 # The queue, or the ledger, does not answer.
@@ -62,6 +66,7 @@ def cli() -> None:
 
 def run() -> None:
     """The console script: a user's mistake or an absent server is one line and an exit code, no traceback."""
+    os.umask(0o077)  # what a command writes may hold personal data
     # A command says what it did itself; those that run on set up their own log.
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
@@ -84,4 +89,8 @@ def _redis_away(error: redis.RedisError | GateUnavailable) -> str:
     """What is the matter with Redis; no event is on its way here, so nothing is said about one."""
     unsent = ConnectFailed()
     unsent.__cause__ = error.__cause__ if isinstance(error, GateUnavailable) else error
-    return str(explain(unsent, "REDIS_URL", REDIS_SECONDS))
+    try:
+        where = Connections(redis_url_of(ProducerSettings.load()), REDIS_SECONDS).where
+    except GongViewsError:
+        where = "REDIS_URL"
+    return str(explain(unsent, where, REDIS_SECONDS))

@@ -14,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from gong_views import InvalidViewEvent, ViewQueue
-from gong_views.embedded import ensure_running, release
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator, stop
 from gong_worker.demo import events
 from gong_worker.demo.verdict import compare
+from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import migrate
 from gong_worker.operations.services import Services
 from gong_worker.operations.status import status
@@ -41,8 +41,7 @@ def demo() -> None:
         data = Path(folder)
         os.chdir(data)
         stack.callback(os.chdir, Path.cwd().root)
-        url = ensure_running(data)
-        stack.callback(release, data)
+        url = stack.enter_context(EmbeddedServer(data)).url
         address = stack.enter_context(simulator(data / "simulator.jsonl", {"per_second": RATE}))
         environment = {
             "REDIS_URL": url,
@@ -121,7 +120,7 @@ def _verdict(console: Console, services: Services, gong: SimulatorClient, enqueu
     )
     summary.add_row(*(str(ends[name]) for name in ("accepted", "already_reported", "duplicates", "dead")))
     console.print(summary)
-    lines = compare(services.ledger.engine, gong, enqueued=enqueued, ends=ends)
+    lines = compare(services.ledger, gong, enqueued=enqueued, ends=ends)
     checks = Table("reconciliation", "ours", "theirs", "", title="The simulator's own log says")
     for line in lines:
         mark = "[green]agrees[/green]" if line.agree else "[red]OFF[/red]"

@@ -10,7 +10,7 @@ import click
 @click.command()
 def migrate() -> None:
     """Create the ledger's tables, or bring them up to date."""
-    from gong_views.embedded import usable
+    from gong_worker.embedded_server import usable
     from gong_worker.ledger import migrate as migrate_ledger
     from gong_worker.settings import WorkerSettings
 

@@ -1,5 +1,6 @@
 """`gong-views up`: everything one machine needs, in one command."""
 
+import os
 import signal
 import subprocess
 import threading
@@ -8,8 +9,9 @@ from types import FrameType
 
 import click
 
-from gong_views.embedded import redis_url_of, usable
+from gong_worker import logs
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator
+from gong_worker.embedded_server import EmbeddedServer, usable
 from gong_worker.ledger import migrate
 from gong_worker.settings import WorkerSettings
 
@@ -36,11 +38,13 @@ def up(sandbox: bool, concurrency: int | None) -> None:
 
     signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGINT, finish)
+    logs.configure(as_json=os.environ.get("GONG_VIEWS_LOG_FORMAT") == "json")
     with usable(settings.data_dir):
         pass
-    redis_url_of(settings)
-    migrate(settings.ledger_url)
     with ExitStack() as stack:
+        if settings.redis_url is None:
+            stack.enter_context(EmbeddedServer(settings.data_dir))
+        migrate(settings.ledger_url)
         environment: dict[str, str] = {}
         if sandbox:
             log = settings.data_dir.resolve() / "simulator.jsonl"

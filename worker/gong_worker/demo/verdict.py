@@ -3,9 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
-from gong_worker.ledger.models import Attempt, Delivery
+from gong_worker.domain.outcomes import AttemptOutcome
+from gong_worker.domain.states import Status
+from gong_worker.ledger import Ledger
 from gong_worker.simulator import SimulatorClient
 
 Key = tuple[str, str]
@@ -21,22 +21,17 @@ class Line:
     agree: bool
 
 
-def compare(
-    engine: sa.Engine, simulator: SimulatorClient, *, enqueued: int, ends: dict[str, int]
-) -> list[Line]:
+def compare(ledger: Ledger, simulator: SimulatorClient, *, enqueued: int, ends: dict[str, int]) -> list[Line]:
     """Every comparison; all must agree."""
-    with engine.connect() as connection:
-        delivered = {
-            (row.reporting_system, row.event_id)
-            for row in connection.execute(
-                sa.select(Delivery.reporting_system, Delivery.event_id).where(Delivery.status == "delivered")
-            )
-        }
-        calls: Counter[Key] = Counter()
-        for row in connection.execute(
-            sa.select(Attempt.reporting_system, Attempt.event_id).where(Attempt.outcome != "unreachable")
-        ):
-            calls[row.reporting_system, row.event_id] += 1
+    delivered: set[Key] = set()
+    calls: Counter[Key] = Counter()
+    for event in ledger.every_event():
+        key = (event.reporting_system, event.event_id)
+        if event.status is Status.DELIVERED:
+            delivered.add(key)
+        calls[key] += sum(
+            attempt.outcome not in (None, AttemptOutcome.UNREACHABLE) for attempt in event.attempts
+        )
     log = simulator.log()
     seen: Counter[Key] = Counter(tuple(entry["key"]) for entry in log if entry["key"])
     accepted = Counter(tuple(entry["key"]) for entry in log if entry["accepted"])

@@ -1,6 +1,6 @@
 """The states of an event and the one table of how it moves between them (drawn in docs/states.md).
 
-The ledger enforces this table with conditional updates; tests/unit/test_states.py checks its laws.
+The ledger writes no status but the one this table gives; tests/unit/test_states.py checks the table's laws.
 """
 
 from enum import StrEnum
@@ -72,3 +72,18 @@ TRANSITIONS: dict[tuple[Status | None, Move], Status] = {
     (Status.SENDING, Move.DEAD_LETTERED): Status.DEAD,
     (Status.DEAD, Move.REOPENED): Status.SENDING,
 }
+
+
+class ForbiddenMove(Exception):
+    """A move that the table does not have: a fault of this program. Nothing was written."""
+
+    def __init__(self, before: Status | None, move: Move) -> None:
+        super().__init__(f"no event goes from {before or 'nothing'} by {move}")
+
+
+def status_after(before: Status | None, move: Move) -> Status:
+    """Where `move` takes an event that stands at `before` (None: it is new). Raises ForbiddenMove."""
+    try:
+        return TRANSITIONS[before, move]
+    except KeyError:
+        raise ForbiddenMove(before, move) from None

@@ -30,7 +30,8 @@ def source(name: str) -> tuple[str, str]:
     """Text and SHA-1 of a script; all but `register` follow the shared parts."""
     folder = files("gong_worker.gate") / "lua"
     parts = (name,) if name in _ALONE else (*_SHARED, name)
-    text = "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
+    # A full Redis must still let what is queued be delivered: script flags are Redis 7's.
+    text = "#!lua flags=allow-oom\n" + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
     return text, hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 (how Redis names scripts)
 
 

@@ -10,7 +10,7 @@ from gong_worker.ledger.errors import (
     LedgerUnavailable,
     SchemaOutdated,
 )
-from gong_worker.ledger.facade import Ledger
+from gong_worker.ledger.ledger import Ledger
 from gong_worker.ledger.migrate import check_schema, migrate
 from gong_worker.ledger.values import (
     AlreadyHandled,

@@ -8,28 +8,42 @@ import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy import bindparam
 
 from gong_views import EventKey
-from gong_worker.domain.states import Status
+from gong_worker.domain.states import Move, Status, status_after
 from gong_worker.ledger import rows
+from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.models import Delivery
 from gong_worker.ledger.rows import DeliveryState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AlreadyHandled, Busy, Claim, Claimed, EventFacts, MessageRef
 
+_INSERT: Final = rows.on_each(
+    Delivery, lambda insert: insert.on_conflict_do_nothing(index_elements=["event_id", "reporting_system"])
+)
+_RENEW: Final = (
+    sa.update(Delivery)
+    .where(rows.is_event(Delivery), Delivery.claim_token == bindparam("token"))
+    .values(lease_expires_at=bindparam("until"), updated_at=bindparam("now"))
+)
+
 
 class Take(Enum):
     """What a message does with an event that the ledger knows already."""
 
-    CLAIM = "claim"  # go on where it was left
+    CLAIM = "claim"  # its own message goes on where it was left
+    TAKE_OVER = "take over"  # another message goes on, or the claim's lease has run out
     REOPEN = "reopen"  # start anew after its death
     END = "end"  # nothing left to do for this message
     DUPLICATE = "duplicate"  # nothing left to do, and to be counted
+
+
+_MOVES: Final = {Take.CLAIM: Move.CLAIMED, Take.TAKE_OVER: Move.TAKEN_OVER, Take.REOPEN: Move.REOPENED}
 
 
 def decide(
@@ -43,7 +57,7 @@ def decide(
 ) -> Take | Busy:
     """What `message`, which has no recorded end yet, may do with its event; `latest_letter` if it is dead."""
     same = rows.same_message(state, message)
-    match Status(state.status):
+    match state.status:
         case Status.DELIVERED:
             return Take.END if same else Take.DUPLICATE
         case Status.DEAD:
@@ -52,120 +66,106 @@ def decide(
             replay = message.replay_of is not None and message.replay_of == latest_letter
             return Take.REOPEN if replay or facts.payload_sha256 != state.payload_sha256 else Take.DUPLICATE
         case Status.WAITING:
+            if same:
+                return Take.CLAIM
             # Its own message comes when it is due. Only when that one is overdue is it taken for lost.
             until = (state.next_attempt_at or state.updated_at) + timedelta(seconds=lease_seconds)
-            return Take.CLAIM if same or until <= now else Busy(until)
+            return Take.TAKE_OVER if until <= now else Busy(until)
         case Status.SENDING:
             until = state.lease_expires_at or now
-            return Take.CLAIM if until <= now else Busy(until)
-
-
-def claim(
-    engine: Engine,
-    key: EventKey,
-    message: MessageRef,
-    facts: EventFacts,
-    *,
-    now: datetime,
-    lease_seconds: float,
-) -> Claimed | AlreadyHandled | Busy:
-    """Ask for an event; see `Ledger.claim`."""
-    now = utc(now)
-    token = uuid.uuid4().hex
-    lease = {
-        "status": Status.SENDING.value,
-        "claim_token": token,
-        "lease_expires_at": now + timedelta(seconds=lease_seconds),
-        "next_attempt_at": None,
-        "settled_at": None,
-        "updated_at": now,
-        **rows.brought_by(message, facts),
-    }
-    with writing(engine) as connection:
-        if _insert(connection, key, lease, now):
-            return Claimed(Claim(key, token, message, facts, 0, now))
-        state = rows.lock(connection, key)
-        duplicate_before = rows.is_duplicate(connection, key, message)
-        if duplicate_before or rows.has_letter(connection, key, message):
-            # Seen to its end before; this is its redelivery, whatever the event has come to meanwhile.
-            _close_letters_of_delivered(connection, key, state, message, now)
-            return AlreadyHandled(state.status, duplicate=duplicate_before)
-        dead = state.status == Status.DEAD
-        latest_letter = rows.latest_letter(connection, key) if dead else None
-        decision = decide(
-            state, message, facts, latest_letter=latest_letter, now=now, lease_seconds=lease_seconds
-        )
-        match decision:
-            case Busy():
-                return decision
-            case Take.END:
-                return AlreadyHandled(state.status, duplicate=False)
-            case Take.DUPLICATE:
-                rows.add_duplicate(connection, key, message, now)
-                _close_letters_of_delivered(connection, key, state, message, now)
-                return AlreadyHandled(state.status, duplicate=True)
-            case Take.CLAIM | Take.REOPEN:
-                spent = 0 if decision is Take.REOPEN else state.attempt_count
-                rows.interrupt_open_attempts(connection, key)
-                rows.update_delivery(connection, key, state, {**lease, "attempt_count": spent})
-                return Claimed(Claim(key, token, message, facts, spent, state.first_seen_at))
+            return Take.TAKE_OVER if until <= now else Busy(until)
 
 
 def _close_letters_of_delivered(
     connection: sa.Connection, key: EventKey, state: DeliveryState, message: MessageRef, now: datetime
 ) -> None:
     """The replay of a letter whose event was delivered meanwhile has nothing left to do either."""
-    if state.status == Status.DELIVERED:
+    if state.status is Status.DELIVERED:
         rows.close_letters(connection, key, message, now)
 
 
-def _insert(connection: sa.Connection, key: EventKey, lease: dict[str, Any], now: datetime) -> bool:
-    return rows.inserted(
-        connection,
-        rows.insert_into(connection, Delivery)
-        .values(
-            event_id=key.event_id,
-            reporting_system=key.reporting_system,
-            attempt_count=0,
-            duplicate_count=0,
-            first_seen_at=now,
-            **lease,
-        )
-        .on_conflict_do_nothing(index_elements=["event_id", "reporting_system"]),
-    )
+class Claiming(LedgerPart):
+    """Claims and their leases."""
 
+    def claim(
+        self, key: EventKey, message: MessageRef, facts: EventFacts, *, now: datetime, lease_seconds: float
+    ) -> Claimed | AlreadyHandled | Busy:
+        """Ask for the right to call Gong for an event.
 
-def renew(engine: Engine, claims: Iterable[Claim], *, now: datetime, lease_seconds: float) -> list[Claim]:
-    """Prolong leases; see `Ledger.renew`."""
-    lost = []
-    until = utc(now) + timedelta(seconds=lease_seconds)
-    ordered = sorted(
-        claims, key=lambda claim: claim.key
-    )  # one order everywhere, so that no two wait in a ring
-    if not ordered:
-        return []
-    with writing(engine) as connection:
-        for claim in ordered:
-            renewed = connection.execute(
-                sa.update(Delivery)
-                .where(rows.is_event(Delivery, claim.key), Delivery.claim_token == claim.token)
-                .values(lease_expires_at=until, updated_at=now)
+        Claimed: it is ours for `lease_seconds`; calls that an earlier holder left open are `interrupted`.
+        AlreadyHandled: the message has nothing left to do, acknowledge it; a duplicate is counted once per message.
+        Busy: another holds the event, or another message's turn is not yet overdue; ask again at `until`.
+        A dead event opens again for the replay of its latest letter and for another payload.
+        """
+        now = utc(now)
+        claim = Claim(key, uuid.uuid4().hex, message, facts, 0, now)
+        lease = {
+            "claim_token": claim.token,
+            "lease_expires_at": now + timedelta(seconds=lease_seconds),
+            "next_attempt_at": None,
+            "settled_at": None,
+            "updated_at": now,
+            **rows.brought_by(message, facts),
+        }
+        new = {
+            "event_id": key.event_id,
+            "reporting_system": key.reporting_system,
+            "status": status_after(None, Move.CLAIMED),
+            "attempt_count": 0,
+            "duplicate_count": 0,
+            "first_seen_at": now,
+        }
+        with writing(self.engine) as connection:
+            if rows.inserted(connection, _INSERT, new | lease):
+                return Claimed(claim)
+            state = rows.lock(connection, key)
+            duplicate_before = rows.is_duplicate(connection, key, message)
+            if duplicate_before or rows.has_letter(connection, key, message):
+                # Seen to its end before; this is its redelivery, whatever the event has come to meanwhile.
+                _close_letters_of_delivered(connection, key, state, message, now)
+                return AlreadyHandled(state.status, duplicate=duplicate_before)
+            dead = state.status is Status.DEAD
+            latest_letter = rows.latest_letter(connection, key) if dead else None
+            decision = decide(
+                state, message, facts, latest_letter=latest_letter, now=now, lease_seconds=lease_seconds
             )
-            if renewed.rowcount == 0:
-                lost.append(claim)
-    return lost
+            match decision:
+                case Busy():
+                    return decision
+                case Take.END:
+                    return AlreadyHandled(state.status, duplicate=False)
+                case Take.DUPLICATE:
+                    rows.add_duplicate(connection, key, message, now)
+                    _close_letters_of_delivered(connection, key, state, message, now)
+                    return AlreadyHandled(state.status, duplicate=True)
+                case Take.CLAIM | Take.TAKE_OVER | Take.REOPEN:
+                    spent = 0 if decision is Take.REOPEN else state.attempt_count
+                    rows.interrupt_open_attempts(connection, key)
+                    changes = {**lease, "attempt_count": spent}
+                    rows.update_delivery(connection, key, state, changes, move=_MOVES[decision])
+                    return Claimed(Claim(key, claim.token, message, facts, spent, state.first_seen_at))
 
+    def renew(self, held: Iterable[Claim], *, now: datetime, lease_seconds: float) -> list[Claim]:
+        """Prolong leases to `lease_seconds` from now; returns the claims that are lost."""
+        until = utc(now) + timedelta(seconds=lease_seconds)
+        # One order everywhere, so that no two wait in a ring.
+        ordered = sorted(held, key=lambda claim: claim.key)
+        if not ordered:
+            return []
+        lost = []
+        with writing(self.engine) as connection:
+            for claim in ordered:
+                parameters = {**rows.of(claim.key), "token": claim.token, "until": until, "now": now}
+                if connection.execute(_RENEW, parameters).rowcount == 0:
+                    lost.append(claim)
+        return lost
 
-def release_claim(engine: Engine, claim: Claim, *, now: datetime) -> bool:
-    """Give an event back without a call; see `Ledger.release_claim`."""
-    with writing(engine) as connection:
-        state = rows.lock(connection, claim.key)
-        if state.claim_token != claim.token:
-            return False
-        rows.update_delivery(
-            connection,
-            claim.key,
-            state,
-            {"status": Status.WAITING.value, "next_attempt_at": now, "updated_at": now, **rows.NO_CLAIM},
-        )
-        return True
+    def release_claim(self, claim: Claim, *, now: datetime) -> bool:
+        """Give an event back without a call: its own message may claim it again at once."""
+        with writing(self.engine) as connection:
+            state = rows.lock(connection, claim.key)
+            if state.claim_token != claim.token:
+                return False
+            changes = {"next_attempt_at": now, "updated_at": now, **rows.NO_CLAIM}
+            rows.update_delivery(connection, claim.key, state, changes, move=Move.RELEASED)
+            return True

@@ -1,5 +1,7 @@
 """Opens the ledger's database with everything that makes its commits durable and its waits bounded."""
 
+import sqlite3
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -64,6 +66,11 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
     )
 
 
+def is_missing(engine: Engine) -> bool:
+    """Whether this is SQLite's, and its file is not there."""
+    return engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists()
+
+
 def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
     engine = sa.create_engine(
         address,
@@ -73,6 +80,12 @@ def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
         max_overflow=100,  # a connection is a file handle here: one for each thread of a worker
         pool_timeout=_POOL_TIMEOUT_SECONDS,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _on_do_connect(dialect: Any, record: Any, args: Any, params: Any) -> None:
+        # SQLite would make an empty file for whoever looks; only a migration makes a ledger.
+        if is_missing(engine):
+            raise sqlite3.OperationalError("no such file")
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: Any) -> None:

@@ -13,7 +13,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 import gong_worker
-from gong_worker.ledger.engine import ledger_url, open_engine
+from gong_views.private_files import make_private_file, make_private_folder
+from gong_worker.ledger.engine import is_missing, ledger_url, open_engine
 from gong_worker.ledger.errors import LedgerError, SchemaOutdated
 from gong_worker.ledger.transactions import reading, translated
 
@@ -60,9 +61,11 @@ def downgrade(url: str, revision: str = "base") -> None:
 
 def check_schema(engine: Engine) -> None:
     """Raise SchemaOutdated, saying what to run, unless the schema is this version's; LedgerUnavailable."""
-    with reading(engine) as connection:
-        _refuse_newer(connection)
-        current = _current(connection)
+    current = None
+    if not is_missing(engine):
+        with reading(engine) as connection:
+            _refuse_newer(connection)
+            current = _current(connection)
     head = ScriptDirectory.from_config(alembic_config()).get_current_head()
     if current != head:
         state = "has no schema yet" if current is None else f"has schema {current}, this version needs {head}"
@@ -87,7 +90,9 @@ def _migrating(url: str) -> Iterator[sa.Connection]:
     """One transaction around the whole migration, which only one process at a time may be in."""
     address = ledger_url(url)
     if address.drivername == "sqlite":
-        Path(str(address.database)).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(str(address.database))
+        make_private_folder(path.parent)
+        make_private_file(path)
     engine = open_engine(url, patient=True)
     try:
         # On SQLite the transaction begins with the write lock, so it is the mutex itself.

@@ -6,7 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from gong_worker.ledger.columns import JsonText, KeyText, SafeText, UtcDateTime
+from gong_views.names import Lane
+from gong_worker.domain.outcomes import AttemptOutcome
+from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, Resolution, Status
+from gong_worker.ledger.columns import JsonText, KeyText, SafeText, UtcDateTime, Word
 
 # SQLite counts up only a column of type INTEGER, which is 64 bits there anyway.
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -41,8 +44,8 @@ class Delivery(Base):
 
     event_id: Mapped[str] = mapped_column(KeyText, primary_key=True)
     reporting_system: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    status: Mapped[str] = mapped_column(sa.String(16))
-    resolution: Mapped[str | None] = mapped_column(sa.String(32))
+    status: Mapped[Status] = mapped_column(Word(Status, 16))
+    resolution: Mapped[Resolution | None] = mapped_column(Word(Resolution, 32))
     request_id: Mapped[str | None] = mapped_column(SafeText)
     integration_id: Mapped[int | None] = mapped_column(sa.BigInteger)
     attempt_count: Mapped[int] = mapped_column(sa.Integer)
@@ -55,7 +58,7 @@ class Delivery(Base):
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     claim_token: Mapped[str | None] = mapped_column(sa.String(32))
     message_id: Mapped[str] = mapped_column(KeyText)
-    lane: Mapped[str] = mapped_column(sa.String(16))
+    lane: Mapped[Lane] = mapped_column(Word(Lane, 16))
     source: Mapped[str | None] = mapped_column(SafeText)
     content_id: Mapped[str] = mapped_column(SafeText)
     event_timestamp: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -88,7 +91,7 @@ class Attempt(Base):
     claim_token: Mapped[str] = mapped_column(sa.String(32))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     duration_ms: Mapped[int | None] = mapped_column(sa.BigInteger)
-    outcome: Mapped[str | None] = mapped_column(sa.String(32))
+    outcome: Mapped[AttemptOutcome | None] = mapped_column(Word(AttemptOutcome, 32))
     http_status: Mapped[int | None] = mapped_column(sa.Integer)
     request_id: Mapped[str | None] = mapped_column(SafeText)
     error: Mapped[str | None] = mapped_column(SafeText)
@@ -105,16 +108,16 @@ class DeadLetterRow(Base):
     reporting_system: Mapped[str | None] = mapped_column(KeyText)
     event_id: Mapped[str | None] = mapped_column(KeyText)
     message_id: Mapped[str] = mapped_column(KeyText)
-    lane: Mapped[str] = mapped_column(sa.String(16))
+    lane: Mapped[Lane] = mapped_column(Word(Lane, 16))
     source: Mapped[str | None] = mapped_column(SafeText)
     enqueued_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    reason: Mapped[str] = mapped_column(sa.String(32))
+    reason: Mapped[DeadLetterReason] = mapped_column(Word(DeadLetterReason, 32))
     http_status: Mapped[int | None] = mapped_column(sa.Integer)
     request_id: Mapped[str | None] = mapped_column(SafeText)
     errors: Mapped[list[str]] = mapped_column(JsonText)
     payload: Mapped[Any | None] = mapped_column(JsonText)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    resolution: Mapped[str | None] = mapped_column(sa.String(32))
+    resolution: Mapped[DeadLetterResolution | None] = mapped_column(Word(DeadLetterResolution, 32))
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolved_by: Mapped[str | None] = mapped_column(SafeText)
     error_kind: Mapped[str | None] = mapped_column(SafeText)
@@ -154,7 +157,7 @@ class Duplicate(Base):
     message_id: Mapped[str] = mapped_column(KeyText, primary_key=True)
     reporting_system: Mapped[str] = mapped_column(KeyText)
     event_id: Mapped[str] = mapped_column(KeyText)
-    lane: Mapped[str] = mapped_column(sa.String(16))
+    lane: Mapped[Lane] = mapped_column(Word(Lane, 16))
     source: Mapped[str | None] = mapped_column(SafeText)
     enqueued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -168,7 +171,7 @@ class EnqueueCount(Base):
     __tablename__ = "intake"
 
     generation: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    lane: Mapped[str] = mapped_column(sa.String(16), primary_key=True)
+    lane: Mapped[Lane] = mapped_column(Word(Lane, 16), primary_key=True)
     day: Mapped[date] = mapped_column(sa.Date, primary_key=True)
     message_count: Mapped[int] = mapped_column(sa.BigInteger)
 

@@ -8,6 +8,8 @@ from pydantic import PlainSerializer
 
 from gong_views import EventKey
 from gong_views.names import Lane
+from gong_worker.domain.outcomes import AttemptOutcome
+from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, Resolution, Status
 
 LaneDay = tuple[Lane, date]
 """A lane and the UTC day on which a message was put on it."""
@@ -63,7 +65,7 @@ class Claimed:
 class AlreadyHandled:
     """This message has nothing left to do: acknowledge it."""
 
-    status: str
+    status: Status
     """The event's status. Not always an end: another message may carry the event on."""
     duplicate: bool
     """True when this message brought an event that another message had brought before."""
@@ -78,9 +80,9 @@ class Busy:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFacts:
-    """How one call went; `outcome` is a name of gong_worker.domain.outcomes."""
+    """How one call went."""
 
-    outcome: str
+    outcome: AttemptOutcome
     http_status: int | None
     request_id: str | None
     error: str | None
@@ -99,18 +101,17 @@ class DeadLetter:
     lane: Lane
     source: str | None
     enqueued_at: datetime
-    reason: str
+    reason: DeadLetterReason
     http_status: int | None
     request_id: str | None
     errors: list[str]
     payload: Any | None = field(repr=False)
     """The event as JSON; without an event (`event_id` None) the message's body as text.
 
-    Bytes that are no UTF-8 show as `\\xNN` there; `Ledger.raw_body` has them exactly. None once the letter is
-    resolved and nothing needs it any more.
+    Bytes that are no UTF-8 show as `\\xNN` there. None once the letter is resolved and nothing needs it any more.
     """
     created_at: datetime
-    resolution: str | None
+    resolution: DeadLetterResolution | None
     resolved_at: datetime | None
     resolved_by: str | None
     error_kind: str | None
@@ -124,7 +125,7 @@ class AttemptReport:
     attempt_number: int
     started_at: datetime
     duration_ms: int | None
-    outcome: str | None
+    outcome: AttemptOutcome | None
     http_status: int | None
     request_id: str | None
     error: str | None
@@ -136,8 +137,8 @@ class EventReport:
 
     reporting_system: str
     event_id: str
-    status: str
-    resolution: str | None
+    status: Status
+    resolution: Resolution | None
     request_id: str | None
     integration_id: Int64 | None
     attempt_count: int

@@ -19,11 +19,14 @@ Counts = dict[tuple[Lane, date], int]
 
 def read_enqueue_counts(client: redis.Redis) -> tuple[str, Counts]:
     """The generation of the counts in Redis, and the counts by lane and UTC day."""
-    # One transaction: a wipe in between would give the counts of one life to the next.
-    with client.pipeline(transaction=True) as pipe:
-        pipe.hsetnx(ENQUEUE_COUNTS_KEY, GENERATION_FIELD, uuid.uuid4().hex)
-        pipe.hgetall(ENQUEUE_COUNTS_KEY)
-        fields = cast(dict[bytes, bytes], pipe.execute()[1])
+    fields = cast(dict[bytes, bytes], client.hgetall(ENQUEUE_COUNTS_KEY))
+    if GENERATION_FIELD.encode() not in fields:
+        # One transaction: a wipe in between would give the counts of one life to the next. Written only when it
+        # is missing, for a full Redis refuses it.
+        with client.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(ENQUEUE_COUNTS_KEY, GENERATION_FIELD, uuid.uuid4().hex)
+            pipe.hgetall(ENQUEUE_COUNTS_KEY)
+            fields = cast(dict[bytes, bytes], pipe.execute()[1])
     generation = fields.pop(GENERATION_FIELD.encode()).decode()
     return generation, dict(_count(name.decode(), value) for name, value in fields.items())
 

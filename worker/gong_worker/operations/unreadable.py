@@ -13,7 +13,7 @@ from gong_worker.ledger import Ledger, MessageRef
 from gong_worker.queue.messages import enqueue_count_field
 
 # Remove the item and, when no producer counted it in, count it: one step, so that it happens once.
-TAKEN = """
+TAKEN = """#!lua flags=allow-oom
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 and ARGV[2] ~= '' then
   redis.call('HINCRBY', KEYS[2], ARGV[2], 1)
 end

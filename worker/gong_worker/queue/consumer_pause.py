@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 log = logging.getLogger(__name__)
 
@@ -14,17 +15,24 @@ class ConsumerPause:
         self._on_resume = on_resume
         self._lock = threading.Lock()
         self._until: Callable[[], bool] | None = None
+        self._state: tuple[str | None, datetime] = (None, datetime.now(UTC))
 
     @property
     def paused(self) -> bool:
         """Whether no message is to be popped."""
         return self._until is not None
 
+    @property
+    def state(self) -> tuple[str | None, datetime]:
+        """Why it is paused (None: it is not), and since when it has been so."""
+        return self._state
+
     def pause(self, why: str, ended: Callable[[], bool]) -> None:
         """Stop taking messages until `ended()` is true; the first reason given counts."""
         with self._lock:
             if self._until is None:
                 self._until = ended
+                self._state = (why, datetime.now(UTC))
                 log.warning("intake paused", extra={"action": "intake_paused", "reason": why})
 
     def poll(self) -> None:
@@ -34,5 +42,6 @@ class ConsumerPause:
             return
         with self._lock:
             self._until = None
+            self._state = (None, datetime.now(UTC))
         log.warning("intake resumed", extra={"action": "intake_resumed"})
         self._on_resume()

@@ -10,6 +10,7 @@ import redis
 
 from gong_views.message import UnreadableMessage, parse
 from gong_views.names import (
+    DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
     UNACKED_KEY,
     UNREADABLE_KEY,
@@ -17,6 +18,9 @@ from gong_views.names import (
 )
 
 PAGE = 500
+# How many messages are looked at for the oldest: at each end of a lane, and of the delayed set.
+ENDS = 5
+DELAYED_ENDS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,39 @@ def count(client: redis.Redis) -> QueueCounts:
         pipe.hlen(UNACKED_KEY)
         pipe.llen(UNREADABLE_KEY)
         return QueueCounts(*(int(number) for number in pipe.execute()))
+
+
+def oldest_waiting(client: redis.Redis) -> dict[Lane, float | None]:
+    """Seconds since the enqueue of the oldest message that waits in each lane, by Redis's clock; None without one.
+
+    Looks at both ends of the lanes (a spool or an outbox delivers old messages late) and of the delayed set, so
+    that it costs the same however long they are. A stock producer's message does not tell when it was enqueued.
+    """
+    with client.pipeline(transaction=False) as pipe:
+        pipe.time()
+        for lane in Lane:
+            pipe.lrange(lane.queue, 0, ENDS - 1)
+            pipe.lrange(lane.queue, -ENDS, -1)
+        pipe.zrange(DELAYED_KEY, 0, DELAYED_ENDS - 1)
+        pipe.zrange(DELAYED_KEY, -DELAYED_ENDS, -1)
+        (seconds, micros), *ends, soonest, latest = pipe.execute()
+    waiting = [
+        (lane, raw) for number, lane in enumerate(Lane) for raw in ends[2 * number] + ends[2 * number + 1]
+    ]
+    if tags := [*soonest, *latest]:
+        entries = cast(list[bytes | None], client.hmget(DELAYED_MESSAGES_KEY, tags))
+        for queue, _, raw in (entry.partition(b"\n") for entry in entries if entry is not None):
+            waiting.append((Lane.of_queue(queue.decode()), raw))
+    oldest: dict[Lane, float | None] = dict.fromkeys(Lane)
+    for lane, raw in waiting:
+        try:
+            enqueued_at = parse(raw).enqueued_at
+        except UnreadableMessage:
+            continue
+        if enqueued_at is not None:
+            age = max(0.0, seconds + micros / 1e6 - enqueued_at.timestamp())
+            oldest[lane] = max(age, oldest[lane] or 0.0)
+    return oldest
 
 
 def counted_by_lane_and_day(client: redis.Redis) -> tuple[Counter[tuple[Lane, date]], int]:

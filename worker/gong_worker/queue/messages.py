@@ -30,6 +30,7 @@ from gong_views.names import (
     Lane,
 )
 from gong_worker.domain.policy import RetryPolicy
+from gong_worker.queue.refusals import WriteRefusals
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class Messages:
         self._lock = threading.Lock()
         self._in_hand: dict[str, ReceivedMessage] = {}
         self._deferred: list[Callable[[], object]] = []
+        self.refusals = WriteRefusals()
 
     # -- receiving ---------------------------------------------------------------------------------------
 
@@ -132,6 +134,11 @@ class Messages:
         """The message in hand under a tag, if there is one."""
         with self._lock:
             return self._in_hand.get(tag)
+
+    def in_hand(self) -> int:
+        """How many messages this process has popped and not ended yet."""
+        with self._lock:
+            return len(self._in_hand)
 
     def _bulk_allowed(self) -> bool:
         # One slot of the pool stays free for a live event, or a full bulk backlog would make it wait.

@@ -15,16 +15,19 @@ import logging
 from queue import Empty
 from time import monotonic
 from typing import Any
+from urllib.parse import urlsplit
 
 import redis
 from kombu import __version__ as kombu_version
 from kombu.transport import redis as stock
 from kombu.transport.virtual import base as virtual
+from redis.connection import parse_url
 
 from gong_views.message import UnreadableMessage, parse
 from gong_views.names import TASK_NAME, Lane
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
+from gong_worker.queue.refusals import FULL, refusal_code
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +36,15 @@ LANES = frozenset(lane.queue for lane in Lane)
 BLOCK_SECONDS = 1
 # One at its limit of bulk messages looks again so soon: blocking on the live lane tells it of no bulk one.
 BULK_FULL_SECONDS = 0.1
+# A full Redis refuses to block on the live lane (BLMOVE); its backlog is looked at so often instead.
+REDIS_FULL_SECONDS = 0.2
+# A Redis that refuses the pop itself is asked again after this long.
+REFUSED_SECONDS = 1.0
+# A stream that is never written: reading it is a wait on the server that no refusal of writes touches.
+NEVER_KEY = "gong-views.never"
 
 for _owner, _names in {
-    stock.Channel: ("_brpop_start", "_brpop_read", "close", "_do_restore_message"),
+    stock.Channel: ("_brpop_start", "_brpop_read", "_connparams", "close", "_do_restore_message"),
     stock.QoS: ("append", "ack", "reject", "restore_unacked", "restore_visible"),
     stock.Transport: ("register_with_event_loop",),
     stock.MultiChannelPoller: ("on_poll_start", "maybe_restore_messages"),
@@ -61,6 +70,18 @@ def wired() -> tuple[Messages, ConsumerPause, float]:
     if _wired is None:
         raise RuntimeError("the transport is not wired: start the worker with `gong-views worker`")
     return _wired
+
+
+def broker_options(redis_url: str) -> dict[str, Any]:
+    """Celery's settings for the queue at a redis-py URL (redis://, rediss:// or unix://).
+
+    The channel connects by the URL in the transport's options, read by redis-py itself, so that the worker and
+    every other part of the program understand one URL alike; kombu's reading differs for sockets and TLS.
+    `broker_url` is what kombu shows of it, without user and password.
+    """
+    parts = urlsplit(redis_url)
+    place = "unix-socket" if parts.scheme == "unix" else parts.netloc.rpartition("@")[2] + parts.path
+    return {"broker_url": f"redis://{place}", "broker_transport_options": {"redis_url": redis_url}}
 
 
 class DurableQoS(stock.QoS):
@@ -90,7 +111,12 @@ class DurableQoS(stock.QoS):
 
     def restore_visible(self, start: int = 0, num: int = 10, interval: int = 10) -> None:
         messages, _, visibility_timeout_seconds = wired()
-        if messages.restore(visibility_timeout_seconds):
+        try:
+            restored = messages.restore(visibility_timeout_seconds)
+        except redis.ResponseError as error:
+            messages.refusals.refused(error)
+            return
+        if restored:
             messages.wake.up()
 
 
@@ -98,9 +124,20 @@ class DurableChannel(stock.Channel):
     """Pops through the script of `Messages`; blocks, when there is nothing, without taking anything."""
 
     QoS = DurableQoS
-    _command = ""  # what the polled connection was last asked: EVALSHA or BLMOVE
+    _command = ""  # what the polled connection was last asked: EVALSHA, BLMOVE or XREAD
     _tag = ""
     _bulk_full = False
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """What kombu makes of its options, connecting as redis-py reads the queue's URL."""
+        read = parse_url(self.connection.client.transport_options["redis_url"])
+        self.connection_class = read.pop("connection_class", redis.Connection)
+        params: dict[str, Any] = super()._connparams(asynchronous)
+        for name in ("host", "port", "username", "password"):
+            params.pop(name)
+        if "path" in read:
+            params = self._filter_tcp_connparams(**params)
+        return {**params, **read}
 
     def _brpop_start(self, timeout: float | None = None) -> None:
         if not LANES.intersection(self.active_queues):
@@ -116,28 +153,50 @@ class DurableChannel(stock.Channel):
         self._bulk_full = Lane.BULK.queue in self.active_queues and not arguments[-1]
         self._ask("EVALSHA", *arguments)
 
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        # Kombu notes each binding in Redis for producers that publish through an exchange. Nobody finds our
+        # lanes that way, and a Redis that refuses the note must not keep a worker from starting.
+        if queue in LANES:
+            return
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except redis.ResponseError as error:
+            wired()[0].refusals.refused(error)
+
     def _ask(self, command: str, *arguments: Any) -> None:
         self._command = command
         self._in_poll = self.client.connection
         self._brpop_sent_at: Any = monotonic()
         self.client.connection.send_command(command, *arguments)
 
+    def _rest(self, seconds: float) -> None:
+        self._ask("XREAD", "BLOCK", round(seconds * 1000), "STREAMS", NEVER_KEY, "$")
+
     def _brpop_read(self, **options: Any) -> bool:
         command, connection = self._command, self.client.connection
+        refused: redis.ResponseError | None = None
         if command == "BRPOP":
             return bool(super()._brpop_read(**options))
         try:
-            reply = self.client.parse_response(connection, command, **options)
+            # Without the command's name: redis-py would parse the reply of an XREAD.
+            reply = self.client.parse_response(connection, "", **options)
         except redis.exceptions.NoScriptError:
             wired()[0].load_pop()
             raise Empty from None
+        except redis.ResponseError as error:
+            refused = error
         except self.connection_errors:
             connection.disconnect()
             raise
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        if command == "BLMOVE" or (reply is None and wired()[1].paused):
+        if refused is not None:
+            wired()[0].refusals.refused(refused)
+            full = command == "BLMOVE" and refusal_code(refused) == FULL
+            self._rest(REDIS_FULL_SECONDS if full else REFUSED_SECONDS)
+            raise Empty
+        if command in ("BLMOVE", "XREAD") or (reply is None and wired()[1].paused):
             raise Empty
         if reply is None:
             # Moving the tail of the live lane onto itself changes nothing: it only waits for there to be one.

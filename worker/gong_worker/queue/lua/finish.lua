@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- End a delivery: acknowledge it, retry it later, requeue it, count its failure, or quarantine it as unreadable.
 -- Only a tag that is still unacknowledged does anything, so every call may be repeated.
 -- KEYS 1 unacked, 2 unacked_index, 3 delayed, 4 delayed.messages, 5 unreadable (list), 6 intake (hash), 7 failures (hash)

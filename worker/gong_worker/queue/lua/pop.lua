@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take one message and record it as unacknowledged in the same step, so that no moment exists in which a
 -- killed worker could take it along. What is due on the delayed set goes back to its lane first.
 -- KEYS 1 live queue, 2 bulk queue, 3 unacked (hash), 4 unacked_index (zset), 5 delayed (zset), 6 delayed.messages (hash)

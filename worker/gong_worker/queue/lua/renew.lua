@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Renew the visibility timeout of the messages in hand. A tag that is no longer there is not brought back.
 -- KEYS 1 unacked_index; ARGV the tags
 local time = redis.call('TIME')

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Requeue at the head of their lanes the messages whose visibility timeout ran out without a renewal.
 -- KEYS 1 unacked, 2 unacked_index; ARGV 1 visibility timeout in seconds, 2 how many at most
 -- returns how many were put back

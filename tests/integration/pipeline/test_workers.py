@@ -1,0 +1,59 @@
+"""Workers' heartbeats: who is at work, who is paused and why, who is frozen or gone."""
+
+import json
+import os
+
+from gong_views.names import WORKERS_KEY
+from gong_worker.queue.workers import ALIVE_SECONDS, Worker, read_workers
+from tests.support.pipeline import Pipeline
+from tests.support.servers import wait_until
+
+
+def one(pipeline: Pipeline) -> Worker:
+    [worker] = read_workers(pipeline.redis)
+    return worker
+
+
+def test_a_worker_is_seen_while_it_lives(pipeline: Pipeline) -> None:
+    """A heartbeat tells host, pid, hands and why it is paused; one that was stopped in order leaves none."""
+    process = pipeline.worker()
+    wait_until(lambda: len(read_workers(pipeline.redis)) == 1, "the first heartbeat")
+    seen = one(pipeline)
+    assert (seen.pid, seen.concurrency, seen.in_hand, seen.paused) == (process.pid, 4, 0, None)
+    assert seen.id.startswith(f"{seen.host}-{process.pid}-")
+    assert seen.alive
+    assert seen.started_at <= seen.heartbeat_at
+    pipeline.services.gate.hold("for a test", "a test")
+    pipeline.enqueue([1])
+    wait_until(lambda: one(pipeline).paused == "operator", "the pause to be told")
+    assert one(pipeline).since > seen.started_at
+    pipeline.services.gate.release("a test")
+    wait_until(lambda: one(pipeline).paused is None, "the end of the pause to be told")
+    pipeline.drain()
+    assert process.terminate() == 0
+    assert read_workers(pipeline.redis) == []
+
+
+def test_a_frozen_worker_is_seen_to_be(pipeline: Pipeline) -> None:
+    """A worker that does not beat for 15 s of Redis's clock is not alive, and is again when it goes on."""
+    process = pipeline.worker()
+    wait_until(lambda: len(read_workers(pipeline.redis)) == 1, "the first heartbeat")
+    process.freeze()
+    wait_until(process.stopped, "the worker to be frozen")
+    wait_until(lambda: not one(pipeline).alive, "the worker to count as frozen", ALIVE_SECONDS + 10)
+    process.resume()
+    wait_until(lambda: one(pipeline).alive, "the worker to be back")
+
+
+def test_the_dead_are_forgotten_after_a_day(pipeline: Pipeline) -> None:
+    """What a killed worker left is shown as not alive for a day, and then removed by another one."""
+    stale = {
+        "id": "gone-1-abcd", "host": "gone", "pid": 1, "version": "0", "concurrency": 8, "in_hand": 3,
+        "paused": None, "since": "2026-01-01T00:00:00Z", "started_at": "2026-01-01T00:00:00Z",
+        "heartbeat_at": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    pipeline.redis.hset(WORKERS_KEY, "gone-1-abcd", json.dumps(stale))
+    assert not one(pipeline).alive
+    pipeline.worker()
+    wait_until(lambda: {w.pid for w in read_workers(pipeline.redis)} == {pipeline.workers[0].pid}, "it to go")
+    assert pipeline.workers[0].pid != os.getpid()

@@ -1,0 +1,79 @@
+"""Strikes on Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gong_views import ViewQueue
+from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
+from tests.soak.strikes.kind import strike
+from tests.support.servers import Valkey, wait_until
+
+if TYPE_CHECKING:
+    from tests.soak.schedule import Strike
+    from tests.soak.world import World
+
+
+@strike("parts", 3, 0.0, 2.0)
+def kill_redis(world: World, it: Strike) -> None:
+    """kill -9; its append-only file outlives it."""
+    world.line.valkey.kill()
+    world.wait(it.seconds)
+    world.line.valkey.start()
+
+
+@strike("parts", 1, 0.5, 7.0)
+def freeze_redis(world: World, it: Strike) -> None:
+    """SIGSTOP, also for longer than the visibility timeout."""
+    world.line.valkey.freeze()
+    world.wait(it.seconds)
+    world.line.valkey.resume()
+
+
+@strike("parts", 1, 1.0, 6.0)
+def redis_is_full(world: World, it: Strike) -> None:
+    """Over its memory limit, and it evicts nothing: whatever needs memory is refused."""
+    with world.line.valkey.client() as client:
+        client.config_set("maxmemory", "1")
+        world.wait(it.seconds)
+        client.config_set("maxmemory", "0")
+
+
+@strike("parts", 0, 1.0, 5.0)
+def promote_stale_replica(world: World, it: Strike) -> None:
+    """The primary dies and a replica that had been cut off from it takes its address.
+
+    What was enqueued in between is gone from the queue, and its producers send it again, as the relay of an outbox
+    does with `--since`. What went out in between comes again. The ledger had the counts of before.
+    """
+    primary = world.line.valkey
+    replica = Valkey(world.line.folder / f"replica-{it.at}").start()
+    replicate(primary, replica)
+    with replica.client() as client:
+        client.replicaof("NO", "ONE")
+    since = len(world.producers.confirmed)
+    world.wait(it.seconds)
+    with world.producers.held:
+        mirror_enqueue_counts(world.line.redis, world.line.ledger)
+        missed = world.producers.confirmed[since:]
+        world.at_risk |= {enqueued.message_id for enqueued in missed}
+        primary.kill()
+        replica.take_address(primary.port)
+        primary.become(replica)
+    with ViewQueue(primary.url) as queue:
+        for enqueued in missed:
+            world.producers.put(
+                lambda event, lane: queue.enqueue(event, lane).message_id, enqueued.event, enqueued.lane
+            )
+
+
+def replicate(primary: Valkey, replica: Valkey) -> None:
+    """Let one follow the other until it has everything."""
+    with replica.client() as client:
+        client.replicaof("127.0.0.1", str(primary.port))
+
+        def in_step() -> bool:
+            info = client.info("replication")
+            return info["master_link_status"] == "up" and not info["master_sync_in_progress"]
+
+        wait_until(in_step, "the replica to be in step", 60)

@@ -1,0 +1,20 @@
+"""The ledger as the rest of the application sees it."""
+
+from gong_worker.ledger.claims import Claiming
+from gong_worker.ledger.counts import Counts
+from gong_worker.ledger.dead_letters import DeadLetters
+from gong_worker.ledger.reads import Reads
+from gong_worker.ledger.record import Recording
+
+
+class Ledger(Claiming, Recording, DeadLetters, Reads, Counts):
+    """What became of every event and every message.
+
+    Every method is one transaction and may raise LedgerUnavailable; after that it may be called again with
+    the same arguments, also when the first call had in fact been committed. Times are timezone-aware
+    (ValueError otherwise). The methods that record a result return whether the claim was still ours.
+    """
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.engine.dispose()
