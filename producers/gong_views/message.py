@@ -30,6 +30,8 @@ CURRENT_VERSION: Final = 2
 VERSIONS: Final = (1, 2)
 #: Header of a message that was counted at enqueue; the value is the message version.
 COUNTED_HEADER: Final = "gong_views"
+#: Header in which a worker notes when it counted in a message that came uncounted (ISO 8601, UTC).
+RECEIVED_HEADER: Final = "gong_views_received_at"
 #: Longest message id read; Celery's own are UUIDs.
 MAX_ID_CHARACTERS: Final = 255
 #: Longest name of a producer read; `ViewQueue` takes at most 100.
@@ -63,13 +65,13 @@ class Envelope:
     version: int
     event: dict[str, Any]
     enqueued_at: datetime | None
-    """When the producer put it on the queue (UTC); None for version 1."""
+    """When the producer put it on the queue (UTC); for version 1 when a worker counted it in, at first None."""
     source: str | None
     """The name of the producer, if it gave one."""
     replay_of: int | None
     """The dead letter that this message replays."""
     counted: bool
-    """Whether the enqueue counted it in the enqueue counts; if not, the worker has to."""
+    """Whether it is in the enqueue counts; if not, the worker has to count it (`counted_in`)."""
     eta: datetime | None
     """Not before (UTC): what a stock Celery producer asked for with `eta` or `countdown`."""
 
@@ -171,12 +173,39 @@ def parse_body(headers: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[
         message_id=message_id,
         version=version,
         event=event,
-        enqueued_at=_time(kwargs.get("enqueued_at"), "enqueued_at"),
+        enqueued_at=_time(kwargs.get("enqueued_at", headers.get(RECEIVED_HEADER)), "enqueued_at"),
         source=_source(kwargs.get("source")),
         replay_of=_replay_of(kwargs.get("replay_of")),
         counted=type(counted) is int and counted >= CURRENT_VERSION,
         eta=_time(headers.get("eta"), "eta"),
     )
+
+
+def counted_in(raw: bytes, at: datetime) -> bytes:
+    """A readable item that came uncounted, with the note that it was counted in at `at`."""
+    item = json.loads(raw)
+    item["headers"] |= {COUNTED_HEADER: CURRENT_VERSION, RECEIVED_HEADER: at.astimezone(UTC).isoformat()}
+    return json.dumps(item, separators=(",", ":")).encode()
+
+
+def counted_at(raw: bytes) -> tuple[bool, datetime | None]:
+    """Whether an item is in the enqueue counts, and under which time; also of one that `parse` refuses.
+
+    A newer producer's message is counted like any other, although this version cannot read it.
+    """
+    try:
+        item = json.loads(raw)
+        headers = item["headers"]
+        counted = COUNTED_HEADER in headers
+        at = headers.get(RECEIVED_HEADER)
+        if counted and at is None:
+            body = _json(_body(item.get("body"), headers, item["properties"]), "the body")
+            at = body[1].get("enqueued_at")
+        return counted, _time(at, "enqueued_at") if counted else None
+    except UnreadableMessage:
+        return counted, None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
+        return False, None
 
 
 def _body(body: Any, headers: Mapping[str, Any], properties: Mapping[str, Any]) -> bytes | str:

@@ -39,5 +39,5 @@ DELAYED_MESSAGES_KEY: Final = "gong-views.delayed.messages"
 FAILURES_KEY: Final = "gong-views.failures"
 # hash: worker id -> its heartbeat as JSON
 WORKERS_KEY: Final = "gong-views.workers"
-# list of "<delivery tag>\n<queue>\n<raw item>" that no worker could read, until the ledger has them as dead letters
+# list of "<delivery tag>@<Redis time (s)>\n<queue>\n<raw item>": what no worker could read, until the ledger has it
 UNREADABLE_KEY: Final = "gong-views.unreadable"

@@ -1,35 +1,24 @@
 """Messages that no part foresaw: each ends as a dead letter, none is tried for ever."""
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
-
-from gong_views.message import build, parse
+from gong_views.message import build
 from gong_views.names import FAILURES_KEY, UNREADABLE_KEY, Lane
-from gong_worker.domain.policy import RetryPolicy
 from gong_worker.gong import CallResult
 from gong_worker.operations.dead_letters import replay
 from gong_worker.operations.reconcile import reconcile
 from gong_worker.operations.unreadable import take_unreadable
-from gong_worker.queue.messages import ReceivedMessage
 from gong_worker.runtime import Runtime
+from tests.integration.pipeline.support import receive, stock_item
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
 from tests.support.views import view
 
 
 def push(pipeline: Pipeline, event: dict[str, Any], message_id: str = "", **kwargs: Any) -> None:
-    """A stock producer's message with these further arguments."""
-    body = json.dumps([[], {"version": 2, "event": event, **kwargs}, {}])
-    raw = {
-        "body": body,
-        "content-type": "application/json",
-        "headers": {"task": "gong_views.deliver", "id": message_id or f"m-{event['eventId']}"},
-        "properties": {},
-    }
-    pipeline.redis.lpush(Lane.LIVE.queue, json.dumps(raw))
+    item = stock_item(event, message_id or f"m-{event['eventId']}", version=2, **kwargs)
+    pipeline.redis.lpush(Lane.LIVE.queue, item)
 
 
 def test_fields_out_of_bounds_are_dead_letters(pipeline: Pipeline) -> None:
@@ -73,23 +62,6 @@ def test_an_invalid_event_is_filed_under_its_key(pipeline: Pipeline) -> None:
     pipeline.drain()
     assert reconcile(pipeline.services)["drift"] == []
     assert pipeline.ledger.counts()["dead_letters_open"] == 0
-
-
-@pytest.fixture
-def runtime(pipeline: Pipeline) -> Runtime:
-    """A worker's parts without its process; every backoff is due at once."""
-    made = Runtime(pipeline.services, concurrency=1)
-    made.deliverer.policy = RetryPolicy(max_attempts=3, base_seconds=0.001, max_seconds=0.001)
-    return made
-
-
-def receive(pipeline: Pipeline, runtime: Runtime) -> ReceivedMessage:
-    """Pop the next message as the transport does, as soon as there is one."""
-    runtime.messages.load_pop()
-    tag = runtime.messages.new_tag()
-    arguments = runtime.messages.pop_arguments(tag, [Lane.LIVE.queue])
-    _, raw = wait_until(lambda: pipeline.redis.evalsha(*arguments), "a message to be due")
-    return runtime.messages.track(tag, Lane.LIVE, parse(raw))
 
 
 def test_an_unexpected_error_counts_as_an_attempt(pipeline: Pipeline, runtime: Runtime) -> None:

@@ -98,6 +98,10 @@ class Deliverer:
         if envelope.eta is not None and (wait := (envelope.eta - self.now()).total_seconds()) > 0:
             self.messages.retry_later(received, wait)
             return
+        adopted = self.messages.adopt(received)
+        if adopted is None:
+            return
+        received = adopted
         message = MessageRef(
             envelope.message_id, received.lane, received.enqueued_at, envelope.replay_of, envelope.source
         )

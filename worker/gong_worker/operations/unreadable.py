@@ -1,12 +1,11 @@
 """From the quarantine (`gong-views.unreadable`) into the ledger's dead letters."""
 
-import json
 from datetime import UTC, datetime
 from typing import cast
 
 import redis
 
-from gong_views.message import COUNTED_HEADER, UnreadableMessage, parse
+from gong_views.message import UnreadableMessage, counted_at, parse
 from gong_views.names import ENQUEUE_COUNTS_KEY, UNREADABLE_KEY, Lane
 from gong_worker.domain.states import DeadLetterReason
 from gong_worker.ledger import Ledger, MessageRef
@@ -30,13 +29,17 @@ def take_unreadable(client: redis.Redis, ledger: Ledger) -> int:
     now = datetime.now(UTC)
     for item in reversed(items):
         tag, queue, raw = item.split(b"\n", 2)
+        tag, _, quarantined = tag.partition(b"@")
         lane = Lane.of_queue(queue.decode())
-        message = MessageRef(tag.decode(), lane, now, None, None)
+        counted, at = counted_at(raw)
+        # Not the present time: a crash before the removal would count it on one day and file it under another.
+        at = at or (datetime.fromtimestamp(int(quarantined), UTC) if quarantined else now)
+        message = MessageRef(tag.decode(), lane, at, None, None)
         reason, why = _why(raw)
         ledger.dead_letter_message(raw, message, reason_text=why, now=now, reason=reason)
         taken(
             keys=[UNREADABLE_KEY, ENQUEUE_COUNTS_KEY],
-            args=[item, "" if _counted(raw) else enqueue_count_field(lane, now)],
+            args=[item, "" if counted else enqueue_count_field(lane, at)],
         )
     return len(items)
 
@@ -50,10 +53,3 @@ def _why(raw: bytes) -> tuple[DeadLetterReason, str]:
         DeadLetterReason.EXHAUSTED,
         "its delivery failed unexpectedly at every attempt: the workers' log says how (action=delivery_failed)",
     )
-
-
-def _counted(raw: bytes) -> bool:
-    try:
-        return COUNTED_HEADER in json.loads(raw)["headers"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return False

@@ -8,7 +8,7 @@ from typing import cast
 
 import redis
 
-from gong_views.message import UnreadableMessage, parse
+from gong_views.message import UnreadableMessage, counted_at, parse
 from gong_views.names import (
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
@@ -117,8 +117,5 @@ def _messages(client: redis.Redis) -> Iterator[tuple[Lane, bytes]]:
 
 
 def _enqueued_on(raw: bytes) -> date | None:
-    try:
-        envelope = parse(raw)
-    except UnreadableMessage:
-        return None
-    return envelope.enqueued_at.date() if envelope.counted and envelope.enqueued_at is not None else None
+    counted, at = counted_at(raw)
+    return at.date() if counted and at is not None else None

@@ -11,14 +11,14 @@ import threading
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 import redis
 
-from gong_views.message import Envelope
+from gong_views.message import Envelope, counted_in
 from gong_views.names import (
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
@@ -40,7 +40,6 @@ FINISH_KEYS = [
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
     UNREADABLE_KEY,
-    ENQUEUE_COUNTS_KEY,
     FAILURES_KEY,
 ]
 POP_KEYS = [
@@ -101,6 +100,7 @@ class Messages:
         self._pop = client.register_script(script("pop"))
         self._finish = client.register_script(script("finish"))
         self._restore = client.register_script(script("restore"))
+        self._adopt = client.register_script(script("adopt"))
         self._renew = client.register_script(script("renew"))
         self._lock = threading.Lock()
         self._in_hand: dict[str, ReceivedMessage] = {}
@@ -135,6 +135,32 @@ class Messages:
         with self._lock:
             return self._in_hand.get(tag)
 
+    def adopt(self, received: ReceivedMessage) -> ReceivedMessage | None:
+        """Count in a message that no producer counted, and note when in the message itself.
+
+        Before anything is recorded, so that it is counted on the day the ledger has it under, once, also when
+        it is redelivered on another. None when that cannot be done now: the message is requeued.
+        """
+        if received.envelope.counted:
+            return received
+        at = received.received_at
+        adopted = replace(received, envelope=replace(received.envelope, counted=True, enqueued_at=at))
+        try:
+            entry = cast(bytes | None, self.client.hget(UNACKED_KEY, received.tag))
+            if entry is not None:
+                queue, _, raw = entry.partition(b"\n")
+                noted = queue + b"\n" + counted_in(raw, at)
+                field = enqueue_count_field(received.lane, at)
+                args: list[str | bytes] = [received.tag, entry, noted, field]
+                if self._adopt(keys=[UNACKED_KEY, ENQUEUE_COUNTS_KEY], args=args):
+                    with self._lock:
+                        self._in_hand[received.tag] = adopted
+                    return adopted
+        except redis.RedisError as error:
+            log.warning("not adopted", extra={"action": "adopt_failed", "error": type(error).__name__})
+        self.requeue(received)
+        return None
+
     def in_hand(self) -> int:
         """How many messages this process has popped and not ended yet."""
         with self._lock:
@@ -150,10 +176,7 @@ class Messages:
 
     def acknowledge(self, received: ReceivedMessage) -> None:
         """The ledger has its end: the message may go."""
-        field = ""
-        if not received.envelope.counted:  # a stock producer's: count it in when it goes out
-            field = enqueue_count_field(received.lane, received.enqueued_at)
-        self._end(received, "ack", field=field)
+        self._end(received, "ack")
 
     def retry_later(self, received: ReceivedMessage, delay_seconds: float) -> None:
         """Acknowledge it and put it on the delayed set, in one step, until `delay_seconds` from now."""
@@ -174,17 +197,10 @@ class Messages:
         verb: str,
         *,
         delay_seconds: float = 0.0,
-        field: str = "",
         limits: tuple[str, int] = ("0", 0),
     ) -> None:
-        arguments: list[str | int] = [
-            received.tag,
-            verb,
-            f"{delay_seconds:.3f}",
-            field,
-            received.envelope.message_id,
-            *limits,
-        ]
+        message_id = received.envelope.message_id
+        arguments: list[str | int] = [received.tag, verb, f"{delay_seconds:.3f}", message_id, *limits]
 
         def run() -> None:
             self._finish(keys=FINISH_KEYS, args=arguments)
@@ -195,7 +211,7 @@ class Messages:
 
     def quarantine(self, tag: str) -> None:
         """Move an unreadable message to `gong-views.unreadable`, from where the ledger takes it as a dead letter."""
-        self._finish(keys=FINISH_KEYS, args=[tag, "quarantine", "0", "", "", "0", 0])
+        self._finish(keys=FINISH_KEYS, args=[tag, "quarantine", "0", "", "0", 0])
 
     def do_or_defer(self, action: Callable[[], object]) -> None:
         """Do something with Redis now, or as soon as Redis is back."""

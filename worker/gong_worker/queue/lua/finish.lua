@@ -1,10 +1,9 @@
 #!lua flags=allow-oom
 -- End a delivery: acknowledge it, retry it later, requeue it, count its failure, or quarantine it as unreadable.
 -- Only a tag that is still unacknowledged does anything, so every call may be repeated.
--- KEYS 1 unacked, 2 unacked_index, 3 delayed, 4 delayed.messages, 5 unreadable (list), 6 intake (hash), 7 failures (hash)
+-- KEYS 1 unacked, 2 unacked_index, 3 delayed, 4 delayed.messages, 5 unreadable (list), 6 failures (hash)
 -- ARGV 1 tag, 2 verb (ack, retry_later, requeue, fail, quarantine), 3 delay in seconds (retry_later; fail: the first),
---      4 intake field to count (ack of a message that no producer of ours counted), or '', 5 message id, or '',
---      6 longest delay in seconds, 7 failures after which it is quarantined (both for fail)
+--      4 message id, or '', 5 longest delay in seconds, 6 failures after which it is quarantined (both for fail)
 -- returns 1 when this call ended the delivery, else 0
 local entry = redis.call('HGET', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
@@ -12,28 +11,25 @@ if not entry then
   return 0
 end
 redis.call('HDEL', KEYS[1], ARGV[1])
-local verb, delay, id = ARGV[2], tonumber(ARGV[3]), ARGV[5]
+local verb, delay, id = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 if verb == 'fail' then
-  local failures = redis.call('HINCRBY', KEYS[7], id, 1)
-  delay = math.min(tonumber(ARGV[6]), delay * 2 ^ (failures - 1))
-  verb = failures >= tonumber(ARGV[7]) and 'quarantine' or 'retry_later'
-elseif verb == 'ack' then
-  redis.call('HDEL', KEYS[7], id)
+  local failures = redis.call('HINCRBY', KEYS[6], id, 1)
+  delay = math.min(tonumber(ARGV[5]), delay * 2 ^ (failures - 1))
+  verb = failures >= tonumber(ARGV[6]) and 'quarantine' or 'retry_later'
 end
+local time = redis.call('TIME')
 if verb == 'ack' then
-  if ARGV[4] ~= '' then
-    redis.call('HINCRBY', KEYS[6], ARGV[4], 1)
-  end
+  redis.call('HDEL', KEYS[6], id)
 elseif verb == 'retry_later' then
-  local time = redis.call('TIME')
   redis.call('HSET', KEYS[4], ARGV[1], entry)
   redis.call('ZADD', KEYS[3], tonumber(time[1]) + tonumber(time[2]) / 1000000 + delay, ARGV[1])
 elseif verb == 'requeue' then
   local cut = string.find(entry, '\n', 1, true)
   redis.call('RPUSH', string.sub(entry, 1, cut - 1), string.sub(entry, cut + 1))
 elseif verb == 'quarantine' then
-  redis.call('LPUSH', KEYS[5], ARGV[1] .. '\n' .. entry)
-  redis.call('HDEL', KEYS[7], id)
+  -- With the time, under which it is counted if nobody has counted it.
+  redis.call('LPUSH', KEYS[5], ARGV[1] .. '@' .. time[1] .. '\n' .. entry)
+  redis.call('HDEL', KEYS[6], id)
 else
   return redis.error_reply('gong-views: unknown verb ' .. verb)
 end
