@@ -15,7 +15,18 @@ from typing import Any, Self
 import redis
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
-from gong_views.commands import Batch, Command, Event, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.commands import (
+    Batch,
+    Command,
+    Event,
+    Item,
+    probe,
+    to_item,
+    to_lane,
+    transaction,
+    undo,
+    verify,
+)
 from gong_views.connection import IDLE_SECONDS, MAX_IDLE, connection_options
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
@@ -122,9 +133,9 @@ class AsyncViewQueue:
         return total
 
     async def ping(self) -> None:
-        """Raise QueueUnavailable unless Redis answers."""
+        """Raise QueueUnavailable unless Redis takes writes; changes nothing there."""
         link = await self._linked()
-        [reply] = await self._exchange(link, [("PING",)])
+        [reply] = await self._exchange(link, [probe()])
         if isinstance(reply, Exception):
             raise explain(reply, link.where, self._options.seconds)
 

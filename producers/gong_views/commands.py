@@ -98,6 +98,12 @@ def transaction(lane: Lane, items: Sequence[Item], now: datetime | None = None) 
     return Transaction(commands, receipts)
 
 
+def probe(now: datetime | None = None) -> Command:
+    """A command that asks of Redis what an enqueue asks, and changes nothing: a write by zero."""
+    now = now or datetime.now(UTC)
+    return ("HINCRBY", ENQUEUE_COUNTS_KEY, f"{Lane.LIVE.value}|{now.astimezone(UTC):%Y-%m-%d}", 0)
+
+
 def verify(replies: Sequence[Any]) -> None:
     """Raise the first error among the replies of a transaction, also one inside of EXEC's.
 

@@ -36,6 +36,12 @@ def connection_options(pool_class: Any, url: str, seconds: float) -> tuple[Any, 
             "REDIS_URL: it cannot be read; it looks like redis://[user:password@]host:6379/0, "
             "rediss://… for TLS, or unix:///path/to/socket"
         ) from None
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError, redis.RedisError):
+        raise SettingsError(
+            "REDIS_URL: what follows the ? does not go with the rest; options of TLS go with rediss://"
+        ) from None
     ours: dict[str, Any] = {
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,

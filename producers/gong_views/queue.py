@@ -7,7 +7,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
-from gong_views.commands import Batch, Command, Event, Item, to_item, to_lane, transaction, undo, verify
+from gong_views.commands import (
+    Batch,
+    Command,
+    Event,
+    Item,
+    probe,
+    to_item,
+    to_lane,
+    transaction,
+    undo,
+    verify,
+)
 from gong_views.connection import Connections
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
@@ -120,8 +131,8 @@ class ViewQueue:
         return total
 
     def ping(self) -> None:
-        """Raise QueueUnavailable unless Redis answers."""
-        [reply] = self._exchange([("PING",)])
+        """Raise QueueUnavailable unless Redis takes writes; changes nothing there."""
+        [reply] = self._exchange([probe()])
         if isinstance(reply, Exception):
             raise self._unavailable(reply)
 

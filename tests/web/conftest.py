@@ -9,7 +9,7 @@ import redis
 from fastapi import FastAPI
 
 from gong_views import message
-from gong_views.queue import ViewQueue
+from gong_views.aio import AsyncViewQueue
 from gong_worker.web import WebSettings, create_app
 
 with warnings.catch_warnings():
@@ -29,7 +29,13 @@ MakeApp = Callable[..., FastAPI]
 def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """Neither the variables nor the .env of whoever runs the tests."""
     monkeypatch.chdir(tmp_path)
-    for name in ("REDIS_URL", "GONG_VIEWS_API_KEYS", "GONG_VIEWS_HTTP_HOST", "GONG_VIEWS_HTTP_PORT"):
+    for name in (
+        "REDIS_URL",
+        "GONG_VIEWS_API_KEYS",
+        "GONG_VIEWS_API_KEYS_FILE",
+        "GONG_VIEWS_HTTP_HOST",
+        "GONG_VIEWS_HTTP_PORT",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -39,7 +45,7 @@ def make_app(redis_url: str) -> MakeApp:
 
     def make(url: str = redis_url, **settings: Any) -> FastAPI:
         return create_app(
-            lambda source: ViewQueue(url, source=source, timeout_seconds=1), WebSettings.load(**settings)
+            lambda source: AsyncViewQueue(url, source=source, timeout_seconds=1), WebSettings.load(**settings)
         )
 
     return make

@@ -1,5 +1,7 @@
 """`gong-views serve` as a process."""
 
+import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,20 +18,36 @@ from tests.web.served import serving
 @pytest.fixture
 def served(redis_url: str, tmp_path: Path) -> Iterator[tuple[Process, str]]:
     """A serving process and its address."""
-    environment = {"REDIS_URL": redis_url, "GONG_VIEWS_API_KEYS": KEYS}
+    environment = {"REDIS_URL": redis_url, "GONG_VIEWS_API_KEYS": KEYS, "GONG_VIEWS_LOG_FORMAT": "json"}
     with serving(tmp_path, environment, host="0.0.0.0") as running:
         yield running
 
 
 def test_serve(served: tuple[Process, str], redis_url: str) -> None:
-    """Events go in over a real socket; the log holds nothing of them and no key; SIGTERM ends it in order."""
+    """Events go in over a real socket; a JSON log line tells of a request, and a count of those refused.
+
+    The log holds nothing of an event and no key. SIGTERM ends it in order.
+    """
     running, url = served
     answer = httpx.post(f"{url}/v1/views", json=[view(1), {"viewer": 7}], headers={"X-API-Key": KEY})
     assert answer.status_code == 202
     assert [envelope.event["eventId"] for envelope in queued(redis_url)] == ["view-1"]
     assert "server" not in answer.headers
+    began = time.monotonic()
+    with httpx.Client(headers={"X-API-Key": "a-wrong-key-0123456789"}) as client:
+        assert {client.post(f"{url}/v1/views", json=[]).status_code for _ in range(100)} == {401}
+    seconds = time.monotonic() - began
     assert running.terminate() == 0
-    for word in ("dana", "globex", KEY, "Traceback"):
+    lines = [json.loads(line) for line in running.log.splitlines() if line.startswith("{")]
+    [line] = [line for line in lines if line["action"] == "http_request"]
+    assert {name: line[name] for name in ("key", "route", "status", "accepted", "rejected")} == {
+        "key": "backend", "route": "/v1/views", "status": 202, "accepted": 1, "rejected": 1,
+    }  # fmt: skip
+    assert line["duration_ms"] >= 0
+    refused = [line for line in lines if line["action"] == "requests_refused"]
+    assert sum(line["count"] for line in refused) == 100
+    assert len(refused) <= seconds + 2
+    for word in ("dana", "globex", KEY, "a-wrong-key", "Traceback"):
         assert word not in running.log
 
 
@@ -48,4 +66,14 @@ def test_a_start_that_cannot_be(
     ) as running:
         assert running.popen.wait(30) == code
         assert said in running.log
+        assert "Traceback" not in running.log
+
+
+def test_a_redis_url_with_an_option_that_does_not_fit(tmp_path: Path) -> None:
+    """An option of TLS on a URL without it stops the start with one line that repeats no password."""
+    environment = {"REDIS_URL": "redis://:geheim@127.0.0.1/0?ssl_cert_reqs=none"}
+    with process(["gong_worker", "serve", "--port", "0"], tmp_path / "log", environment) as running:
+        assert running.popen.wait(30) == 2
+        assert "REDIS_URL" in running.log
+        assert "geheim" not in running.log
         assert "Traceback" not in running.log

@@ -1,14 +1,14 @@
 """Redis away: never a 202 for what it has not got."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from gong_views.queue import ViewQueue
+from gong_views.aio import AsyncViewQueue
 from gong_views.receipt import BatchResult
 from gong_worker.web import WebSettings, create_app
-from tests.support.servers import Valkey, valkey
+from tests.support.servers import Valkey, valkey, wait_until
 from tests.support.views import view
 from tests.web.conftest import MakeApp, TestClient, queued
 
@@ -39,21 +39,22 @@ def test_redis_down_and_back(make_app: MakeApp, own: Valkey) -> None:
         assert (ready.status_code, client.get("/healthz").status_code) == (503, 200)
         assert int(ready.headers["Retry-After"]) > 0
         own.start()
-        assert client.get("/readyz").status_code == 200
+        wait_until(lambda: client.get("/readyz").status_code == 200, "the next probe")
         assert client.post("/v1/views", json=view(1)).status_code == 202
 
 
 def test_redis_dies_between_two_batches(own: Valkey) -> None:
     """A 503 in the middle lists exactly what went in before; repeating the whole puts the rest in."""
 
-    class Dying(ViewQueue):
-        def enqueue_batches(
-            self, events: Iterable[Any], lane: Any = "live", *, batch_size: int = 500
-        ) -> Iterator[BatchResult]:
+    class Dying(AsyncViewQueue):
+        async def enqueue_batches(
+            self, events: Any, lane: Any = "live", *, batch_size: int = 500
+        ) -> AsyncIterator[BatchResult]:
             parts = super().enqueue_batches(events, lane, batch_size=2)
-            yield next(parts)
+            yield await anext(parts)
             own.kill()
-            yield from parts
+            async for part in parts:
+                yield part
 
     app = create_app(lambda source: Dying(own.url, source=source), WebSettings.load())
     with TestClient(app) as client:

@@ -98,7 +98,8 @@ def test_unreadable(client: TestClient, content: bytes) -> None:
     """400, with a reason that repeats nothing of the body, for what is no event and no list of events."""
     answer = client.post("/v1/views", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
-    assert "Dana" not in answer.json()["error"]
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert "Dana" not in answer.json()["detail"]
 
 
 def test_lone_surrogates_are_answered(client: TestClient) -> None:
@@ -134,7 +135,12 @@ def test_no_personal_data_in_errors(client: TestClient) -> None:
 
 
 def test_other_paths_answer_in_the_same_form(client: TestClient) -> None:
-    """404 and 405 are JSON with an error, and a 405 says what is allowed."""
-    assert client.get("/nothing").json() == {"error": "Not Found"}
+    """404 and 405 are problems, a 405 says what is allowed, and no redirect follows the Host header."""
+    for path in ("/nothing", "/v1/views/"):
+        answer = client.post(path, headers={"Host": "elsewhere.example"}, follow_redirects=False)
+        assert answer.status_code == 404
+        assert answer.json() == {
+            "type": "about:blank", "title": "Not Found", "status": 404, "detail": "Not Found",
+        }  # fmt: skip
     answer = client.get("/v1/views")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")

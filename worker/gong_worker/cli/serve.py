@@ -1,5 +1,6 @@
 """`gong-views serve`: the HTTP intake."""
 
+import os
 from typing import Any
 
 import click
@@ -15,15 +16,15 @@ def serve(host: str | None, port: int | None) -> None:
 
     Other machines may connect only when GONG_VIEWS_API_KEYS is set.
     """
-    from gong_views.queue import ViewQueue
+    from gong_views.aio import AsyncViewQueue
     from gong_worker import logs
     from gong_worker.web import WebSettings, create_app
     from gong_worker.web.server import listen, run
 
     given: dict[str, Any] = {"GONG_VIEWS_HTTP_HOST": host, "GONG_VIEWS_HTTP_PORT": port}
     settings = WebSettings.load(**{name: value for name, value in given.items() if value is not None})
-    logs.configure()
-    app = create_app(lambda source: ViewQueue(source=source), settings)
+    logs.configure(as_json=os.environ.get("GONG_VIEWS_LOG_FORMAT") == "json")
+    app = create_app(lambda source: AsyncViewQueue(source=source), settings)
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:

@@ -1,62 +1,113 @@
-"""API keys: several, each with the name of whoever holds it, compared in constant time."""
+"""API keys: each with a name, scopes, and the reporting systems whose events it may send."""
 
 import hmac
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 MIN_KEY_LENGTH: Final = 16
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _KEY: Final = re.compile(r"[!-+\--~]+")  # printable ASCII without space and comma
 
 
+class Scope(StrEnum):
+    """What a key may do."""
+
+    INGEST = "ingest"
+    """Enqueue events."""
+    READ = "read"
+    """Look at events, dead letters, status and metrics."""
+    OPERATE = "operate"
+    """Replay, discard, hold, release, set limits."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key and the producer that it stands for."""
+    """One key. `name` stands for the producer: it is the source of its events in the ledger."""
 
     name: str
-    secret: bytes
+    secret: bytes = field(repr=False)
+    scopes: frozenset[Scope] = frozenset({Scope.INGEST})
+    reporting_systems: frozenset[str] | None = None
+    """The reporting systems it is bound to; None for any."""
 
-    def __repr__(self) -> str:
-        return f"ApiKey({self.name})"
+    def may_use(self, reporting_system: str) -> bool:
+        """Whether it may send or see events of that reporting system."""
+        return self.reporting_systems is None or reporting_system in self.reporting_systems
 
 
 def parse_keys(text: str) -> tuple[ApiKey, ...]:
-    """Keys from `name1:key1,name2:key2`. A name may have several keys, for the time of a rotation.
+    """Keys from entries `name[/scope+scope][@system|system]:key`, separated by commas or line ends.
 
-    Raises ValueError, which says what is wrong with which entry and repeats no key.
+    A name may have several keys, for the time of a rotation. In the name of a reporting system, `%2C`, `%3A` and
+    `%7C` stand for comma, colon and bar. Raises ValueError, which says what is wrong with which entry and
+    repeats no key.
     """
-    keys: list[ApiKey] = []
-    for number, entry in enumerate((part.strip() for part in text.split(",")), start=1):
-        if not entry:
-            continue
-        name, colon, secret = entry.partition(":")
-        if not colon or not _NAME.fullmatch(name):
-            # The entry may be a key without a name: not even a part of it is repeated.
-            raise ValueError(
-                f"entry {number} is not name:key (a name has letters, digits, dot, dash or underscore)"
-            )
-        if len(secret) < MIN_KEY_LENGTH:
-            raise ValueError(
-                f"the key of {name} has less than {MIN_KEY_LENGTH} characters: "
-                "make one with python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-            )
-        if not _KEY.fullmatch(secret):
-            raise ValueError(f"the key of {name} holds a character that is not printable ASCII, or a space")
-        keys.append(ApiKey(name, secret.encode()))
-    if len({key.secret for key in keys}) < len(keys):
-        raise ValueError("the same key is given twice: each needs a name of its own")
-    return tuple(keys)
+    entries = (part.strip() for part in re.split(r"[,\n]", text))
+    written = (entry for entry in entries if entry and not entry.startswith("#"))
+    return tuple(_parse(number, entry) for number, entry in enumerate(written, start=1))
 
 
-def holder(keys: tuple[ApiKey, ...], given: str) -> str | None:
-    """The name of the key that was given; None if there is no such key.
+def read_keys(path: Path) -> tuple[ApiKey, ...]:
+    """Keys from a file of entries, one a line; raises ValueError."""
+    try:
+        return parse_keys(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8 text") from None
+
+
+def find(keys: tuple[ApiKey, ...], given: str) -> ApiKey | None:
+    """The key that was given; None if there is no such key.
 
     Every key is compared, in constant time each, so that the time tells nothing of how far a guess came.
     """
-    found: str | None = None
+    found: ApiKey | None = None
     candidate = given.encode(errors="surrogateescape")
     for key in keys:
         if hmac.compare_digest(key.secret, candidate):
-            found = key.name
+            found = key
     return found
+
+
+def _parse(number: int, entry: str) -> ApiKey:
+    head, colon, secret = entry.partition(":")
+    head, at, systems = head.partition("@")
+    name, slash, scopes = head.partition("/")
+    if not colon or not _NAME.fullmatch(name):
+        # The entry may be a key without a name: not even a part of it is repeated.
+        raise ValueError(
+            f"entry {number} is not name:key (a name has letters, digits, dot, dash or underscore)"
+        )
+    if len(secret) < MIN_KEY_LENGTH:
+        raise ValueError(
+            f"the key of {name} has less than {MIN_KEY_LENGTH} characters: "
+            "make one with python -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    if not _KEY.fullmatch(secret):
+        raise ValueError(f"the key of {name} holds a character that is not printable ASCII, or a space")
+    return ApiKey(
+        name,
+        secret.encode(),
+        _scopes(name, scopes) if slash else frozenset({Scope.INGEST}),
+        _systems(name, systems) if at else None,
+    )
+
+
+def _scopes(name: str, text: str) -> frozenset[Scope]:
+    try:
+        return frozenset(Scope(scope) for scope in text.split("+"))
+    except ValueError:
+        known = ", ".join(scope.value for scope in Scope)
+        raise ValueError(f"the scopes of {name} are not of {known}, joined by +") from None
+
+
+def _systems(name: str, text: str) -> frozenset[str]:
+    systems = frozenset(unquote(system) for system in text.split("|"))
+    if "" in systems:
+        raise ValueError(f"a reporting system of {name} is empty: write {name}@one|two:key")
+    return systems

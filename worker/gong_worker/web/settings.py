@@ -1,17 +1,25 @@
 """What `gong-views serve` reads from the environment (or `.env`)."""
 
+from functools import cached_property
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from gong_views.settings import ProducerSettings, blank_is_unset
-from gong_worker.web.keys import ApiKey, parse_keys
+from gong_worker.web.keys import ApiKey, parse_keys, read_keys
 
 
 def _readable_keys(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not parse_keys(value.get_secret_value()):
         raise ValueError("it names no key: write name:key, several separated by commas, or unset it")
+    return value
+
+
+def _readable_file(value: Path | None) -> Path | None:
+    if value is not None and not read_keys(value):
+        raise ValueError("the file names no key: write name:key, one a line, or unset it")
     return value
 
 
@@ -22,7 +30,14 @@ class WebSettings(ProducerSettings):
         Field(
             None,
             validation_alias="GONG_VIEWS_API_KEYS",
-            description="name1:key1,name2:key2; unset: no keys, and only this machine may connect",
+            description="name1:key1,name2:key2; no keys: only this machine may connect",
+        )
+    )
+    api_keys_file: Annotated[Path | None, BeforeValidator(blank_is_unset), AfterValidator(_readable_file)] = (
+        Field(
+            None,
+            validation_alias="GONG_VIEWS_API_KEYS_FILE",
+            description="a file with more keys, one a line",
         )
     )
     host: str = Field(
@@ -61,17 +76,23 @@ class WebSettings(ProducerSettings):
 
     @model_validator(mode="after")
     def _closed_or_keyed(self) -> Self:
-        if self.api_keys is None and not _is_loopback(self.host):
+        if len({key.secret for key in self.keys}) < len(self.keys):
+            raise ValueError(
+                "GONG_VIEWS_API_KEYS, GONG_VIEWS_API_KEYS_FILE: the same key is given twice: "
+                "each needs a name of its own"
+            )
+        if not self.keys and not _is_loopback(self.host):
             raise ValueError(
                 f"GONG_VIEWS_API_KEYS is not set, and the address {self.host} is open to other machines: "
                 "set keys (name1:key1,name2:key2), or listen on 127.0.0.1"
             )
         return self
 
-    @property
+    @cached_property
     def keys(self) -> tuple[ApiKey, ...]:
-        """The API keys; empty when none are asked for."""
-        return parse_keys(self.api_keys.get_secret_value()) if self.api_keys is not None else ()
+        """The API keys of both variables; empty when none are asked for."""
+        given = parse_keys(self.api_keys.get_secret_value()) if self.api_keys is not None else ()
+        return given + (read_keys(self.api_keys_file) if self.api_keys_file is not None else ())
 
 
 def _is_loopback(host: str) -> bool:

@@ -41,7 +41,7 @@ class Tally:
 
     def _write(self) -> None:
         counts, self._counts = dict(self._counts), Counter()
-        told = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items()))
+        told = ", ".join(f"{count} × {reason}" for reason, count in sorted(counts.items()))
         self._log.warning(
             "%s: %s", self._message, told, extra={"action": self._action, "count": sum(counts.values())}
         )

@@ -1,0 +1,46 @@
+"""Errors as `application/problem+json` (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from gong_worker.web.models import Problem
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, *, model: type[Problem] = Problem,
+    **members: Any,
+) -> JSONResponse:  # fmt: skip
+    """A response that says what is wrong; `members` are the further fields of `model`."""
+    body = model(title=HTTPStatus(status).phrase, status=status, detail=detail, **members)
+    return JSONResponse(body.model_dump(mode="json"), status, headers, PROBLEM_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` in this form."""
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _wrong_parameters)
+    app.add_exception_handler(Exception, _failure)
+
+
+async def _http_error(_: Request, error: Any) -> JSONResponse:
+    return problem(error.status_code, str(error.detail), error.headers)
+
+
+async def _wrong_parameters(_: Request, error: Any) -> JSONResponse:
+    """The names of the parameters and what they want; never a value, which may be somebody's data."""
+    told = "; ".join(
+        f"{' '.join(str(place) for place in item['loc'])}: {item['msg']}" for item in error.errors()[:10]
+    )
+    return problem(400, told)
+
+
+async def _failure(_: Request, __: Exception) -> JSONResponse:
+    return problem(500, "an error of the server; its log says more")
