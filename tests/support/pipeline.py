@@ -72,7 +72,7 @@ class Pipeline:
 
     @property
     def gong(self) -> SimulatorClient:
-        """The simulator's steering wheel; another one after a restart."""
+        """The simulator's admin client; another one after a restart."""
         return self.simulator.client
 
     # -- workers -----------------------------------------------------------------------------------------

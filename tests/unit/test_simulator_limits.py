@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gong_worker.simulator import SimulatorConfig, max_in_sliding_second
-from gong_worker.simulator.flights import Flights
+from gong_worker.simulator.in_flight import InFlight
 from gong_worker.simulator.limits import DAY_SECONDS, Limits
 from gong_worker.simulator.windows import SlidingWindow
 
@@ -102,21 +102,21 @@ def test_restored_calls_count_as_they_did() -> None:
 def test_a_hang_up_that_is_being_noticed_is_no_second_flight() -> None:
     """A call whose end the loop has yet to process is over; one that goes on is a second call in flight."""
 
-    async def scenario() -> Flights:
-        flights = Flights()
+    async def scenario() -> InFlight:
+        in_flight = InFlight()
         key = ("tests", "e-1")
 
         async def hang_up() -> None:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-            flights.leave(key)
+            in_flight.leave(key)
 
-        await flights.enter(key)
+        await in_flight.enter(key)
         noticed = asyncio.create_task(hang_up())
-        await flights.enter(key)
-        assert flights.concurrent_same_key == 0
+        await in_flight.enter(key)
+        assert in_flight.concurrent_same_key == 0
         await noticed
-        await flights.enter(key)
-        return flights
+        await in_flight.enter(key)
+        return in_flight
 
     assert asyncio.run(scenario()).concurrent_same_key == 1

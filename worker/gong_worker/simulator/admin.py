@@ -1,4 +1,4 @@
-"""The steering wheel under /_sim/: read the log and the figures, add faults, change settings, start anew."""
+"""The admin API under /_sim/ (docs/simulator.md): the log, the figures, faults, settings, a new start."""
 
 import json
 from typing import Any

@@ -14,8 +14,8 @@ from gong_worker.simulator import schema
 from gong_worker.simulator.answers import Answer, changed_by, error_answer, integration_id, json_answer
 from gong_worker.simulator.calllog import CallLog, Entry, Key
 from gong_worker.simulator.config import SimulatorConfig
-from gong_worker.simulator.faults import FaultBook, FaultRule
-from gong_worker.simulator.flights import Flights
+from gong_worker.simulator.faults import FaultRule, FaultRules
+from gong_worker.simulator.in_flight import InFlight
 from gong_worker.simulator.limits import Limits
 from gong_worker.simulator.windows import SlidingWindow
 
@@ -52,7 +52,7 @@ class Company:
     def __init__(self, config: SimulatorConfig, log_path: Path | None = None) -> None:
         self._initial = config
         self.log = CallLog(log_path)
-        self.flights = Flights()
+        self.in_flight = InFlight()
         self._boot = secrets.token_hex(4)
         self._number = 0
         self._start(config)
@@ -61,7 +61,7 @@ class Company:
     def _start(self, config: SimulatorConfig) -> None:
         self.config = config
         self.random = Random(config.seed)  # noqa: S311 - faults, not secrets
-        self.faults = FaultBook(self.random)
+        self.faults = FaultRules(self.random)
         self.limits = Limits()
         self.seen = SlidingWindow(1.0)
         self.most_in_a_second = 0
@@ -82,7 +82,7 @@ class Company:
     def reset(self) -> None:
         """Forget calls, events and faults, and go back to the settings of the start."""
         self.log.clear()
-        self.flights.forget_peaks()
+        self.in_flight.forget_peaks()
         self._start(self._initial)
 
     def arrive(self, monotonic: float) -> Call:
@@ -200,17 +200,17 @@ class Company:
 
     def stats(self) -> dict[str, Any]:
         """The figures of `GET /_sim/stats`."""
-        flights = self.flights
+        in_flight = self.in_flight
         return {
             "calls": len(self.log.lines),
             "outcomes": dict(self.log.outcomes),
             "accepted": len(self.log.accepted),
             "max_in_sliding_second": self.most_in_a_second,
             "inside_retry_after": self.inside_retry_after,
-            "in_flight": flights.now,
-            "max_in_flight": flights.most,
-            "max_in_flight_same_key": flights.most_same_key,
-            "concurrent_same_key": flights.concurrent_same_key,
+            "in_flight": in_flight.now,
+            "max_in_flight": in_flight.most,
+            "max_in_flight_same_key": in_flight.most_same_key,
+            "concurrent_same_key": in_flight.concurrent_same_key,
         }
 
 

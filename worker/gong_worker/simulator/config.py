@@ -31,7 +31,7 @@ class SimulatorConfig(BaseModel):
     latency_ms: Range = Field((0.0, 0.0), description="random wait between a call's judgement and its answer")
     inbound_latency_ms: Range = Field((0.0, 0.0), description="random wait before a call counts as arrived")
     access_key: str | None = Field("sim-key", description="null: Basic is refused")
-    access_key_secret: str = "sim-secret"  # noqa: S105 - known to everyone
+    access_key_secret: str = Field("sim-secret", description="goes with the access key")
     bearer_token: str | None = Field("sim-token", description="null: Bearer is refused")
     strict: bool = Field(True, description="check every field of the body, eventId required")
     max_body_bytes: int = Field(1_048_576, gt=0, description="a larger body is answered with 413")

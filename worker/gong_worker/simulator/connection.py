@@ -109,11 +109,11 @@ class Connection:
         headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
         path = request.target.partition(b"?")[0].decode("latin-1")
         ruling = company.judge(call, request.method.decode(), path, headers, body)
-        await company.flights.enter(ruling.key)
+        await company.in_flight.enter(ruling.key)
         try:
             return await self._deliver(ruling)
         finally:
-            company.flights.leave(ruling.key)
+            company.in_flight.leave(ruling.key)
 
     async def _too_large(self, call: Call) -> bool:
         errors = [f"The body is larger than {self._company.config.max_body_bytes} bytes"]

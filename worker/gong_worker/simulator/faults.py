@@ -6,28 +6,44 @@ which strikes as soon as a request's headers are in. The first rule that fires w
 
 from collections.abc import Callable
 from random import Random
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, model_validator
 
-# Which parameters beside times, skip, probability and match each kind takes.
-KINDS: dict[str, frozenset[str]] = {
-    "status": frozenset({"status", "headers", "body", "accept"}),
-    "reject": frozenset({"status", "errors"}),
-    "lost_reply": frozenset({"reset"}),
-    "reset_before": frozenset({"reset"}),
-    "reset_after": frozenset({"reset"}),
-    "half_answer": frozenset({"fraction", "reset"}),
-    "trickle": frozenset({"seconds"}),
-    "hang": frozenset({"accept", "seconds"}),
-    "delay": frozenset({"seconds"}),
-    "gzip": frozenset({"megabytes"}),
-    "huge_body": frozenset({"megabytes"}),
-    "garbage": frozenset({"body"}),
-    "wrong_content_type": frozenset({"content_type"}),
-    "wrong_date": frozenset({"seconds", "status", "retry_after"}),
-}
-_COMMON = frozenset({"kind", "times", "skip", "probability", "match"})
+
+class FaultKind(NamedTuple):
+    """What a kind of fault does, and which fields of a rule it takes beside the common ones."""
+
+    meaning: str
+    takes: frozenset[str]
+
+
+def _kind(meaning: str, *takes: str) -> FaultKind:
+    return FaultKind(meaning, frozenset(takes))
+
+
+KINDS: dict[str, FaultKind] = {
+    "status": _kind(
+        "answer with this status; the event is not taken unless `accept`", "status", "headers", "body", "accept"
+    ),
+    "reject": _kind("answer 400 (or `status`) with these errors; the event is not taken", "status", "errors"),
+    "lost_reply": _kind("take the event and close the connection without an answer", "reset"),
+    "reset_before": _kind("close before the body is read; with a `match`, before the event is taken", "reset"),
+    "reset_after": _kind("close when the body is read; the event is not taken", "reset"),
+    "half_answer": _kind("take the event and send part of the answer", "fraction", "reset"),
+    "trickle": _kind("send the answer one byte every `seconds` (0.1)", "seconds"),
+    "hang": _kind("take the event and say nothing for `seconds` (null: until the client goes)", "accept", "seconds"),
+    "delay": _kind("answer `seconds` later", "seconds"),
+    "gzip": _kind("send the answer compressed, padded to `megabytes`", "megabytes"),
+    "huge_body": _kind("pad the answer to `megabytes` (10)", "megabytes"),
+    "garbage": _kind("take the event and answer with a body that is no JSON, or `body`", "body"),
+    "wrong_content_type": _kind("answer with another Content-Type", "content_type"),
+    "wrong_date": _kind(
+        "answer with a Date that is `seconds` off, with `retry_after` as a date of that clock",
+        "seconds", "status", "retry_after",
+    ),
+}  # fmt: skip
+COMMON = frozenset({"kind", "times", "skip", "probability", "match"})
 _NEEDED = {"status": "status", "delay": "seconds", "wrong_date": "seconds"}
 
 
@@ -39,29 +55,34 @@ class FaultRule(BaseModel):
     kind: Literal[
         "status", "reject", "lost_reply", "reset_before", "reset_after", "half_answer", "trickle",
         "hang", "delay", "gzip", "huge_body", "garbage", "wrong_content_type", "wrong_date",
-    ]  # fmt: skip
+    ] = Field(description="one of the kinds below")  # fmt: skip
     times: NonNegativeInt | None = Field(1, description="how often it fires; null: for ever")
     skip: NonNegativeInt = Field(0, description="matching calls let through first")
-    probability: float = Field(1.0, ge=0, le=1)
-    match: dict[str, str] = Field(default_factory=dict)
+    probability: float = Field(1.0, ge=0, le=1, description="that it fires when it is met")
+    match: dict[str, str] = Field(
+        default_factory=dict,
+        description="a call's event has these values: string fields by name, or their beginning by name and Prefix",
+    )
 
-    status: int | None = Field(None, ge=200, le=599)
-    headers: dict[str, str] = Field(default_factory=dict)
+    status: int | None = Field(None, ge=200, le=599, description="of the answer")
+    headers: dict[str, str] = Field(default_factory=dict, description="of the answer")
     body: Any = Field(None, description="text as it is, anything else as JSON; null: Gong's error body")
-    errors: list[str] = Field(default_factory=lambda: ["The event was refused by a fault rule"])
+    errors: list[str] = Field(
+        default_factory=lambda: ["The event was refused by a fault rule"], description="of the answer's body"
+    )
     accept: bool | None = Field(None, description="is the event judged, and taken if good, all the same?")
     reset: bool | None = Field(None, description="close with RST instead of FIN")
     seconds: float | None = Field(None, description="a wait; for wrong_date the error of the clock")
     fraction: float = Field(0.5, ge=0, lt=1, description="how much of the answer's bytes are sent")
     megabytes: NonNegativeFloat = Field(0.0, description="the size the answer's body is padded to")
-    content_type: str = "text/plain"
+    content_type: str = Field("text/plain", description="of the answer")
     retry_after: int | None = Field(None, description="seconds; sent as an HTTP date of the wrong clock")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        wrong = sorted(self.model_fields_set - KINDS[self.kind] - _COMMON)
+        wrong = sorted(self.model_fields_set - KINDS[self.kind].takes - COMMON)
         if wrong:
-            allowed = ", ".join(sorted(KINDS[self.kind])) or "nothing"
+            allowed = ", ".join(sorted(KINDS[self.kind].takes)) or "nothing"
             raise ValueError(f"{self.kind} does not take {', '.join(wrong)}, but {allowed}")
         needed = _NEEDED.get(self.kind)
         if needed and getattr(self, needed) is None:
@@ -99,7 +120,7 @@ class FaultRule(BaseModel):
         return True
 
 
-class FaultBook:
+class FaultRules:
     """The rules in force, in the order they were added."""
 
     def __init__(self, random: Random) -> None:

@@ -1,11 +1,11 @@
-"""Who is being answered right now: the judge of "never two calls in flight for one event key"."""
+"""Calls in flight: whether there are ever two for one event key."""
 
 import asyncio
 
 from gong_worker.simulator.calllog import Key
 
 
-class Flights:
+class InFlight:
     """Calls from the moment their body is read until they are answered, cut off or given up by the client."""
 
     def __init__(self) -> None:
