@@ -6,15 +6,11 @@ connections belong to the event loop; used from another loop, it opens others th
 
 import asyncio
 import os
-import time
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
-import redis
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
-
+from gong_views.async_connection import AsyncConnections
 from gong_views.commands import (
     Batch,
     Command,
@@ -27,7 +23,6 @@ from gong_views.commands import (
     undo,
     verify,
 )
-from gong_views.connection import IDLE_SECONDS, MAX_IDLE, connection_options
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
 from gong_views.options import (
@@ -40,7 +35,7 @@ from gong_views.options import (
     interrupted,
 )
 from gong_views.receipt import BatchResult, Receipt
-from gong_views.redis_errors import ConnectFailed, Failure, explain, location
+from gong_views.redis_errors import Failure, explain
 
 
 class AsyncViewQueue:
@@ -165,13 +160,13 @@ class AsyncViewQueue:
             raise explain(error, link.where, self._options.seconds) from error
         return push.receipts
 
-    async def _exchange(self, link: "AsyncConnections", commands: Sequence[Command]) -> list[Any]:
+    async def _exchange(self, link: AsyncConnections, commands: Sequence[Command]) -> list[Any]:
         try:
             return await link.exchange(commands)
-        except Failure as error:
+        except Exception as error:  # whatever it is, the event is not known to be in
             raise explain(error, link.where, self._options.seconds) from error
 
-    async def _linked(self) -> "AsyncConnections":
+    async def _linked(self) -> AsyncConnections:
         if self._link is None:
             self._link = AsyncConnections(self._options.url(), self._options.seconds)
         return self._link
@@ -202,94 +197,6 @@ class AsyncViewQueue:
         if not self._options.spooling:
             raise error
         return await asyncio.to_thread(self._options.spooled, lane, items, error)
-
-
-class AsyncConnections:
-    """A small pool of one event loop's connections; one exchange never takes longer than its deadline."""
-
-    def __init__(self, url: str, seconds: float) -> None:
-        self._class, self._options = connection_options(ConnectionPool, url, seconds)
-        self._seconds = seconds
-        self._idle: deque[tuple[AbstractConnection, float]] = deque()
-        self._owner: tuple[int, asyncio.AbstractEventLoop] | None = None
-        self.where = location(self._options)
-
-    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send all commands at once and read one reply each; an error reply is returned, not raised.
-
-        Raises redis.RedisError or OSError (TimeoutError is one). What may have been executed is not repeated.
-        """
-        owner = (os.getpid(), asyncio.get_running_loop())
-        if self._owner != owner:
-            self._idle, self._owner = deque(), owner
-        connecting = True
-        connection: AbstractConnection | None = None
-        try:
-            async with asyncio.timeout(self._seconds):
-                connection = await self._take()
-                packed = connection.pack_commands(commands)
-                connecting = False
-                try:
-                    await connection.send_packed_command(packed, check_health=False)
-                except redis.ConnectionError:
-                    # Not all was written, so EXEC, which comes last, cannot have been executed.
-                    connection = await self._open()
-                    await connection.send_packed_command(packed, check_health=False)
-                replies = [await _reply(connection) for _ in commands]
-        except BaseException as error:
-            # Also when cancelled: a reply may be on its way that must not be taken for another's.
-            if connection is not None:
-                await connection.disconnect(nowait=True)
-            if connecting and isinstance(error, TimeoutError):
-                raise ConnectFailed("connecting failed") from error
-            raise
-        if len(self._idle) < MAX_IDLE:
-            self._idle.append((connection, time.monotonic()))
-        else:
-            await connection.disconnect(nowait=True)
-        return replies
-
-    async def close(self) -> None:
-        """Close the idle connections; the next exchange opens a new one."""
-        mine = self._owner == (os.getpid(), asyncio.get_running_loop())
-        while self._idle:
-            connection, _ = self._idle.popleft()
-            if mine:
-                await connection.disconnect()
-
-    async def _take(self) -> Any:
-        while self._idle:
-            connection, since = self._idle.pop()
-            try:
-                if time.monotonic() - since < IDLE_SECONDS and not await _has_ended(connection):
-                    return connection
-            except (redis.RedisError, OSError):
-                pass  # closed by the server, e.g. restarted
-            await connection.disconnect(nowait=True)
-        return await self._open()
-
-    async def _open(self) -> Any:
-        connection: Any = self._class(**self._options)
-        try:
-            await connection.connect()
-        except (redis.RedisError, OSError) as error:
-            raise ConnectFailed("connecting failed") from error
-        return connection
-
-
-async def _has_ended(connection: Any) -> bool:
-    """Whether the server has closed the connection, or left something unread on it."""
-    for _ in range(2):  # one round of the loop to hear of it, one to note it on the stream
-        await asyncio.sleep(0)
-    look = getattr(connection, "can_read", None) or connection.can_read_destructive
-    return bool(await look())
-
-
-async def _reply(connection: AbstractConnection) -> Any:
-    try:
-        return await connection.read_response()
-    except redis.ResponseError as error:
-        return error
 
 
 async def _chunks(events: Iterable[Event] | AsyncIterable[Event], size: int) -> AsyncIterator[list[Event]]:

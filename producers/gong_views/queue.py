@@ -165,7 +165,7 @@ class ViewQueue:
         link = self._linked()
         try:
             return link.exchange(commands)
-        except Failure as error:
+        except Exception as error:  # whatever it is, the event is not known to be in
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:

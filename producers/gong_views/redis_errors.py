@@ -86,7 +86,9 @@ def _reason(error: BaseException, seconds: float) -> tuple[str, str]:
                 return reason, text
         if isinstance(cause, rex.ResponseError):
             return _response(cause)
-        if isinstance(cause, socket.gaierror):
+        if isinstance(
+            cause, socket.gaierror | UnicodeError
+        ):  # the latter: a name that is none, e.g. too long
             return "dns", "cannot be found: its host name does not resolve; correct REDIS_URL"
         if isinstance(cause, ssl.SSLError):
             return "tls", "cannot be reached over TLS: check the certificate, and rediss:// in REDIS_URL"
@@ -99,7 +101,10 @@ def _reason(error: BaseException, seconds: float) -> tuple[str, str]:
         return "timeout", f"did not answer within {seconds:g} s{unknown}"
     if all(isinstance(cause, rex.ConnectionError | OSError) for cause in causes):
         return "connection_lost", f"closed the connection{unknown}"
-    return "error", f"gave an answer that makes no sense ({type(causes[-1]).__name__}): is it a Redis?"
+    name = type(causes[-1]).__name__
+    if isinstance(causes[-1], rex.RedisError):
+        return "error", f"gave an answer that makes no sense ({name}): is it a Redis?"
+    return "error", f"could not be used ({name}){unknown}"
 
 
 _UNKNOWN = "; whether the event got in is unknown, and enqueuing it again is harmless"

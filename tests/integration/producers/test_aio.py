@@ -2,13 +2,16 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 
 from gong_views.aio import AsyncViewQueue
+from gong_views.connection import MAX_IDLE
 from gong_views.errors import InvalidViewEvent, QueueUnavailable
 from gong_views.message import parse
 from gong_views.names import ENQUEUE_COUNTS_KEY
@@ -89,19 +92,23 @@ def test_one_queue_serves_one_loop_after_another(redis_url: str, client: redis.R
 
 
 def test_a_hung_redis_does_not_hold_up_the_loop() -> None:
-    """While one enqueue waits for its timeout, other coroutines run."""
+    """While 300 enqueues wait for their one timeout, other coroutines run; afterwards the same queue works."""
 
     async def main() -> None:
         async with AsyncViewQueue(server.url, timeout_seconds=1) as queue:
             await queue.enqueue(view(1))
             server.freeze()
             ticks = 0
-            task = asyncio.create_task(queue.enqueue(view(2)))
-            while not task.done():
+            began = time.monotonic()
+            tasks = [asyncio.create_task(queue.enqueue(view(number))) for number in range(300)]
+            while not all(task.done() for task in tasks):
                 await asyncio.sleep(0.01)
                 ticks += 1
+            took = time.monotonic() - began
             server.resume()
-            assert isinstance(task.exception(), QueueUnavailable) and ticks > 10
+            assert {getattr(task.exception(), "reason", None) for task in tasks} == {"timeout"}
+            assert ticks > 10 and took < 1 + 3
+            assert len((await queue.enqueue_many(view(number) for number in range(50))).accepted) == 50
 
     with valkey(appendfsync="no") as server:
         asyncio.run(main())
@@ -127,3 +134,67 @@ def test_redis_dying_midway_tells_what_surely_went_in() -> None:
 
     with valkey() as server:
         asyncio.run(main())
+
+
+def test_event_loops_in_several_threads_share_a_queue(redis_url: str, client: redis.Redis) -> None:
+    """One queue on three loops at once: a connection stays with its loop, and every event goes in."""
+    queue = AsyncViewQueue(redis_url, timeout_seconds=30)
+    receipts: list[str] = []
+
+    async def main(place: int) -> None:
+        for start in range(0, 100, 10):
+            numbers = range(1000 * place + start, 1000 * place + start + 10)
+            found = await asyncio.gather(*(queue.enqueue(view(number)) for number in numbers))
+            assert [receipt.event_id for receipt in found] == [f"view-{number}" for number in numbers]
+            receipts.extend(receipt.event_id for receipt in found)
+        await queue.close()
+
+    threads = [threading.Thread(target=lambda place=place: asyncio.run(main(place))) for place in range(3)]  # type: ignore[misc]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    queued = [parse(raw).event["eventId"] for raw in client.lrange("gong-views.live", 0, -1)]  # type: ignore[union-attr]
+    assert len(receipts) == 300 and sorted(queued) == sorted(receipts)
+
+
+def test_any_error_of_the_way_is_spooled(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that is neither Redis's nor the system's counts as an outage, too: the event is on disk."""
+
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("got Future attached to a different loop")
+
+    async def main() -> None:
+        async with AsyncViewQueue(redis_url) as queue:
+            with pytest.raises(QueueUnavailable, match="RuntimeError") as caught:
+                await queue.enqueue(view(1))
+            assert caught.value.reason == "error" and "attached" not in str(caught.value)
+        async with AsyncViewQueue(
+            redis_url, on_unavailable="spool", spool_path=tmp_path / "spool.db"
+        ) as queue:
+            assert (await queue.enqueue(view(2))).spooled
+
+    monkeypatch.setattr("redis.asyncio.connection.Connection.send_packed_command", broken)
+    asyncio.run(main())
+
+
+def test_cancelled_enqueues_cost_no_connections(redis_url: str, client: redis.Redis) -> None:
+    """However many calls are cancelled at whatever point, the pool stays whole and bounded."""
+
+    async def main() -> None:
+        async with AsyncViewQueue(redis_url, timeout_seconds=30) as queue:
+            for number in range(300):
+                task = asyncio.create_task(queue.enqueue(view(number)))
+                for _ in range(number % 25):
+                    await asyncio.sleep(0)
+                task.cancel()
+                if number % 3:
+                    task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+            receipts = await asyncio.gather(*(queue.enqueue(view(number)) for number in range(200)))
+            assert [receipt.event_id for receipt in receipts] == [f"view-{number}" for number in range(200)]
+            assert len(client.client_list()) <= MAX_IDLE + 1
+
+    asyncio.run(main())

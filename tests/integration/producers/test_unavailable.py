@@ -196,6 +196,8 @@ def test_nobody_there(make: Make) -> None:
     )
     says(refused(make("unix:///tmp/gong-views-nosuch.sock"), SECONDS, view()), "refused", "nosuch.sock")
     says(refused(make("redis://:hunter2@nosuch.invalid:6379/0"), SECONDS, view()), "dns", "nosuch.invalid")
+    too_long = "n" * 70 + ".invalid"
+    says(refused(make(f"redis://:hunter2@{too_long}:6379/0"), SECONDS, view()), "dns", "does not resolve")
 
 
 def test_a_network_that_swallows_everything(make: Make) -> None:
