@@ -115,7 +115,7 @@ def test_a_dead_event_stays_dead(ledger: Ledger) -> None:
 
 
 def test_a_replay_reopens(ledger: Ledger) -> None:
-    """The replay of the latest letter starts the event anew; the replay of an older one does not."""
+    """A letter's replay starts the event anew; a second replay of a letter whose first one died does not."""
     dead_letter_event(ledger, claimed(ledger, "m1"))
     second = claimed(ledger, "m2", 5, replay_of=1)
     assert (second.attempt_count, second.first_seen_at) == (0, at(0))

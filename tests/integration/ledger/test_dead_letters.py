@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from gong_worker.ledger import AlreadyResolved, DeadLetterNotFound, Ledger
+from gong_views import EventKey
+from gong_worker.domain.states import Status
+from gong_worker.ledger import AlreadyHandled, AlreadyResolved, DeadLetterNotFound, FinalCounts, Ledger
 from tests.integration.ledger.support import (
     PAYLOAD,
     ask,
@@ -161,14 +163,59 @@ def test_a_replay_that_comes_too_late_clears_its_letter(ledger: Ledger) -> None:
     assert status(ledger) == "delivered"
 
 
-def test_a_correction_supersedes_the_open_letter(ledger: Ledger) -> None:
-    """An event has one open letter at most: that of its last death, and none once Gong has it."""
+@pytest.mark.parametrize("end", ["delivered", "dead"])
+def test_an_older_letter_stays_until_it_is_replayed(ledger: Ledger, end: str) -> None:
+    """A letter that the producer's correction left behind keeps its payload and can be replayed."""
     dead_letter_event(ledger, claimed(ledger, "m1"))
-    dead_letter_event(ledger, claimed(ledger, "m2", 3, payload="b"), 4)
-    assert ledger.open_dead_letter_ids() == [2]
-    deliver(ledger, claimed(ledger, "m3", 5, payload="c"), 6)
-    assert ledger.open_dead_letter_ids() == []
-    assert payloads(ledger) == [None, None]
+    dead_letter_event(ledger, claimed(ledger, "m2", 3, payload="b"), 4, payload={"contentTitle": "corrected"})
+    assert ledger.open_dead_letter_ids() == [1, 2]
+    replay = claimed(ledger, "m3", 5, replay_of=1)
+    ledger.mark_replayed(1, "ops", at(6))
+    if end == "delivered":
+        deliver(ledger, replay, 7)
+        assert ledger.open_dead_letter_ids() == []
+        assert payloads(ledger) == [None, None]
+    else:
+        dead_letter_event(ledger, replay, 7)
+        assert ledger.open_dead_letter_ids() == [2, 3]
+        assert [bool(payload) for payload in payloads(ledger)] == [False, True, True]
+        assert ledger.get_dead_letter(3).replay_of == 1
+        ledger.mark_discarded(3, "ops", at(8))
+        assert [bool(payload) for payload in payloads(ledger)] == [False, True, False]
+        claimed(ledger, "m4", 9, replay_of=2)
+
+
+def test_gongs_words_go_with_the_payload(ledger: Ledger) -> None:
+    """An error text may quote the payload: it goes when an operator discards the letter or the event is delivered."""
+    for name in ("a", "b"):
+        dead_letter_event(ledger, claimed(ledger, name, key=EventKey("crm", name)))
+    ledger.mark_discarded(1, "ops", at(2))
+    deliver(ledger, claimed(ledger, "m3", 3, payload="b", key=EventKey("crm", "b")), 4)
+    for letter in ledger.list_dead_letters(open_only=False):
+        assert (letter.payload, letter.errors) == (None, [])
+        assert (letter.reason, letter.http_status) == ("rejected", 400)
+
+
+def test_an_event_is_free_again_once_its_letter_is_discarded(ledger: Ledger) -> None:
+    """Discarding lets go of that copy alone: the same event, sent again by another message, is delivered."""
+    dead_letter_event(ledger, claimed(ledger, "m1"))
+    assert ask(ledger, "m2", 1) == AlreadyHandled(Status.DEAD, duplicate=True)
+    ledger.mark_discarded(1, "ops", at(2))
+    assert ask(ledger, "m1", 3) == AlreadyHandled(Status.DEAD, duplicate=False)
+    deliver(ledger, claimed(ledger, "m3", 4), 5)
+    (ends,) = ledger.final_counts().values()
+    assert ends == FinalCounts(accepted=1, duplicates=1, discarded=1)
+
+
+def test_a_discard_between_a_replay_and_its_mark(ledger: Ledger) -> None:
+    """The replay's message is on its way: it is delivered, and the letter says who replayed it."""
+    dead_letter_event(ledger, claimed(ledger, "m1"))
+    ledger.mark_discarded(1, "second", at(2))
+    ledger.mark_replayed(1, "first", at(3))
+    deliver(ledger, claimed(ledger, "m2", 4, replay_of=1), 5)
+    letter = ledger.get_dead_letter(1)
+    assert (letter.resolution, letter.resolved_by, letter.payload) == ("replayed", "first", None)
+    assert ended(ledger) == 2
 
 
 def test_pages_of_letters(ledger: Ledger) -> None:

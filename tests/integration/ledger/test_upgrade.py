@@ -82,3 +82,17 @@ def test_letters_outlive_an_upgrade_and_a_downgrade(database_url: str) -> None:
     assert run(database_url, LETTERS)[-1][0] > 5
     migrate(database_url)
     assert len(run(database_url, LETTERS)) == 5
+
+
+def test_which_letters_were_replayed_is_known_after_the_upgrade(database_url: str) -> None:
+    """0003 finds the letter whose replay died as another one; the first of an event, and one without, have none."""
+    migrate(database_url, "0002")
+    run(database_url, ADD_EVENT)
+    add_letter(database_url, "m1", "rejected", event=True, resolution="replayed")
+    add_letter(database_url, "m2", "rejected", event=True)
+    add_letter(database_url, "m3", "unreadable")
+    migrate(database_url, "0003")
+    query = "SELECT replay_of FROM dead_letters ORDER BY id"
+    assert run(database_url, query) == [(None,), (1,), (None,)]
+    downgrade(database_url, "0002")
+    assert len(run(database_url, LETTERS)) == 3

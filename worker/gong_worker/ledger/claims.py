@@ -14,12 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from gong_views import EventKey
-from gong_worker.domain.states import Move, Status, status_after
+from gong_worker.domain.states import DeadLetterResolution, Move, Status, status_after
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.models import Delivery
-from gong_worker.ledger.rows import DeliveryState
+from gong_worker.ledger.rows import DeliveryState, LetterState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AlreadyHandled, Busy, Claim, Claimed, EventFacts, MessageRef
 
@@ -51,11 +51,11 @@ def decide(
     message: MessageRef,
     facts: EventFacts,
     *,
-    latest_letter: int | None,
+    letters: list[LetterState],
     now: datetime,
     lease_seconds: float,
 ) -> Take | Busy:
-    """What `message`, which has no recorded end yet, may do with its event; `latest_letter` if it is dead."""
+    """What `message`, which has no recorded end yet, may do with its event; `letters` are those of a dead one."""
     same = rows.same_message(state, message)
     match state.status:
         case Status.DELIVERED:
@@ -63,8 +63,9 @@ def decide(
         case Status.DEAD:
             if same:
                 return Take.END
-            replay = message.replay_of is not None and message.replay_of == latest_letter
-            return Take.REOPEN if replay or facts.payload_sha256 != state.payload_sha256 else Take.DUPLICATE
+            corrected = facts.payload_sha256 != state.payload_sha256
+            reopened = corrected or _is_first_replay(message, letters) or not _is_held(state, letters)
+            return Take.REOPEN if reopened else Take.DUPLICATE
         case Status.WAITING:
             if same:
                 return Take.CLAIM
@@ -76,12 +77,28 @@ def decide(
             return Take.TAKE_OVER if until <= now else Busy(until)
 
 
+def _is_first_replay(message: MessageRef, letters: list[LetterState]) -> bool:
+    """Whether it replays a letter of the event of which no replay has died yet."""
+    replay_of = message.replay_of
+    return any(letter.id == replay_of for letter in letters) and not any(
+        letter.replay_of == replay_of for letter in letters
+    )
+
+
+def _is_held(state: DeliveryState, letters: list[LetterState]) -> bool:
+    """Whether the letter of the event's last death holds it; a discarded one has let it go."""
+    return any(
+        letter.message_id == state.message_id and letter.resolution is not DeadLetterResolution.DISCARDED
+        for letter in letters
+    )
+
+
 def _close_letters_of_delivered(
     connection: sa.Connection, key: EventKey, state: DeliveryState, message: MessageRef, now: datetime
 ) -> None:
     """The replay of a letter whose event was delivered meanwhile has nothing left to do either."""
     if state.status is Status.DELIVERED:
-        rows.close_letters(connection, key, message, now)
+        rows.close_letters_of_delivered(connection, key, message, now)
 
 
 class Claiming(LedgerPart):
@@ -95,7 +112,8 @@ class Claiming(LedgerPart):
         Claimed: it is ours for `lease_seconds`; calls that an earlier holder left open are `interrupted`.
         AlreadyHandled: the message has nothing left to do, acknowledge it; a duplicate is counted once per message.
         Busy: another holds the event, or another message's turn is not yet overdue; ask again at `until`.
-        A dead event opens again for the replay of its latest letter and for another payload.
+        A dead event opens again for the replay of any of its letters, for another payload, and for any message
+        once an operator discarded the letter of its last death.
         """
         now = utc(now)
         claim = Claim(key, uuid.uuid4().hex, message, facts, 0, now)
@@ -125,10 +143,8 @@ class Claiming(LedgerPart):
                 _close_letters_of_delivered(connection, key, state, message, now)
                 return AlreadyHandled(state.status, duplicate=duplicate_before)
             dead = state.status is Status.DEAD
-            latest_letter = rows.latest_letter(connection, key) if dead else None
-            decision = decide(
-                state, message, facts, latest_letter=latest_letter, now=now, lease_seconds=lease_seconds
-            )
+            letters = rows.letters_of(connection, key) if dead else []
+            decision = decide(state, message, facts, letters=letters, now=now, lease_seconds=lease_seconds)
             match decision:
                 case Busy():
                     return decision

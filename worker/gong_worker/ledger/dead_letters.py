@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy import bindparam
 from sqlalchemy.orm import aliased
 
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution
@@ -14,7 +15,18 @@ from gong_worker.ledger.models import DeadLetterRow
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import DeadLetter, MessageRef
 
+_FORGOTTEN: Final[dict[str, Any]] = {"payload": None, "errors": []}
 _COLUMNS: Final = tuple(DeadLetterRow.__table__.columns)
+_FORGET_BODY: Final = (
+    sa.update(DeadLetterRow)
+    .where(
+        DeadLetterRow.message_id == bindparam("message"),
+        DeadLetterRow.event_id.is_(None),
+        DeadLetterRow.resolution == DeadLetterResolution.REPLAYED,
+        DeadLetterRow.payload.is_not(None),
+    )
+    .values(payload=None)
+)
 _ADD: Final = rows.on_each(DeadLetterRow, lambda insert: insert.on_conflict_do_nothing())
 
 
@@ -45,10 +57,12 @@ class DeadLetters(LedgerPart):
             # Undecodable bytes become lone surrogates, which the JSON text of the column holds as \\udcNN.
             "payload": body.decode("utf-8", "surrogateescape"),
             "created_at": now,
+            "replay_of": message.replay_of,
         }
         with writing(self.engine) as connection:
             rows.inserted(connection, _ADD, letter)
-            rows.close_letters(connection, None, message, now, supersede=False)
+            # Replayed as it was and unreadable again: the new letter alone has the body.
+            connection.execute(_FORGET_BODY, {"message": message.message_id})
 
     def list_dead_letters(
         self, open_only: bool = True, limit: int = 100, after_id: int = 0
@@ -80,52 +94,53 @@ class DeadLetters(LedgerPart):
     def mark_replayed(self, letter_id: int, by: str, now: datetime) -> None:
         """Note who put a letter's event on the queue again. Its payload stays until that is dealt with.
 
-        Raises AlreadyResolved, DeadLetterNotFound.
+        The message is on its way already, so this also holds when another operator discarded the letter between
+        the two steps, or a fast worker has delivered the event before the mark. Raises AlreadyResolved when it
+        was replayed before, DeadLetterNotFound.
         """
-        # A fast worker may have delivered the replay before it is marked: then the letter is superseded already.
-        open_or_overtaken = sa.or_(
-            DeadLetterRow.resolution.is_(None), DeadLetterRow.resolution == DeadLetterResolution.SUPERSEDED
-        )
+        not_before = DeadLetterRow.resolution.is_distinct_from(DeadLetterResolution.REPLAYED)
         changes = {"resolution": DeadLetterResolution.REPLAYED, "resolved_at": now, "resolved_by": by}
         with writing(self.engine) as connection:
-            _resolve(connection, letter_id, open_or_overtaken, changes)
+            _resolve(connection, letter_id, not_before, changes)
 
     def mark_discarded(self, letter_id: int, by: str, now: datetime) -> None:
-        """Give a letter up; its payload is gone at once. Raises AlreadyResolved, DeadLetterNotFound."""
-        resolved = {"resolution": DeadLetterResolution.DISCARDED, "resolved_at": now, "resolved_by": by}
+        """Give a letter up; its payload and Gong's error texts are gone at once.
+
+        Raises AlreadyResolved, DeadLetterNotFound.
+        """
+        changes = {"resolution": DeadLetterResolution.DISCARDED, "resolved_at": now, "resolved_by": by}
         with writing(self.engine) as connection:
-            _resolve(connection, letter_id, DeadLetterRow.resolution.is_(None), {**resolved, "payload": None})
-            _forget_older(connection, letter_id)
+            _resolve(connection, letter_id, DeadLetterRow.resolution.is_(None), changes | _FORGOTTEN)
+            _forget_replayed(connection, letter_id)
 
 
 def _resolve(
     connection: sa.Connection, letter_id: int, allowed: sa.ColumnElement[bool], changes: dict[str, Any]
 ) -> None:
-    done = connection.execute(
-        sa.update(DeadLetterRow).where(DeadLetterRow.id == letter_id, allowed).values(changes)
-    )
-    if done.rowcount == 1:
+    letter = DeadLetterRow.id == letter_id
+    if connection.execute(sa.update(DeadLetterRow).where(letter, allowed).values(changes)).rowcount == 1:
         return
-    query = sa.select(DeadLetterRow.resolution).where(DeadLetterRow.id == letter_id)
-    found = connection.execute(query).first()
+    found = connection.execute(sa.select(DeadLetterRow.resolution).where(letter)).first()
     if found is None:
         raise DeadLetterNotFound(letter_id)
     raise AlreadyResolved(letter_id, found.resolution)
 
 
-def _forget_older(connection: sa.Connection, letter_id: int) -> None:
-    """The event is given up: what its replayed letters kept from before an edit goes as well."""
-    older, given_up = aliased(DeadLetterRow), DeadLetterRow
-    ids = sa.select(older.id).where(
-        older.event_id == given_up.event_id,
-        older.reporting_system == given_up.reporting_system,
-        older.resolution == DeadLetterResolution.REPLAYED,
-        older.payload.is_not(None),
-        given_up.id == letter_id,
-    )
-    numbers = list(connection.execute(ids).scalars())
-    if numbers:
-        connection.execute(sa.update(DeadLetterRow).where(DeadLetterRow.id.in_(numbers)).values(payload=None))
+def _forget_replayed(connection: sa.Connection, letter_id: int) -> None:
+    """What the letters before this one kept from before an operator's edit goes with it, unless others need it."""
+    own, others = DeadLetterRow, aliased(DeadLetterRow)
+    while True:
+        before = sa.select(own.replay_of).where(own.id == letter_id).scalar_subquery()
+        needed = sa.exists().where(others.replay_of == own.id, others.resolution.is_(None))
+        forgotten = connection.execute(
+            sa.update(own)
+            .where(own.id == before, own.resolution == DeadLetterResolution.REPLAYED, ~needed)
+            .values(_FORGOTTEN)
+            .returning(own.id)
+        ).scalar()
+        if forgotten is None:
+            return
+        letter_id = forgotten
 
 
 def _letter(row: Any) -> DeadLetter:

@@ -121,6 +121,7 @@ class DeadLetterRow(Base):
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     resolved_by: Mapped[str | None] = mapped_column(SafeText)
     error_kind: Mapped[str | None] = mapped_column(SafeText)
+    replay_of: Mapped[int | None] = mapped_column(sa.BigInteger)
 
     __table_args__ = (
         _event_key(),

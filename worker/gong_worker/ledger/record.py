@@ -67,7 +67,7 @@ def _end_as_duplicate(connection: sa.Connection, claim: Claim, state: DeliverySt
     ):
         rows.add_duplicate(connection, claim.key, claim.message, now)
     if state.status is Status.DELIVERED:
-        rows.close_letters(connection, claim.key, claim.message, now)
+        rows.close_letters_of_delivered(connection, claim.key, claim.message, now)
 
 
 class Recording(LedgerPart):
@@ -139,7 +139,7 @@ class Recording(LedgerPart):
                 **rows.brought_by(claim.message, claim.facts),
             }
             rows.update_delivery(connection, claim.key, state, changes, move=Move.COMPLETED)
-            rows.close_letters(connection, claim.key, claim.message, now)
+            rows.close_letters_of_delivered(connection, claim.key, claim.message, now)
             return ours
 
     def dead_letter_event(
@@ -172,7 +172,7 @@ class Recording(LedgerPart):
                 **rows.NO_CLAIM,
             }
             rows.update_delivery(connection, claim.key, state, changes, move=Move.DEAD_LETTERED)
-            rows.close_letters(connection, claim.key, claim.message, now, died_with=payload)
+            rows.close_replayed_letter(connection, claim.key, claim.message, payload, now)
             letter = {
                 "reporting_system": claim.key.reporting_system,
                 "event_id": claim.key.event_id,
@@ -186,6 +186,7 @@ class Recording(LedgerPart):
                 "errors": errors,
                 "payload": payload,
                 "created_at": now,
+                "replay_of": claim.message.replay_of,
             }
             connection.execute(_ADD_LETTER, letter)
             return True

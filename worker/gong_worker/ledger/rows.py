@@ -186,55 +186,78 @@ def drop_duplicate(connection: sa.Connection, key: EventKey, message: MessageRef
         connection.execute(_COUNT_DUPLICATE, {**of(key), "more": -1})
 
 
-_LATEST_LETTER: Final = sa.select(sa.func.max(DeadLetterRow.id)).where(is_event(DeadLetterRow))
+class LetterState(NamedTuple):
+    """What a decision about a dead event needs of its letters."""
+
+    id: int
+    message_id: str
+    resolution: DeadLetterResolution | None
+    replay_of: int | None
 
 
-def latest_letter(connection: sa.Connection, key: EventKey) -> int | None:
-    """The number of the event's last dead letter."""
-    return connection.execute(_LATEST_LETTER, of(key)).scalar()
+_LETTERS: Final = sa.select(*(getattr(DeadLetterRow, name) for name in LetterState._fields)).where(
+    is_event(DeadLetterRow)
+)
 
 
-def close_letters(
-    connection: sa.Connection,
-    key: EventKey | None,
-    message: MessageRef,
-    now: datetime,
-    *,
-    supersede: bool = True,
-    died_with: dict[str, Any] | None = None,
-) -> None:
-    """The event was delivered, or died again with a letter of its own: what older letters hold can go.
+def letters_of(connection: sa.Connection, key: EventKey) -> list[LetterState]:
+    """All letters of an event."""
+    return [LetterState(*row) for row in connection.execute(_LETTERS, of(key))]
 
-    An open one of the event, or the one this message replays, is superseded, so that an event has one open
-    letter at most; a replayed one loses its payload. `supersede=False` leaves the open ones alone.
-    `died_with` is the payload of the new letter: a replayed letter of the event that holds another one, from
-    before an operator's edit, keeps it until the event is delivered or given up.
-    """
-    letters: list[sa.ColumnElement[bool]] = []
-    if key is not None:
-        letters.append(
+
+_NO_EVENT: Final = DeadLetterRow.event_id.is_(None)
+_REPLAYED: Final = DeadLetterRow.resolution == DeadLetterResolution.REPLAYED
+_IS_THE_REPLAYED_ONE: Final = DeadLetterRow.id == bindparam("replayed")
+# A message that could not be read may have been put back as it was, under its own id.
+_WAS_PUT_BACK: Final = sa.and_(_NO_EVENT, DeadLetterRow.message_id == bindparam("message"), _REPLAYED)
+_CLOSED: Final = {
+    "payload": None,
+    "resolution": sa.func.coalesce(DeadLetterRow.resolution, DeadLetterResolution.SUPERSEDED),
+    "resolved_at": sa.func.coalesce(DeadLetterRow.resolved_at, bindparam("now", type_=UtcDateTime)),
+}
+_CLOSE_DELIVERED: Final = (
+    sa.update(DeadLetterRow)
+    .where(
+        sa.or_(is_event(DeadLetterRow), sa.and_(_NO_EVENT, _IS_THE_REPLAYED_ONE), _WAS_PUT_BACK),
+        sa.or_(
+            DeadLetterRow.resolution.is_(None), DeadLetterRow.payload.is_not(None), DeadLetterRow.errors != []
+        ),
+    )
+    .values(**_CLOSED, errors=[])
+)
+_CLOSE_REPLAYED: Final = (
+    sa.update(DeadLetterRow)
+    .where(
+        sa.or_(
             sa.and_(
-                DeadLetterRow.event_id == key.event_id, DeadLetterRow.reporting_system == key.reporting_system
-            )
-        )
-    if message.replay_of is not None:
-        letters.append(DeadLetterRow.id == message.replay_of)
-    replayed = sa.and_(
-        DeadLetterRow.resolution == DeadLetterResolution.REPLAYED, DeadLetterRow.payload.is_not(None)
+                _IS_THE_REPLAYED_ONE,
+                sa.or_(
+                    _NO_EVENT,
+                    sa.and_(is_event(DeadLetterRow), DeadLetterRow.payload == bindparam("died_with")),
+                ),
+            ),
+            _WAS_PUT_BACK,
+        ),
+        DeadLetterRow.payload.is_not(None),
     )
-    if died_with is not None:
-        replayed &= sa.or_(DeadLetterRow.payload == died_with, DeadLetterRow.event_id.is_(None))
-    # A message that could not be read may have been put back as it was, under its own id.
-    put_back = sa.and_(DeadLetterRow.message_id == message.message_id, DeadLetterRow.event_id.is_(None))
-    closed = [sa.and_(sa.or_(*letters, put_back), replayed)]
-    if letters and supersede:
-        closed.append(sa.and_(sa.or_(*letters), DeadLetterRow.resolution.is_(None)))
-    connection.execute(
-        sa.update(DeadLetterRow)
-        .where(sa.or_(*closed))
-        .values(
-            payload=None,
-            resolution=sa.func.coalesce(DeadLetterRow.resolution, DeadLetterResolution.SUPERSEDED),
-            resolved_at=sa.func.coalesce(DeadLetterRow.resolved_at, sa.literal(now, UtcDateTime)),
-        )
-    )
+    .values(_CLOSED)
+)
+
+
+def close_letters_of_delivered(
+    connection: sa.Connection, key: EventKey, message: MessageRef, now: datetime
+) -> None:
+    """Gong has the event: no letter of it needs its payload, nor Gong's error texts, which may quote it."""
+    ours = {"replayed": message.replay_of, "message": message.message_id, "now": now}
+    connection.execute(_CLOSE_DELIVERED, {**of(key), **ours})
+
+
+def close_replayed_letter(
+    connection: sa.Connection, key: EventKey, message: MessageRef, payload: Any, now: datetime
+) -> None:
+    """The replay of a letter died with a letter of its own, which holds the payload from now on.
+
+    A payload that the new letter does not have, from before an operator's edit, stays.
+    """
+    ours = {"replayed": message.replay_of, "message": message.message_id, "died_with": payload, "now": now}
+    connection.execute(_CLOSE_REPLAYED, {**of(key), **ours})

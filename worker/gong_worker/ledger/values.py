@@ -116,6 +116,8 @@ class DeadLetter:
     resolved_by: str | None
     error_kind: str | None
     """The errors with ids, addresses and values taken out, so that like letters group."""
+    replay_of: int | None
+    """The letter whose replay died as this one."""
 
 
 @dataclass(frozen=True, slots=True)
