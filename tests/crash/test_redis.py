@@ -102,3 +102,23 @@ def test_redis_wiped_under_load(postgres_url: str, pipeline: Start) -> None:
     assert line.services.gate.status().last_24h >= 60
     books = line.verify(lost=lost)
     assert books.calls.total() == 60 and books.duplicates.total() == 60 - lost
+
+
+def test_a_retry_after_learned_while_redis_is_away(sqlite_url: str, pipeline: Start) -> None:
+    """A 429 answered while Redis restarts holds all the same: no call of its process inside the Retry-After."""
+    line = pipeline(sqlite_url, concurrency=3)
+    worker = line.worker()
+    line.gong.settings(latency_ms=(1500, 1500))
+    line.gong.fault("status", status=429, times=3, headers={"Retry-After": "8"})
+    line.enqueue(range(12))
+    wait_until(lambda: line.gong.stats()["in_flight"] == 3, "calls in flight")
+    line.valkey.kill()
+    wait_until(
+        lambda: worker.log.count("action=report_failed") == 3, "the answers, which the gate cannot be told"
+    )
+    line.gong.settings(latency_ms=(0, 0))
+    line.valkey.start()
+    line.drain()
+    books = line.verify()
+    assert line.gong.stats()["inside_retry_after"] == 0
+    assert books.calls.total() == 12 + 3

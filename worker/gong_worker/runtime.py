@@ -11,7 +11,7 @@ from redis.retry import Retry
 
 from gong_views.embedded import redis_url_of
 from gong_worker.deliver import Deliverer
-from gong_worker.gate import Gate, GateSettings
+from gong_worker.gate import Gate, GateSettings, GateUnavailable
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Ledger, LedgerUnavailable, check_schema, open_engine
 from gong_worker.maintenance import MaintenanceThread, PeriodicJob
@@ -116,7 +116,7 @@ class Runtime:
             "queue",
             [
                 PeriodicJob("renew messages", renewal_seconds, self._told_once(self.messages.renew)),
-                PeriodicJob("run deferred", 0.5, self._told_once(self.messages.run_deferred)),
+                PeriodicJob("run deferred", 0.5, self._told_once(self.run_deferred)),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
                 PeriodicJob("heartbeat", HEARTBEAT_SECONDS, self.heartbeat.beat),
                 PeriodicJob("forget old workers", 600.0, self._told_once(self.heartbeat.forget_old)),
@@ -156,11 +156,19 @@ class Runtime:
         """After the last delivery: requeue what is still in hand, run the deferred actions once more."""
         self.stop.set()
         self.messages.requeue_all()
-        attempt(self.messages.run_deferred)
+        attempt(self.run_deferred)
         self._queue_side.stop()
         self._ledger_side.stop()
         attempt(self.heartbeat.remove)
         self.gong.close()
+
+    def run_deferred(self) -> None:
+        """What Redis did not take while it was away: first what the gate must know, then the ends of messages.
+
+        Raises GateUnavailable or redis.RedisError while it still does not.
+        """
+        self.deliverer.reports.flush()
+        self.messages.run_deferred()
 
     def _told_once(self, action: Callable[[], object]) -> Callable[[], None]:
         """The action, whose refusal by Redis is not told by every job anew."""
@@ -183,5 +191,5 @@ def attempt(action: Callable[[], object]) -> None:
     """Do it if Redis is there."""
     try:
         action()
-    except redis.RedisError as error:
+    except (redis.RedisError, GateUnavailable) as error:
         log.warning("left undone", extra={"action": "close_failed", "error": type(error).__name__})

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import assert_never
 
 from gong_views.names import Lane
+from gong_worker.deliver.reports import GateReports, gate_key
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slot
 from gong_worker.gong import GongClient
@@ -36,17 +37,13 @@ class Postponed(Exception):
         self.retry_seconds = retry_seconds
 
 
-def gate_key(reporting_system: str, event_id: str) -> str:
-    """How the gate tells one event from another."""
-    return f"{reporting_system}\x00{event_id}"
-
-
 @dataclass(frozen=True)
 class Admission:
     """What `wait_for_slot` needs of the process."""
 
     ledger: Ledger
     gate: Gate
+    reports: GateReports
     gong: GongClient
     consumer_pause: ConsumerPause
     stop: threading.Event
@@ -82,6 +79,7 @@ class Admission:
             self._release(claim)
             raise Stopping
         try:
+            self.reports.flush()
             return self.gate.confirm(slot)
         except GateUnavailable:
             return Lapsed("unconfirmed")
@@ -89,6 +87,7 @@ class Admission:
     def _slot(self, lane: Lane, claim: Claim) -> Slot:
         while True:
             try:
+                self.reports.flush()
                 answer = self.gate.acquire(lane, gate_key(*claim.key))
             except GateUnavailable:
                 self._wait(RETRY_SECONDS, claim)

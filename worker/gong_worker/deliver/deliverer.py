@@ -15,14 +15,15 @@ from typing import Any, assert_never
 
 from gong_views import EventKey, InvalidViewEvent, ViewEvent
 from gong_views.canonical import payload_sha256
-from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping, gate_key
+from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping
 from gong_worker.deliver.invalid import readable_facts
 from gong_worker.deliver.record import Record, attempt_facts
+from gong_worker.deliver.reports import GateReports
 from gong_worker.domain.outcomes import Ambiguous
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Requeue, Retry, RetryPolicy, decide
 from gong_worker.domain.states import DeadLetterReason
 from gong_worker.failpoints import failpoint
-from gong_worker.gate import Gate, GateUnavailable, Slot
+from gong_worker.gate import Gate
 from gong_worker.gong import CallResult, GongClient
 from gong_worker.ledger import (
     AlreadyHandled,
@@ -60,8 +61,9 @@ class Deliverer:
     jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
+        self.reports = GateReports(self.gate)
         self._admission = Admission(
-            self.ledger, self.gate, self.gong, self.consumer_pause, self.stop, self.now
+            self.ledger, self.gate, self.reports, self.gong, self.consumer_pause, self.stop, self.now
         )
         self._claims_lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
@@ -166,7 +168,7 @@ class Deliverer:
             attempt_number, slot = self._admission.wait_for_slot(received.lane, claim)
             started_at = self.now()
             result = self.gong.send(wire)
-            own_fault = self._report(slot, claim, result)
+            own_fault = self.reports.report(slot, claim, result)
             decision = decide(
                 result.outcome, claim.attempt_count, self.policy, self.jitter, own_fault=own_fault
             )
@@ -200,24 +202,6 @@ class Deliverer:
             "delivery failed unexpectedly",
             extra={"action": "delivery_failed", "message_id": received.envelope.message_id},
         )
-
-    def _report(self, slot: Slot, claim: Claim, result: CallResult) -> bool:
-        """Tell the gate, before anything else can fail: a Retry-After holds every other worker.
-
-        True when the gate takes a refusal for the event's own fault.
-        """
-        late = None if result.written_at is None else result.written_at - slot.at
-        try:
-            return self.gate.report(
-                slot,
-                gate_key(*claim.key),
-                result.outcome,
-                written_late_seconds=late,
-                reply_seconds=result.reply_seconds,
-            )
-        except GateUnavailable as error:
-            log.warning("gate not told", extra={"action": "report_failed", "error": str(error)})
-            return False
 
     def _write(self, record: Record) -> bool:
         """Write the outcome, however long the ledger is away; True when the claim was still ours.

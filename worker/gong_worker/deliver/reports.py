@@ -1,0 +1,113 @@
+"""Reports to the gate of what calls came to. One that Redis does not take is kept, and told before anything else.
+
+A Retry-After learned while Redis is away is known to this process alone. So the process asks for no slot, and
+confirms none, before the gate has every report that is pending.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field, replace
+
+from gong_worker.domain.outcomes import Outcome, ServerError, Throttled
+from gong_worker.gate import Gate, GateUnavailable, Slot
+from gong_worker.gong import CallResult
+from gong_worker.ledger import Claim
+
+log = logging.getLogger(__name__)
+
+
+def gate_key(reporting_system: str, event_id: str) -> str:
+    """How the gate tells one event from another."""
+    return f"{reporting_system}\x00{event_id}"
+
+
+@dataclass(frozen=True)
+class _Report:
+    slot: Slot
+    key: str
+    outcome: Outcome
+    written_late_seconds: float | None
+    reply_seconds: float | None
+    learned_at: float = field(default_factory=time.monotonic)
+
+    def tell(self, gate: Gate) -> bool:
+        return gate.report(
+            self.slot,
+            self.key,
+            self._as_of_now(),
+            written_late_seconds=self.written_late_seconds,
+            reply_seconds=self.reply_seconds,
+        )
+
+    def _as_of_now(self) -> Outcome:
+        """The outcome with what is left of its Retry-After, which began when it was learned."""
+        outcome = self.outcome
+        if isinstance(outcome, Throttled | ServerError) and outcome.retry_after_seconds is not None:
+            left = outcome.retry_after_seconds - (time.monotonic() - self.learned_at)
+            return replace(outcome, retry_after_seconds=max(0.0, left))
+        return outcome
+
+
+class GateReports:
+    """The reports of one worker process."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._lock = threading.Lock()
+        self._pending: list[_Report] = []
+
+    def report(self, slot: Slot, claim: Claim, result: CallResult) -> bool:
+        """Tell the gate, now or as soon as Redis takes it.
+
+        True when the gate takes a refusal for the event's own fault.
+        """
+        late = None if result.written_at is None else result.written_at - slot.at
+        reply = result.reply_seconds
+        if reply is None and result.written_at is not None:
+            reply = time.monotonic() - result.written_at
+        report = _Report(slot, gate_key(*claim.key), result.outcome, late, reply)
+        if getattr(result.outcome, "retry_after_seconds", None) is None:
+            try:
+                return report.tell(self._gate)
+            except GateUnavailable as error:
+                self._keep(report, error)
+                return False
+        # Pending from the first moment: another thread may reach a Redis that has just come back.
+        with self._lock:
+            self._pending.append(report)
+        try:
+            self.flush()
+        except GateUnavailable as error:
+            self._log(report, error)
+        return False
+
+    def flush(self) -> None:
+        """Tell what is pending, in its order; raises GateUnavailable while Redis is away."""
+        while self._pending:
+            with self._lock:
+                if not self._pending:
+                    return
+                try:
+                    self._pending[0].tell(self._gate)
+                except GateUnavailable:
+                    raise
+                except Exception:
+                    # A defect must not keep every later call from being made.
+                    log.exception("the gate cannot be told", extra={"action": "report_dropped"})
+                self._pending.pop(0)
+
+    def _keep(self, report: _Report, error: GateUnavailable) -> None:
+        with self._lock:
+            self._pending.append(report)
+        self._log(report, error)
+
+    def _log(self, report: _Report, error: GateUnavailable) -> None:
+        log.warning(
+            "the gate is told later, before any other call",
+            extra={
+                "action": "report_failed",
+                "outcome": type(report.outcome).__name__.lower(),
+                "error": str(error),
+            },
+        )
