@@ -13,7 +13,8 @@ from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool,
 
 from gong_views.commands import Command
 from gong_views.connection import IDLE_SECONDS, MAX_IDLE, connection_options
-from gong_views.redis_errors import ConnectFailed, location
+from gong_views.redis_errors import ConnectFailed
+from gong_views.redis_url import location
 
 
 class AsyncConnections:

@@ -16,7 +16,8 @@ from redis.connection import ConnectionPool
 
 from gong_views.commands import Command
 from gong_views.errors import SettingsError
-from gong_views.redis_errors import ConnectFailed, location
+from gong_views.redis_errors import ConnectFailed
+from gong_views.redis_url import check_redis_url, location
 
 #: A connection idle for longer is not used again: a firewall may have forgotten it without a word.
 IDLE_SECONDS = 30.0
@@ -26,23 +27,16 @@ MAX_IDLE = 32
 def connection_options(pool_class: Any, url: str, seconds: float) -> tuple[Any, dict[str, Any]]:
     """The connection class and options of a URL, with timeouts of ours and no retries behind our back.
 
-    Raises SettingsError for a URL that redis-py cannot read; the text does not repeat the URL.
+    Raises SettingsError for a URL that cannot work; the text does not repeat the URL.
     """
     try:
-        # RESP 2 needs no HELLO: one round trip less to connect, and any Redis will do.
-        pool = pool_class.from_url(url, protocol=2)
-    except (ValueError, TypeError, redis.RedisError):
-        raise SettingsError(
-            "REDIS_URL: it cannot be read; it looks like redis://[user:password@]host:6379/0, "
-            "rediss://… for TLS, or unix:///path/to/socket"
-        ) from None
-    try:
-        pool.connection_class(**pool.connection_kwargs)
-    except (ValueError, TypeError, redis.RedisError):
-        raise SettingsError(
-            "REDIS_URL: what follows the ? does not go with the rest; options of TLS go with rediss://"
-        ) from None
+        check_redis_url(url)
+    except ValueError as error:
+        raise SettingsError(f"REDIS_URL: {error}") from None
+    # RESP 2 needs no HELLO: one round trip less to connect, and any Redis will do.
+    pool = pool_class.from_url(url, protocol=2)
     ours: dict[str, Any] = {
+        "decode_responses": False,
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
         "retry": None,

@@ -7,7 +7,6 @@ Nothing of the URL's user and password, of the payload or of Redis's own text ge
 import socket
 import ssl
 from collections.abc import Mapping
-from typing import Any
 
 import redis
 import redis.exceptions as rex
@@ -58,14 +57,6 @@ _BY_CODE: Mapping[str, tuple[str, str]] = {
     "CROSSSLOT": _CLUSTER,
     "CLUSTERDOWN": _CLUSTER,
 }
-
-
-def location(connection_options: Mapping[str, Any]) -> str:
-    """Where Redis is, without user and password."""
-    if path := connection_options.get("path"):
-        return f"{_SOCKET}{path}"
-    host, port = connection_options.get("host", "localhost"), connection_options.get("port", 6379)
-    return f"{host}:{port}"
 
 
 def explain(error: BaseException, where: str, seconds: float) -> QueueUnavailable:

@@ -2,21 +2,19 @@
 
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from gong_views.errors import SettingsError
+from gong_views.redis_url import check_redis_url
 
 S = TypeVar("S", bound=BaseSettings)
 
-REDIS_SCHEMES = ("redis", "rediss", "unix")
-
 
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and urlsplit(value.get_secret_value()).scheme not in REDIS_SCHEMES:
-        raise ValueError("it must begin with redis://, rediss:// or unix://, e.g. redis://localhost:6379/0")
+    if value is not None:
+        check_redis_url(value.get_secret_value())
     return value
 
 

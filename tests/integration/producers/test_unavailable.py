@@ -72,6 +72,24 @@ def test_out_of_memory(make: Make, server: Valkey) -> None:
         assert list(client.hgetall(ENQUEUE_COUNTS_KEY).values()) == [b"2"]  # type: ignore[union-attr]
 
 
+def test_a_redis_that_refuses_writes(make: Make, server: Valkey) -> None:
+    """Without its replicas, or after its disk failed, it is named with what to look at, and nothing is counted."""
+    way = make(server.url)
+    with server.client() as client:
+        client.config_set("min-replicas-to-write", 1)
+        says(refused(way, SECONDS, view(1)), "replicas", "min-replicas-to-write")
+        client.config_set("min-replicas-to-write", 0)
+        (server.folder / "dump.rdb").mkdir(exist_ok=True)  # in the way of the file that is to be saved
+        client.config_set("save", "3600 1")
+        client.bgsave()
+        wait_until(lambda: client.info("persistence")["rdb_last_bgsave_status"] == "err", "the save to fail")
+        says(refused(way, SECONDS, view(2)), "disk", "disk", "log")
+        client.config_set("save", "")
+        way.enqueue(view(3))
+        assert client.llen("gong-views.live") == 1
+        assert list(client.hgetall(ENQUEUE_COUNTS_KEY).values()) == [b"1"]  # type: ignore[union-attr]
+
+
 def test_a_read_only_replica(make: Make, server: Valkey) -> None:
     """A replica is named as such, and once promoted it takes the event on the same connection."""
     with valkey(appendfsync="no") as replica, replica.client() as client:
