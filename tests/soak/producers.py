@@ -16,8 +16,8 @@ from tests.support.views import view
 REFUSED = "refused-"
 POISON = "poison-"
 POISON_STATUSES = (401, 403, 404)
-POISON_SHARE = 0.0
-Put = Callable[[dict[str, Any], str], str]
+POISON_SHARE = 0.005
+Put = Callable[[dict[str, Any], Any], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Producers:
         with ViewQueue(self.line.valkey.url) as queue, httpx.Client(trust_env=False, timeout=10) as client:
 
             def by_library(event: dict[str, Any], lane: str) -> str:
-                return queue.enqueue(event, lane).message_id  # type: ignore[arg-type]
+                return queue.enqueue(event, lane).message_id
 
             def by_http(event: dict[str, Any], lane: str) -> str:
                 return self.post(client, event, lane)

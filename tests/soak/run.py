@@ -67,6 +67,7 @@ def run(plan: Plan, say: Say = print) -> Books:
         books, lost = line.books(), world.lost()
         dead, gong_died = producers.refused | set(producers.poison), world.struck["kill gong"] > 0
         line.check(books, dead=dead, lost=len(lost), gong_died=gong_died)
+        world.check_poison()
         say(table(books, world, len(lost), time.monotonic() - started))
         return books
 
@@ -105,7 +106,7 @@ def _all_at_once(world: World, plan: Plan, strikes: list[Strike], started: float
     try:
         if not failures:
             say(f"the last strike is over, {world.line.left()} messages are left")
-            world.line.drain(DRAIN_SECONDS)
+            world.drain(DRAIN_SECONDS)
     finally:
         world.done.set()
         supervisor.join()
@@ -122,6 +123,7 @@ def table(books: Books, world: World, lost: int, seconds: float) -> str:
         ("  delivered: already reported", found["already_reported"]),
         ("  duplicates suppressed", found["duplicates"]),
         ("  dead letters", found["dead"]),
+        ("    refused for themselves", len(world.producers.poison)),
         ("  missing, told by reconcile", sum(row["missing"] for row in found["drift"])),
         ("  that a stale replica never had", lost),
         ("events accepted by the simulator", len(books.acceptances)),

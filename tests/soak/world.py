@@ -1,5 +1,6 @@
 """The parts of a soak run, and what the strikes need of them."""
 
+import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -7,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gong_worker.domain.states import Status
+from gong_views import ViewQueue
+from gong_worker.domain.states import DeadLetterReason, Status
 from gong_worker.ledger.models import DeadLetterRow, Delivery, Duplicate
 from tests.soak.producers import POISON, POISON_STATUSES, REFUSED, Producers
 from tests.soak.schedule import Strike
@@ -16,6 +18,8 @@ from tests.support.clock_shim import SteppedClock, have_compiler
 from tests.support.own_postgres import OwnPostgres
 from tests.support.pipeline import Pipeline
 from tests.support.processes import Process
+from tests.support.servers import wait_until
+from tests.support.views import view
 
 
 class World:
@@ -54,6 +58,37 @@ class World:
         """Do it, let it last, mend it."""
         self.struck[strike.name] += 1
         KINDS[strike.name].act(self, strike)
+
+    def drain(self, seconds: float) -> None:
+        """Wait until everything is at its end, with a good event now and then.
+
+        A refusal is an event's own fault only while others succeed: the last events must not be poison alone.
+        """
+        company = itertools.count()
+        with ViewQueue(self.line.valkey.url) as queue:
+
+            def drained() -> bool:
+                if self.line.drained():
+                    return True
+                event = view(0, eventId=f"company-{next(company)}")
+                self.producers.put(lambda wire, lane: queue.enqueue(wire, lane).message_id, event, "live")
+                self.wait(2)
+                return self.line.drained()
+
+            try:
+                wait_until(drained, "the queue to drain", seconds)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{self.line.account()}") from None
+
+    def check_poison(self) -> None:
+        """An event refused for itself is a dead letter that says so, with the status that it was answered."""
+        for event in self.line.ledger.every_event():
+            if (status := self.producers.poison.get(event.event_id)) is None:
+                continue
+            letter = self.line.ledger.get_dead_letter(event.dead_letter_ids[-1])
+            last = event.attempts[-1].http_status
+            told = (letter.reason, letter.http_status)
+            assert told == (DeadLetterReason.REFUSED, status) or last != status, (event.event_id, told)
 
     def lost(self) -> set[str]:
         """Confirmed messages (ids) that came to no end: only those that a promoted replica had missed."""
