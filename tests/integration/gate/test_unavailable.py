@@ -1,7 +1,6 @@
 """When Redis does not decide, nobody calls."""
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 import redis
@@ -11,8 +10,16 @@ from redis.retry import Retry
 
 from gong_views.names import Lane
 from gong_worker.domain.outcomes import Delivered
-from gong_worker.gate import Gate, GateSettings, GateUnavailable, Lapsed, Slot
-from gong_worker.gate.scripts import KEYS
+from gong_worker.gate import (
+    Gate,
+    GateSettings,
+    GateUnavailable,
+    Go,
+    Open,
+    RedisTrouble,
+    Slot,
+)  # fmt: skip
+from gong_worker.gate.scripts import KEYS, PREFIX
 from gong_worker.gate.types import Reservation
 from tests.integration.gate.support import World, no_history
 from tests.support.servers import Valkey, free_port, valkey
@@ -51,23 +58,35 @@ def test_nobody_there() -> None:
         assert "secret" not in str(caught.value)
 
 
-def broken_by_memory(server: Valkey) -> None:
-    with server.client() as client:
-        client.config_set("maxmemory", 1)
-
-
-def broken_by_role(server: Valkey) -> None:
+def read_only(server: Valkey) -> None:
     with server.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", str(free_port()))
 
 
-def broken_by_freezing(server: Valkey) -> None:
+def without_replicas(server: Valkey) -> None:
+    with server.client() as client:
+        client.config_set("min-replicas-to-write", 1)
+
+
+def frozen(server: Valkey) -> None:
     server.freeze()
 
 
-@pytest.mark.parametrize("break_it", [broken_by_memory, broken_by_role, broken_by_freezing])
-def test_no_slot_and_no_confirm_from_a_broken_redis(break_it: Callable[[Valkey], None]) -> None:
-    """Out of memory, read-only, hung: no slot is given and none confirmed."""
+@pytest.mark.parametrize(
+    ("break_it", "trouble", "still_read"),
+    [
+        (read_only, RedisTrouble.READ_ONLY, True),
+        (without_replicas, RedisTrouble.NO_REPLICAS, True),
+        (frozen, RedisTrouble.AWAY, False),
+    ],
+)
+def test_a_redis_that_does_not_decide(
+    break_it: Callable[[Valkey], None], trouble: RedisTrouble, still_read: bool
+) -> None:
+    """Read-only, without its replicas, hung: no slot is given and none confirmed, and the error says why.
+
+    What only looks is still answered where it can be.
+    """
     with valkey(appendfsync="no") as server:
         gate = gate_on(server.url)
         slot = gate.acquire(Lane.LIVE, "event")
@@ -75,11 +94,35 @@ def test_no_slot_and_no_confirm_from_a_broken_redis(break_it: Callable[[Valkey],
         try:
             break_it(server)
             for ask in everything(gate, slot)[:3]:
-                # On a slow machine the slot may have lapsed by now, and saying so needs no memory.
-                with suppress(GateUnavailable):
-                    assert isinstance(ask(), Lapsed)
+                with pytest.raises(GateUnavailable) as caught:
+                    ask()
+                assert caught.value.trouble is trouble
+            if still_read:
+                assert gate.peek() == Open()
+                assert gate.status().state == "open"
         finally:
             server.resume()
+
+
+def test_a_full_redis_drains() -> None:
+    """Over its memory limit Redis refuses writes; what takes, paces or ends a call runs all the same."""
+    with valkey(appendfsync="no") as server, server.client() as client:
+        gate = gate_on(server.url)
+        client.config_set("maxmemory", 1)
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            client.set("anything", 1)
+        for _ in range(2):
+            slot = gate.acquire(Lane.LIVE, "event")
+            assert isinstance(slot, Slot)
+            assert isinstance(gate.confirm(slot), Go)
+            gate.report(slot, "event", Delivered(200), written_late_seconds=0.0)
+        gate.refund(slot)
+        gate.hold("why", "ann")
+        assert gate.status().state == "held"
+        gate.release("ann")
+        gate.set_limits(calls_per_second=2)
+        client.delete(PREFIX + "day")
+        assert isinstance(gate.acquire(Lane.BULK, "event"), Slot)
 
 
 def test_back_after_a_restart() -> None:

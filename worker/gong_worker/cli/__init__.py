@@ -14,7 +14,7 @@ from gong_views.embedded import redis_url_of
 from gong_views.errors import GongViewsError, QueueUnavailable
 from gong_views.redis_errors import ConnectFailed, explain
 from gong_views.settings import ProducerSettings
-from gong_worker.gate.types import GateUnavailable
+from gong_worker.gate import GateUnavailable
 
 # The queue, or the ledger, does not answer.
 SERVER_AWAY = 3

@@ -4,11 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
 from gong_views.names import Lane
+from gong_worker.deliver.outage import GateOutage
 from gong_worker.deliver.reports import GateReports, gate_key
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slot
@@ -48,6 +49,7 @@ class Admission:
     consumer_pause: ConsumerPause
     stop: threading.Event
     now: Callable[[], datetime]
+    outage: GateOutage = field(default_factory=GateOutage)
 
     def wait_for_slot(self, lane: Lane, claim: Claim) -> tuple[int, Slot]:
         """The attempt's number and the slot; the call comes right after.
@@ -81,7 +83,8 @@ class Admission:
         try:
             self.reports.flush()
             return self.gate.confirm(slot)
-        except GateUnavailable:
+        except GateUnavailable as error:
+            self.outage.begins(error)
             return Lapsed("unconfirmed")
 
     def _slot(self, lane: Lane, claim: Claim) -> Slot:
@@ -89,9 +92,11 @@ class Admission:
             try:
                 self.reports.flush()
                 answer = self.gate.acquire(lane, gate_key(*claim.key))
-            except GateUnavailable:
+            except GateUnavailable as error:
+                self.outage.begins(error)
                 self._wait(RETRY_SECONDS, claim)
                 continue
+            self.outage.ends()
             match answer:
                 case Slot():
                     return answer

@@ -5,9 +5,9 @@
 
 from gong_worker.gate.gate import Gate
 from gong_worker.gate.settings import GateSettings
+from gong_worker.gate.trouble import GateUnavailable, RedisTrouble
 from gong_worker.gate.types import (
     GateStatus,
-    GateUnavailable,
     Go,
     Held,
     HoldView,
@@ -30,5 +30,6 @@ __all__ = [
     "Later",
     "Open",
     "Probe",
+    "RedisTrouble",
     "Slot",
 ]

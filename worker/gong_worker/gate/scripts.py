@@ -10,7 +10,7 @@ import redis
 from redis.exceptions import NoScriptError, RedisError
 
 from gong_worker.gate.clock import Clock, RedisClock
-from gong_worker.gate.types import GateUnavailable
+from gong_worker.gate.trouble import GateUnavailable, trouble_of
 
 PREFIX: Final = "{gong-views.gate}:"
 KEYS: Final = tuple(
@@ -23,15 +23,20 @@ KEYS: Final = tuple(
 # What the scripts share, in the order in which each part builds on those before it.
 _SHARED: Final = ("state", "pace", "day", "holds")
 _ALONE: Final = {"register"}
+_READING: Final = {"peek", "status"}
 
 
 @cache
 def source(name: str) -> tuple[str, str]:
-    """Text and SHA-1 of a script; all but `register` follow the shared parts."""
+    """Text and SHA-1 of a script; all but `register` follow the shared parts.
+
+    The first line declares it (Redis 7 and later): what takes, paces or ends a call runs in a full Redis too, so
+    that a backlog drains; what only looks is answered by a read-only one.
+    """
     folder = files("gong_worker.gate") / "lua"
     parts = (name,) if name in _ALONE else (*_SHARED, name)
-    # A full Redis must still let what is queued be delivered: script flags are Redis 7's.
-    text = "#!lua flags=allow-oom\n" + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
+    flags = "no-writes" if name in _READING else "allow-oom"
+    text = f"#!lua flags={flags}\n" + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
     return text, hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 (how Redis names scripts)
 
 
@@ -69,9 +74,7 @@ class Scripts:
             received = self._clock.monotonic()
         except (RedisError, OSError) as error:
             # Only the kind of error: a Redis URL in its text may carry a password.
-            raise GateUnavailable(
-                f"Redis did not decide for the gate ({name}: {type(error).__name__}); no call is made"
-            ) from error
+            raise GateUnavailable(trouble_of(error), f"{name}: {type(error).__name__}") from error
         texts = [item.decode() if isinstance(item, bytes) else str(item) for item in reply]
         if int(texts[1]):
             self.redis_clock.observe(sent, received, int(texts[1]))

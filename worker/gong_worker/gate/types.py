@@ -3,12 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from gong_views.errors import GongViewsError
 from gong_worker.domain.holds import HoldReason
-
-
-class GateUnavailable(GongViewsError):
-    """Redis did not decide (down, hung, full, read-only, loading). No call may be made."""
 
 
 @dataclass(slots=True, eq=False)
