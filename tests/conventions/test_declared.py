@@ -13,7 +13,8 @@ from tests.conventions.sources import PACKAGES, ROOT, imported_modules, python_f
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-OURS = {*PACKAGES, "tests", "benchmarks", "examples"}
+OURS = {*PACKAGES, "tests", "benchmarks"}
+EXAMPLES_OWN = {"app", "content"}  # each example imports its own modules
 # Which folders may import what: the base install, and the extras that a user of that code has.
 PLACES = {
     "producers": ("outbox", "embedded"),
@@ -47,7 +48,7 @@ def imported(folders: str) -> dict[str, str]:
     for path in python_files(*folders.split()):
         for name, line in imported_modules(path):
             top = name.partition(".")[0]
-            if top not in sys.stdlib_module_names and top not in OURS:
+            if top not in sys.stdlib_module_names and top not in OURS | EXAMPLES_OWN:
                 for provider in providers().get(top, [top]):
                     if LOADED_BY.get(relative(path)) == provider:
                         continue

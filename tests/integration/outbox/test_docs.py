@@ -42,7 +42,7 @@ def test_the_documented_way_works(database_url: str, redis_url: str, tmp_path: P
     command.upgrade(config, "head")
 
     engine = backend_engine(database_url)
-    names: dict[str, object] = {"target_metadata": sa.MetaData()}
+    names: dict[str, object] = {}
     exec(block("to_metadata"), names)
     exec(block("def deck_viewed"), names)
     with Session(engine) as session:
@@ -52,8 +52,9 @@ def test_the_documented_way_works(database_url: str, redis_url: str, tmp_path: P
         wait_until(lambda: unrelayed(engine) == 0, "the row to be relayed")
 
     text = block("threading.Thread").replace("...\n", "wait_for_relay()\n").replace("ViewQueue(", "queue_of(")
+    text = text.replace('create_engine("sqlite:///shop.db")', "backend")
     names |= {
-        "engine": engine,
+        "backend": engine,
         "wait_for_relay": wait_for_relay,
         "queue_of": lambda source: ViewQueue(redis_url, source=source),
     }
