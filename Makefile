@@ -40,7 +40,20 @@ lint: $(STAMP) ## formatting, lint, types, import rules, and the conventions of 
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/conventions
 
-check: lint test ## exactly what CI runs
+docs: $(STAMP) ## build the docs site into build/site; any broken link or name fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+audit: $(STAMP) ## ask for known weaknesses of every pinned package (needs the advisories of the package index)
+	$(BIN)/uv tool run --quiet pip-audit==2.10.1 --requirement constraints.txt --no-deps --disable-pip
+
+sbom: $(STAMP) ## the software bill of materials of an installation (CycloneDX), into build/sbom.json
+	$(BIN)/uv venv --quiet --clear build/sbom
+	$(BIN)/uv pip install --quiet --python build/sbom --constraint constraints.txt '.[worker,outbox,postgres,embedded]'
+	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment build/sbom/bin/python \
+		--pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+	rm -r build/sbom
+
+check: lint docs test ## exactly what CI runs
 
 bench: $(STAMP) ## ratios against peers, measured side by side
 	for bench in benchmarks/[a-z]*.py; do PYTHONPATH=. $(BIN)/python $$bench || exit 1; done
@@ -53,4 +66,4 @@ soak: $(STAMP) ## every fault at random for MINUTES=10, then the reconciliation;
 crash-matrix: $(STAMP) ## kill -9 between every two steps, on both databases, as a table
 	$(BIN)/python -m tests.crash.matrix
 
-.PHONY: help setup demo test test-lowest test-newest format lint check bench soak crash-matrix
+.PHONY: help setup demo test test-lowest test-newest format lint docs audit sbom check bench soak crash-matrix
