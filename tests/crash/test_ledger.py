@@ -144,3 +144,22 @@ def test_sqlite_disk_full(small_disk: Path, migrated_sqlite: Path, pipeline: Sta
         ballast.unlink()
 
     shoot(pipeline(f"sqlite:///{ledger}"), outage, OUTAGE_SECONDS)
+
+
+def test_a_second_message_waits_out_the_outage(postgres_url: str, pipeline: Start) -> None:
+    """A ledger away longer than a lease while each event has a second message waiting: still one call an event."""
+    line = pipeline(postgres_url, concurrency=8)
+    workers = [line.worker(ready=False), line.worker(ready=False)]
+    line.wait_ready(*workers)
+    line.gong.settings(latency_ms=(1500, 1500))
+    line.enqueue(range(16))
+    wait_until(lambda: line.gong.stats()["in_flight"] == 16, "calls in flight")
+    line.enqueue(range(16))
+    alter_database(postgres_url, "ALLOW_CONNECTIONS false")
+    wait_until(lambda: all("intake_paused" in worker.log for worker in workers), "the workers to notice", 60)
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() - since > OUTAGE_SECONDS, "the outage", OUTAGE_SECONDS + 60)
+    alter_database(postgres_url, "ALLOW_CONNECTIONS true")
+    line.drain()
+    books = line.verify()
+    assert set(books.calls.values()) == {1}, books.calls

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
+# A job that failed is tried again so soon: a lease has to be renewed as soon as the ledger is back.
+RETRY_SECONDS = 1.0
+
 
 @dataclass
 class PeriodicJob:
@@ -55,6 +58,7 @@ class MaintenanceThread:
                     extra={"action": "housekeeping_failed", "duty": job.name, "error": type(error).__name__},
                 )
             job.failing = True
+            job.due_at = time.monotonic() + min(job.every_seconds, RETRY_SECONDS)
         else:
             if job.failing:
                 log.info("maintenance job works again", extra={"action": "housekeeping_ok", "duty": job.name})

@@ -17,6 +17,7 @@ from gong_views import EventKey, InvalidViewEvent, ViewEvent
 from gong_views.canonical import payload_sha256
 from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping
 from gong_worker.deliver.invalid import readable_facts
+from gong_worker.deliver.outage import LedgerOutage
 from gong_worker.deliver.record import Record, attempt_facts
 from gong_worker.deliver.reports import GateReports
 from gong_worker.domain.outcomes import Ambiguous
@@ -236,11 +237,5 @@ class Deliverer:
                 assert_never(record.decision)
 
     def _ledger_is_away(self, error: LedgerUnavailable) -> None:
-        self.consumer_pause.pause(f"ledger: {error}", self._ledger_answers)
-
-    def _ledger_answers(self) -> bool:
-        try:
-            self.ledger.ping()
-        except LedgerUnavailable:
-            return False
-        return True
+        outage = LedgerOutage(self.ledger, self.lease_seconds)
+        self.consumer_pause.pause(f"ledger: {error}", outage.over)
