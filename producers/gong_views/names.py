@@ -41,3 +41,5 @@ FAILURES_KEY: Final = "gong-views.failures"
 WORKERS_KEY: Final = "gong-views.workers"
 # list of "<delivery tag>@<Redis time (s)>\n<queue>\n<raw item>": what no worker could read, until the ledger has it
 UNREADABLE_KEY: Final = "gong-views.unreadable"
+# string, expires by itself: written to find out whether Redis takes writes
+WRITE_CHECK_KEY: Final = "gong-views.write_check"

@@ -1,10 +1,11 @@
 """One line a record, `key=value` or JSON, each with a stable `action`. No record carries a payload."""
 
-import json
 import logging
 import sys
 import time
 from typing import Any, TextIO
+
+from gong_worker.display import escape_controls, json_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Celery tells of every task at INFO; our own line per attempt says more.
@@ -40,8 +41,8 @@ class LineFormatter(logging.Formatter):
             if trace is not None:
                 fields["raised_at"] = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
         if self._as_json:
-            return json.dumps(fields, ensure_ascii=False, default=str)
-        head = f"{fields.pop('at')} {fields.pop('level'):7} {fields.pop('message')}"
+            return json_text(fields)
+        head = f"{fields.pop('at')} {fields.pop('level'):7} {escape_controls(fields.pop('message'))}"
         return head + "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
 
 
@@ -53,7 +54,8 @@ def _bounded(value: object) -> object:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if not text or any(c in text for c in ' "=\n\r\t') else text
+    quoted = not text or not text.isprintable() or any(c in text for c in ' "=')
+    return json_text(text) if quoted else text
 
 
 def configure(*, as_json: bool = False, level: int = logging.INFO, stream: TextIO | None = None) -> None:

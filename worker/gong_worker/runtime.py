@@ -13,7 +13,7 @@ from gong_views.embedded import redis_url_of
 from gong_worker.deliver import Deliverer
 from gong_worker.gate import Gate, GateSettings, GateUnavailable
 from gong_worker.gong import GongClient
-from gong_worker.ledger import Ledger, LedgerUnavailable, check_schema, open_engine
+from gong_worker.ledger import Ledger, LedgerUnavailable, SchemaOutdated, check_schema, open_engine
 from gong_worker.maintenance import MaintenanceThread, PeriodicJob
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.services import Services
@@ -69,7 +69,7 @@ def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away:
     history: Ledger | None = ledger
     try:
         check_schema(engine)
-    except LedgerUnavailable:
+    except (LedgerUnavailable, SchemaOutdated):
         if not ledger_may_be_away:
             raise
         history = None

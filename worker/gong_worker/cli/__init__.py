@@ -12,15 +12,13 @@ import redis
 from gong_views.connection import Connections
 from gong_views.embedded import redis_url_of
 from gong_views.errors import GongViewsError, QueueUnavailable
-from gong_views.redis_errors import ConnectFailed, explain
 from gong_views.settings import ProducerSettings
 from gong_worker.gate import GateUnavailable
+from gong_worker.queue.availability import ANSWER_SECONDS, away
 
 # The queue, or the ledger, does not answer.
 SERVER_AWAY = 3
 USAGE = 2
-# How long a command waits for an answer of Redis (gong_worker.runtime.redis_client).
-REDIS_SECONDS = 5.0
 
 # name -> module:object. Loaded when asked for, so that `enqueue` need not wait for Celery to import.
 COMMANDS = {
@@ -86,11 +84,9 @@ def run() -> None:
 
 
 def _redis_away(error: redis.RedisError | GateUnavailable) -> str:
-    """What is the matter with Redis; no event is on its way here, so nothing is said about one."""
-    unsent = ConnectFailed()
-    unsent.__cause__ = error.__cause__ if isinstance(error, GateUnavailable) else error
+    """What is the matter with Redis, and which one it is."""
     try:
-        where = Connections(redis_url_of(ProducerSettings.load()), REDIS_SECONDS).where
+        where = Connections(redis_url_of(ProducerSettings.load()), ANSWER_SECONDS).where
     except GongViewsError:
         where = "REDIS_URL"
-    return str(explain(unsent, where, REDIS_SECONDS))
+    return away(error, where)

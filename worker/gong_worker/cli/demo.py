@@ -17,6 +17,7 @@ from gong_views import InvalidViewEvent, ViewQueue
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator, stop
 from gong_worker.demo import events
 from gong_worker.demo.verdict import compare
+from gong_worker.domain.holds import GateState
 from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import migrate
 from gong_worker.operations.services import Services
@@ -98,12 +99,11 @@ def _watch(console: Console, services: Services, worker: "subprocess.Popen[str]"
         bar = progress.add_task("starting", total=enqueued)
         while time.monotonic() < deadline and worker.poll() is None:
             now = status(services)
-            waiting = now["drain"]["events"]
-            gate, ledger = now["gate"], now["ledger"]
-            held = "open" if gate["state"] == "open" else f"held: {gate['reason']} until {gate['until']}"
-            text = f"gate {held} · {ledger['delivered']} delivered · {ledger['dead']} dead"
+            waiting, gate, ledger = now.drain.events or 0, now.gate, now.ledger
+            held = f"held: {gate.reason} until {gate.until}" if gate.state is GateState.HELD else gate.state
+            text = f"gate {held} · {ledger.delivered} delivered · {ledger.dead} dead"
             progress.update(bar, completed=enqueued - waiting, description=text)
-            if waiting == 0 and ledger["sending"] == ledger["waiting"] == 0:
+            if waiting == 0 and ledger.sending == ledger.waiting == 0:
                 return True
             tick.wait(0.2)
     console.print("[red]the queue did not drain; the end of the worker's log follows[/red]")

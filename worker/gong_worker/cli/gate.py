@@ -4,9 +4,12 @@ import getpass
 
 import click
 
-from gong_worker.cli.output import JSON_OPTION, facts, show
-from gong_worker.operations.status import gate_facts
-from gong_worker.runtime import open_gate
+from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show
+from gong_worker.cli.status import hold_lines
+from gong_worker.operations import gate as use_cases
+from gong_worker.operations.gate import GateChange
+from gong_worker.operations.serialize import to_json
+from gong_worker.runtime import open_services
 
 
 @click.command()
@@ -14,23 +17,25 @@ from gong_worker.runtime import open_gate
 @click.option(
     "--for", "minutes", type=click.FloatRange(min=0, min_open=True), help="minutes; default: until released"
 )
+@UTC_OPTION
 @JSON_OPTION
-def hold(reason: str, minutes: float | None, as_json: bool) -> None:
+def hold(reason: str, minutes: float | None, utc: bool, as_json: bool) -> None:
     """Stop every worker before its next call, until `gong-views release`."""
-    gate = open_gate()
-    gate.hold(reason, operator(), for_seconds=None if minutes is None else minutes * 60)
-    data = gate_facts(gate.status())
-    show(data, as_json=as_json, text=lambda: facts(data))
+    services = open_services(ledger_may_be_away=True)
+    seconds = None if minutes is None else minutes * 60
+    _tell(use_cases.hold(services, reason, by=operator(), for_seconds=seconds), utc=utc, as_json=as_json)
 
 
 @click.command()
+@UTC_OPTION
 @JSON_OPTION
-def release(as_json: bool) -> None:
-    """End a hold: the operator's, or one for refused credentials, a wrong address, rejections or the breaker."""
-    gate = open_gate()
-    gate.release(operator())
-    data = gate_facts(gate.status())
-    show(data, as_json=as_json, text=lambda: facts(data))
+def release(utc: bool, as_json: bool) -> None:
+    """End a hold: the operator's, or one for refused credentials, a wrong address, rejections or the breaker.
+
+    A Retry-After and the day's quota are Gong's, and stand.
+    """
+    services = open_services(ledger_may_be_away=True)
+    _tell(use_cases.release(services, by=operator()), utc=utc, as_json=as_json)
 
 
 @click.group()
@@ -42,22 +47,29 @@ def limits() -> None:
 @click.option("--calls-per-second", type=click.FloatRange(min=0, min_open=True))
 @click.option("--calls-per-day", type=click.IntRange(min=1))
 @click.option("--day-reserve", type=click.IntRange(min=0))
+@UTC_OPTION
 @JSON_OPTION
 def set_limits(
-    calls_per_second: float | None, calls_per_day: int | None, day_reserve: int | None, as_json: bool
+    calls_per_second: float | None,
+    calls_per_day: int | None,
+    day_reserve: int | None,
+    utc: bool,
+    as_json: bool,
 ) -> None:
     """Change limits at once for all running workers; a restarted worker keeps them until its settings change."""
     if calls_per_second is None and calls_per_day is None and day_reserve is None:
         raise click.UsageError("name at least one of --calls-per-second, --calls-per-day, --day-reserve")
-    gate = open_gate()
     try:
-        gate.set_limits(
-            calls_per_second=calls_per_second, calls_per_day=calls_per_day, day_reserve=day_reserve
+        change = use_cases.set_limits(
+            open_services(ledger_may_be_away=True),
+            by=operator(),
+            calls_per_second=calls_per_second,
+            calls_per_day=calls_per_day,
+            day_reserve=day_reserve,
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    data = gate_facts(gate.status())
-    show(data, as_json=as_json, text=lambda: facts(data))
+    _tell(change, utc=utc, as_json=as_json)
 
 
 def operator() -> str:
@@ -66,3 +78,11 @@ def operator() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return "unknown"
+
+
+def _tell(change: GateChange, *, utc: bool, as_json: bool) -> None:
+    data = {"changed": change.changed, **to_json(change.gate), "audit_error": change.audit_error}
+    lines = {"done": change.changed, "gate": hold_lines(change.gate, utc=utc)}
+    show(data, as_json=as_json, text=lambda: facts(lines))
+    if change.audit_error is not None:
+        click.echo(f"Warning: not in the audit: {change.audit_error}", err=True)

@@ -4,43 +4,141 @@ from typing import Any
 
 import click
 
-from gong_worker.cli.output import JSON_OPTION, facts, show, table
+from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, duration, facts, show, table
+from gong_worker.domain.holds import PROBED, GateState
+from gong_worker.operations.drain import Drain
+from gong_worker.operations.monitoring import CheckResult
+from gong_worker.operations.monitoring import check as check_status
 from gong_worker.operations.reconcile import reconcile as run_reconcile
+from gong_worker.operations.serialize import to_json
+from gong_worker.operations.status import GateReport, Hold, ProbeReport, Status, WorkerReport
 from gong_worker.operations.status import status as read_status
 from gong_worker.runtime import open_services
 
+SERVER_AWAY = 3
+
 
 @click.command()
+@click.option("--check", is_flag=True, help="one line, and an exit code for monitoring")
+@click.option(
+    "--max-backlog-age", type=click.FloatRange(min=0), metavar="SECONDS",
+    help="with --check: alert when the oldest event has waited longer",
+)  # fmt: skip
+@click.option(
+    "--max-dead", type=click.IntRange(min=0), metavar="N",
+    help="with --check: alert when more dead letters are open",
+)  # fmt: skip
+@UTC_OPTION
 @JSON_OPTION
-def status(as_json: bool) -> None:
-    """What is going on, why, and until when."""
-    data = read_status(open_services(ledger_may_be_away=True))
-    show(data, as_json=as_json, text=lambda: facts(_lines(data)))
+def status(
+    check: bool, max_backlog_age: float | None, max_dead: int | None, utc: bool, as_json: bool
+) -> None:
+    """What is going on, why, and until when.
+
+    Exit code: 3 when the queue is away or refuses writes. With --check: 0 fine, 1 a threshold or a hold,
+    3 queue, its writes or the ledger away, 4 no worker alive.
+    """
+    if not check and (max_backlog_age is not None or max_dead is not None):
+        raise click.UsageError("--max-backlog-age and --max-dead go with --check")
+    found = read_status(open_services(ledger_may_be_away=True))
+    data = to_json(found)
+    if check:
+        result = check_status(found, max_backlog_age_seconds=max_backlog_age, max_dead_letters=max_dead)
+        data["check"] = {"code": int(result.code), "problems": result.problems}
+        show(data, as_json=as_json, text=lambda: click.echo(_verdict(result)))
+        raise SystemExit(int(result.code))
+    show(data, as_json=as_json, text=lambda: facts(status_lines(found, utc=utc)))
+    if found.gate.state is GateState.UNAVAILABLE:
+        click.echo(f"Error: {found.gate.note}", err=True)
+        raise SystemExit(SERVER_AWAY)
 
 
-def _lines(data: dict[str, Any]) -> dict[str, object]:
-    gate, calls, drain, queue, ledger = (data[name] for name in ("gate", "calls", "drain", "queue", "ledger"))
-    held = f"held: {gate['reason']}, until {gate['until'] or 'released'}"
-    probe = gate["probe"]
-    return {
-        "gate": "open" if gate["state"] == "open" else held + (f" ({gate['note']})" if gate["note"] else ""),
-        **({"probe": _probe(probe)} if probe else {}),
-        "calls": f"{calls['last_24h']} of {calls['per_day_cap']} in 24 h (limit {calls['per_day_limit']}), "
-        f"{calls['current_rate']:g} of {calls['per_second_limit']:g} per second",
-        "queue": ", ".join(f"{count} {name}" for name, count in queue.items()),
-        "ledger": ledger.get("error") or ", ".join(f"{count} {name}" for name, count in ledger.items()),
-        "dead letters": "unknown" if "error" in ledger else f"{data['dead_letters']['open']} open",
-        "drained": f"{drain['events']} events, by {drain['at']}"
-        if drain["at"]
-        else f"{drain['events']} events, when released",
-    }
+def _verdict(result: CheckResult) -> str:
+    return f"{result.code.name}: {'; '.join(result.problems)}" if result.problems else result.code.name
 
 
-def _probe(probe: dict[str, Any]) -> str:
-    event = f"{probe['reporting_system']}/{probe['event_id']}"
-    if probe["out"]:
-        return f"event {event} is under way"
-    return f"event {event} was answered {probe['answer']} at {probe['answered_at']}"
+def status_lines(found: Status, *, utc: bool) -> dict[str, object]:
+    """The picture for people, by name; a tuple is several lines."""
+    calls, queue, ledger, oldest = found.calls, found.queue, found.ledger, found.oldest_waiting
+    lines: dict[str, object] = {"gate": hold_lines(found.gate, utc=utc)}
+    if found.gate.probe is not None:
+        lines["probe"] = _probe(found.gate.probe, utc=utc)
+    if calls is not None:
+        lines["calls"] = (
+            f"{calls.last_24h} of {calls.per_day_cap} in 24 h (limit {calls.per_day_limit}), "
+            f"{calls.current_rate:.3g} of {calls.per_second_limit:g} per second"
+        )
+    if queue.live is None:
+        lines["queue"] = queue.error
+    else:
+        places = f"{queue.live} live, {queue.bulk} bulk, {queue.delayed} delayed, {queue.unacked} unacked"
+        ages = {"live": oldest.live_seconds, "bulk": oldest.bulk_seconds}
+        told = [f"{duration(age)} {lane}" for lane, age in ages.items() if age is not None]
+        places += f"; the oldest waits {', '.join(told)}" if told else ""
+        lines["queue"] = (places, f"producers are refused: {queue.error}") if queue.error else places
+        lines["workers"] = tuple(_worker_lines(found.workers, utc=utc))
+    counts = {name: count for name, count in to_json(ledger).items() if name != "error"}
+    lines["ledger"] = ledger.error or ", ".join(f"{count} {name}" for name, count in counts.items())
+    lines["dead letters"] = _dead_letters(found)
+    lines["drained"] = _drained(found.drain, utc=utc)
+    return lines
+
+
+def hold_lines(gate: GateReport, *, utc: bool) -> tuple[str, ...]:
+    """The gate in words: its state, and every hold with its end."""
+    if gate.state is GateState.UNAVAILABLE:
+        return (f"unavailable: {gate.note}", *(_hold(hold, utc=utc) for hold in gate.holds))
+    return tuple(_hold(hold, utc=utc) for hold in gate.holds) or (gate.state.value,)
+
+
+def _hold(hold: Hold, *, utc: bool) -> str:
+    by = f" by {hold.by}" if hold.by else ""
+    if hold.until is None:
+        end = "until released"
+    else:
+        end = f"{'next probe' if hold.reason in PROBED else 'until'} {at_time(hold.until, utc=utc)}"
+    return f"held: {hold.reason.value}{by}, {end} ({hold.note})"
+
+
+def _probe(probe: ProbeReport, *, utc: bool) -> str:
+    event = f"event {probe.reporting_system}/{probe.event_id}"
+    if probe.out or probe.answered_at is None:
+        return f"{event} is under way"
+    return f"{event} was answered {probe.answer} at {at_time(probe.answered_at, utc=utc)}"
+
+
+def _worker_lines(workers: list[WorkerReport], *, utc: bool) -> list[str]:
+    alive = [worker for worker in workers if worker.alive]
+    lines = [f"{len(alive)} alive" if alive else "none is alive: start gong-views worker"]
+    for worker in alive:
+        doing = f"paused ({worker.paused})" if worker.paused else f"{worker.in_hand} in hand"
+        lines.append(
+            f"{worker.id} {worker.version}, {worker.concurrency} threads, {doing} "
+            f"since {at_time(worker.since, utc=utc)}"
+        )
+    lines += [
+        f"{worker.id} has not been heard of since {at_time(worker.heartbeat_at, utc=utc)}"
+        for worker in workers
+        if not worker.alive
+    ]
+    return lines
+
+
+def _dead_letters(found: Status) -> str:
+    letters, dead = found.dead_letters.open, found.ledger.dead
+    if letters is None or dead is None:
+        return "unknown"
+    if dead <= letters:
+        return f"{letters} open"
+    return f"{letters} open; {dead - letters} dead events have none: discarded, or their replay waits"
+
+
+def _drained(drain: Drain, *, utc: bool) -> str:
+    if drain.events == 0:
+        return drain.why
+    if drain.at is None:
+        return f"{'' if drain.events is None else f'{drain.events} events, '}unknown when: {drain.why}"
+    return f"{drain.events} events, by {at_time(drain.at, utc=utc)} ({drain.why})"
 
 
 @click.command()

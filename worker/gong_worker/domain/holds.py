@@ -1,4 +1,4 @@
-"""Why the pipeline may be held. The values are the `reason` of `gong-views status`."""
+"""Whether calls are made, and why not. The values are the `state` and `reason` of `gong-views status`."""
 
 from enum import StrEnum
 
@@ -13,3 +13,15 @@ class HoldReason(StrEnum):
     MISCONFIGURED = "misconfigured"
     REJECTIONS = "rejections"
     OPERATOR = "operator"
+
+
+class GateState(StrEnum):
+    """Whether a call may be made now."""
+
+    OPEN = "open"
+    HELD = "held"
+    UNAVAILABLE = "unavailable"  # Redis does not answer, or refuses the writes without which no call is made
+
+
+# Holds that one probe ends when its call succeeds; `until` is when it may try, which promises nothing.
+PROBED = frozenset({HoldReason.BREAKER, HoldReason.UNAUTHORIZED, HoldReason.MISCONFIGURED})

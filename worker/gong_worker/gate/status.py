@@ -2,11 +2,13 @@
 
 from datetime import UTC, datetime
 
-from gong_worker.domain.holds import HoldReason
+from gong_worker.domain.holds import PROBED, GateState, HoldReason
 from gong_worker.gate.rebuild import History, calls_since
 from gong_worker.gate.types import GateStatus, HoldView, Probe
 
-_PROBED = (HoldReason.BREAKER, HoldReason.UNAUTHORIZED, HoldReason.MISCONFIGURED)
+# Width of the buckets of the rolling day (lua/day.lua).
+_BUCKET_US = 300_000_000
+
 _NOTES = {
     HoldReason.RETRY_AFTER: "Gong asked to wait (429 or 503 with Retry-After)",
     HoldReason.DAILY_QUOTA: "the calls of the rolling day are spent",
@@ -28,19 +30,24 @@ def status_of(reply: list[str], history: History) -> GateStatus:
     pairs = list(zip(reply[2::2], reply[3::2], strict=True))
     fields = dict(pairs)
     day = int(fields["last_24h"])
+    buckets = [(int(number) * _BUCKET_US, int(count)) for number, count in _told(pairs, "bucket")]
     if fields["known"] != "1":
-        day = sum(calls for _, calls in calls_since(history, now))
+        buckets = calls_since(history, now)
+        day = sum(calls for _, calls in buckets)
     reason = HoldReason(fields["reason"]) if fields["reason"] else None
-    limit = int(float(fields["calls_per_day"]))
-    holds = tuple(_hold(text) for name, text in pairs if name == "hold")
+    limit, per_second = int(float(fields["calls_per_day"])), float(fields["calls_per_second"])
+    holds = tuple(_hold(texts, fields) for texts in _told(pairs, "hold"))
     return GateStatus(
-        state="held" if reason else "open",
+        now=datetime.fromtimestamp(now / 1e6, UTC),
+        state=GateState.HELD if reason else GateState.OPEN,
         reason=reason,
         until=to_datetime(int(fields["until"])),
         note=_note(reason, fields["operator_note"], fields["operator_by"]),
-        per_second_limit=float(fields["calls_per_second"]),
+        per_second_limit=per_second,
+        regained_per_second=float(fields["adaptive_increase"]) * per_second / 3,
         current_rate=float(fields["current_rate"]),
         last_24h=day,
+        day_buckets=tuple((datetime.fromtimestamp(start / 1e6, UTC), calls) for start, calls in buckets),
         per_day_limit=limit,
         per_day_cap=limit - int(float(fields["day_reserve"])),
         next_slot_in_seconds=max(0.0, (float(fields["next_slot"]) - now) / 1e6),
@@ -48,7 +55,7 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         margin_seconds=float(fields["margin"]) / 1e6,
         failures_in_a_row=int(fields["failing"]),
         rejections_in_a_row=int(fields["rejected"]),
-        probe=_probe(fields) if any(hold.reason in _PROBED for hold in holds) else None,
+        probe=_probe(fields) if any(hold.reason in PROBED for hold in holds) else None,
         limits_set_by=fields["set_by"],
         holds=holds,
     )
@@ -67,6 +74,19 @@ def _probe(fields: dict[str, str]) -> Probe | None:
     return Probe(fields["probe_event"], fields["probe_out"] == "1", fields["probe_answer"] or None, at)
 
 
-def _hold(text: str) -> HoldView:
-    reason, until, since, mine = text.split()
-    return HoldView(HoldReason(reason), to_datetime(int(until)), to_datetime(int(since)), mine == "1")
+def _told(pairs: list[tuple[str, str]], wanted: str) -> list[list[str]]:
+    return [text.split() for name, text in pairs if name == wanted]
+
+
+def _hold(texts: list[str], fields: dict[str, str]) -> HoldView:
+    reason, until, since, mine = texts
+    why = HoldReason(reason)
+    by_operator = why is HoldReason.OPERATOR
+    return HoldView(
+        why,
+        to_datetime(int(until)),
+        to_datetime(int(since)),
+        mine == "1",
+        fields["operator_note"] if by_operator else _NOTES[why],
+        fields["operator_by"] or None if by_operator else None,
+    )

@@ -92,12 +92,18 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class HoldView:
-    """One hold that stands. `mine` is False for one on another credential or another base URL."""
+    """One hold that stands. `mine` is False for one on another credential or another base URL.
+
+    until: its end, or for a hold that a probe ends the moment of the next probe; None: until released.
+    note, by: what it means, or what the operator who holds wrote, and who that is.
+    """
 
     reason: HoldReason
     until: datetime | None
     since: datetime | None
     mine: bool
+    note: str = ""
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +126,20 @@ class GateStatus:
     reason, until: of the first hold: the operator's, then rejections, then the one that lasts longest.
     current_rate: calls/s that are let through at present; below `per_second_limit` after 429s.
     margin_seconds: what N slots take beyond the window at present, following the jitter measured.
-    last_24h: calls of the rolling day, up to five minutes more.
+    last_24h: calls of the rolling day, up to five minutes more; day_buckets: the same by five-minute bucket.
+    regained_per_second: what `current_rate` grows by each second after a 429.
     """
 
+    now: datetime
     state: str
     reason: HoldReason | None
     until: datetime | None
     note: str | None
     per_second_limit: float
     current_rate: float
+    regained_per_second: float
     last_24h: int
+    day_buckets: tuple[tuple[datetime, int], ...]
     per_day_limit: int
     per_day_cap: int
     next_slot_in_seconds: float

@@ -1,5 +1,6 @@
 """What became of every event, on SQLite or PostgreSQL. The only package that knows SQL."""
 
+from gong_worker.ledger.audit import AuditEntry, AuditPage
 from gong_worker.ledger.engine import open_engine
 from gong_worker.ledger.errors import (
     AlreadyResolved,
@@ -33,6 +34,8 @@ __all__ = [
     "AlreadyResolved",
     "AttemptFacts",
     "AttemptReport",
+    "AuditEntry",
+    "AuditPage",
     "Busy",
     "Claim",
     "ClaimLost",

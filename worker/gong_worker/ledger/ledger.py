@@ -1,5 +1,6 @@
 """The ledger as the rest of the application sees it."""
 
+from gong_worker.ledger.audit import Audit
 from gong_worker.ledger.claims import Claiming
 from gong_worker.ledger.counts import Counts
 from gong_worker.ledger.dead_letters import DeadLetters
@@ -7,7 +8,7 @@ from gong_worker.ledger.reads import Reads
 from gong_worker.ledger.record import Recording
 
 
-class Ledger(Claiming, Recording, DeadLetters, Reads, Counts):
+class Ledger(Claiming, Recording, DeadLetters, Reads, Counts, Audit):
     """What became of every event and every message.
 
     Every method is one transaction and may raise LedgerUnavailable; after that it may be called again with

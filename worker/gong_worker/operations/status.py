@@ -1,87 +1,238 @@
 """What is going on, why, and until when."""
 
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from gong_worker.gate import GateStatus, Probe
+import redis
+
+from gong_views.names import Lane
+from gong_worker.domain.holds import GateState, HoldReason
+from gong_worker.gate import GateStatus, GateUnavailable, Probe
 from gong_worker.ledger import LedgerUnavailable
-from gong_worker.operations.serialize import to_json
+from gong_worker.operations.drain import Drain, drain
 from gong_worker.operations.services import Services
 from gong_worker.queue import inspect
+from gong_worker.queue.availability import away, check_writes, place
+from gong_worker.queue.inspect import QueueCounts
+from gong_worker.queue.workers import Worker, read_workers
 
-DAY_SECONDS = 86_400.0
-LEDGER_NAMES = ("sending", "waiting", "delivered", "dead", "duplicates")
+
+@dataclass(frozen=True, slots=True)
+class QueueReport:
+    """Messages by place; None when Redis does not answer. `error`: why producers are refused."""
+
+    live: int | None = None
+    bulk: int | None = None
+    delayed: int | None = None
+    unacked: int | None = None
+    error: str | None = None
 
 
-def status(services: Services) -> dict[str, Any]:
-    """The whole picture, ready for JSON; raises what Redis raises when it is away.
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold that stands. `until` None: until it is released, or until a probe that is out comes back."""
 
-    While only the ledger is away its numbers are None and `ledger.error` says why: that is when queue and gate
-    are wanted most.
-    """
-    queue = inspect.count(services.client)
-    gate = services.gate.status()
-    ledger: dict[str, Any]
+    reason: HoldReason
+    until: datetime | None
+    note: str
+    by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """The event that probes a held gate, or probed it last, and what it was answered."""
+
+    reporting_system: str
+    event_id: str
+    out: bool
+    answer: str | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """Whether calls are made. `reason`, `until` and `note` are of the first of `holds`."""
+
+    state: GateState
+    reason: HoldReason | None
+    until: datetime | None
+    note: str | None
+    holds: list[Hold]
+    probe: ProbeReport | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """One worker by its last heartbeat; one that is not alive was killed, frozen, or is cut off from Redis."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    concurrency: int
+    in_hand: int
+    paused: str | None
+    since: datetime
+    heartbeat_at: datetime
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OldestWaiting:
+    """Age of the oldest message that waits in each lane; None where none waits."""
+
+    live_seconds: float | None
+    bulk_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallsReport:
+    """What the gate allows and what of it is used."""
+
+    per_second_limit: float
+    current_rate: float
+    last_24h: int
+    per_day_limit: int
+    per_day_cap: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerReport:
+    """Events by status, None while the ledger is away; then `error` says why."""
+
+    sending: int | None = None
+    waiting: int | None = None
+    delivered: int | None = None
+    dead: int | None = None
+    duplicates: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLettersReport:
+    """Dead letters that nobody has dealt with. Events whose letter was discarded or whose replay waits stay
+    `dead` in the ledger without an open letter."""
+
+    open: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole picture."""
+
+    queue: QueueReport
+    gate: GateReport
+    calls: CallsReport | None
+    workers: list[WorkerReport]
+    oldest_waiting: OldestWaiting
+    ledger: LedgerReport
+    dead_letters: DeadLettersReport
+    drain: Drain
+
+
+@dataclass(frozen=True, slots=True)
+class _QueueSide:
+    """What Redis tells. `gate` None: its script did not run, `refused` says why; so no call is made either."""
+
+    counts: QueueCounts
+    gate: GateStatus | None
+    refused: str | None
+    producers_refused: str | None
+    workers: list[Worker]
+    oldest: OldestWaiting
+    last_due_at: datetime | None
+
+
+def status(services: Services) -> Status:
+    """The whole picture, also while a part is away: that is when the others are wanted most."""
+    ledger, dead_letters = _ledger(services)
     try:
-        counts: dict[str, int | None] = dict(services.ledger.counts())
-        ledger = {name: counts[name] for name in LEDGER_NAMES}
-    except LedgerUnavailable as error:
-        counts = {"dead_letters_open": None}
-        ledger = {**dict.fromkeys(LEDGER_NAMES), "error": str(error)}
-    return {
-        "queue": {"live": queue.live, "bulk": queue.bulk, "delayed": queue.delayed, "unacked": queue.unacked},
-        "gate": gate_facts(gate),
-        "calls": {
-            "per_second_limit": gate.per_second_limit,
-            "current_rate": gate.current_rate,
-            "last_24h": gate.last_24h,
-            "per_day_limit": gate.per_day_limit,
-            "per_day_cap": gate.per_day_cap,
-        },
-        "ledger": ledger,
-        "dead_letters": {"open": counts["dead_letters_open"]},
-        "drain": drain(queue.total, gate, datetime.now(UTC)),
-    }
+        side = _queue_side(services)
+    except redis.RedisError as error:
+        why = away(error, place(services.client))
+        return Status(
+            queue=QueueReport(error=why),
+            gate=GateReport(GateState.UNAVAILABLE, None, None, why, [], None),
+            calls=None,
+            workers=[],
+            oldest_waiting=OldestWaiting(None, None),
+            ledger=ledger,
+            dead_letters=dead_letters,
+            drain=Drain(None, None, False, "the queue does not answer"),
+        )
+    counts, gate = side.counts, side.gate
+    return Status(
+        queue=QueueReport(counts.live, counts.bulk, counts.delayed, counts.unacked, side.producers_refused),
+        gate=gate_report(gate, unavailable=side.refused),
+        calls=None
+        if gate is None
+        else CallsReport(
+            gate.per_second_limit, gate.current_rate, gate.last_24h, gate.per_day_limit, gate.per_day_cap
+        ),
+        workers=[_worker(worker) for worker in side.workers],
+        oldest_waiting=side.oldest,
+        ledger=ledger,
+        dead_letters=dead_letters,
+        drain=drain(
+            counts.total,
+            gate if side.refused is None else None,
+            workers=side.workers,
+            ledger_answers=ledger.error is None,
+            last_due_at=side.last_due_at,
+        ),
+    )
 
 
-def gate_facts(gate: GateStatus) -> dict[str, Any]:
-    """Open or held, why, until when, and what the operator noted."""
-    return {
-        "state": gate.state,
-        "reason": to_json(gate.reason),
-        "until": to_json(gate.until),
-        "note": gate.note,
-        "probe": _probe(gate.probe),
-    }
+def gate_report(gate: GateStatus | None, *, unavailable: str | None = None) -> GateReport:
+    """Open or held, why, until when, by whom; `unavailable`: why no call can be made whatever the gate says."""
+    if gate is None:
+        return GateReport(GateState.UNAVAILABLE, None, None, unavailable, [], None)
+    probe = None if gate.probe is None else _probe(gate.probe)
+    holds = [Hold(hold.reason, hold.until, hold.note, hold.by) for hold in gate.holds if hold.mine]
+    if unavailable is not None:
+        return GateReport(GateState.UNAVAILABLE, gate.reason, gate.until, unavailable, holds, probe)
+    return GateReport(GateState(gate.state), gate.reason, gate.until, gate.note, holds, probe)
 
 
-def _probe(probe: Probe | None) -> dict[str, Any] | None:
-    """Which event probes a held gate, or probed it last, and what it was answered."""
-    if probe is None:
-        return None
+def _probe(probe: Probe) -> ProbeReport:
     reporting_system, _, event_id = probe.event.partition("\x00")
-    return {
-        "reporting_system": reporting_system,
-        "event_id": event_id,
-        "out": probe.out,
-        "answer": probe.answer,
-        "answered_at": to_json(probe.at),
-    }
+    return ProbeReport(reporting_system, event_id, probe.out, probe.answer, probe.at)
 
 
-def drain(events: int, gate: GateStatus, now: datetime) -> dict[str, Any]:
-    """When the backlog will be gone if nothing is added; `seconds` is None while nobody can tell.
+def _worker(worker: Worker) -> WorkerReport:
+    return WorkerReport(
+        worker.id, worker.host, worker.pid, worker.version, worker.concurrency, worker.in_hand,
+        worker.paused, worker.since, worker.heartbeat_at, worker.alive,
+    )  # fmt: skip
 
-    The later of two: at the present rate, and at what the rolling day still allows. A hold comes first; one
-    without an end, such as an operator's, makes the answer unknown.
-    """
-    if events == 0:
-        return {"events": 0, "seconds": 0, "at": to_json(now)}
-    if gate.state == "held" and gate.until is None:
-        return {"events": events, "seconds": None, "at": None}
-    left_today = max(0, gate.per_day_cap - gate.last_24h)
-    at_rate = events / gate.current_rate
-    by_day = max(0, events - left_today) / gate.per_day_cap * DAY_SECONDS
-    held = max(0.0, (gate.until - now).total_seconds()) if gate.state == "held" and gate.until else 0.0
-    seconds = round(held + max(at_rate, by_day), 3)
-    return {"events": events, "seconds": seconds, "at": to_json(now + timedelta(seconds=seconds))}
+
+def _queue_side(services: Services) -> _QueueSide:
+    client = services.client
+    counts, writes = inspect.count(client), check_writes(client)
+    gate, refused = None, writes.workers
+    try:
+        gate = services.gate.status()
+    except GateUnavailable as error:
+        refused = refused or away(error, place(client))
+    except LedgerUnavailable as error:  # the day's calls are unknown, and counted from the ledger
+        refused = refused or str(error)
+    oldest = inspect.oldest_waiting(client)
+    return _QueueSide(
+        counts,
+        gate,
+        refused,
+        writes.producers,
+        read_workers(client),
+        OldestWaiting(oldest[Lane.LIVE], oldest[Lane.BULK]),
+        inspect.last_due_at(client),
+    )
+
+
+def _ledger(services: Services) -> tuple[LedgerReport, DeadLettersReport]:
+    try:
+        counts: dict[str, Any] = dict(services.ledger.counts())
+    except LedgerUnavailable as error:
+        return LedgerReport(error=str(error)), DeadLettersReport(None)
+    letters = counts.pop("dead_letters_open")
+    return LedgerReport(**counts), DeadLettersReport(letters)

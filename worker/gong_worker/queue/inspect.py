@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import cast
 
 import redis
@@ -81,6 +81,12 @@ def oldest_waiting(client: redis.Redis) -> dict[Lane, float | None]:
             age = max(0.0, seconds + micros / 1e6 - enqueued_at.timestamp())
             oldest[lane] = max(age, oldest[lane] or 0.0)
     return oldest
+
+
+def last_due_at(client: redis.Redis) -> datetime | None:
+    """When the last message of the delayed set is due; None without any."""
+    found = cast(list[tuple[bytes, float]], client.zrange(DELAYED_KEY, -1, -1, withscores=True))
+    return datetime.fromtimestamp(found[0][1], UTC) if found else None
 
 
 def counted_by_lane_and_day(client: redis.Redis) -> tuple[Counter[tuple[Lane, date]], int]:

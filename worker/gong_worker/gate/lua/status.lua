@@ -6,7 +6,7 @@ local function tell(name, value)
   if type(value) == 'number' then value = string.format('%.17g', value) end
   reply[#reply + 1] = tostring(value)
 end
-for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve', 'set_by'}) do tell(name, limits[name] or '') end
+for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve', 'adaptive_increase', 'set_by'}) do tell(name, limits[name] or '') end
 for _, name in ipairs({'operator_note', 'operator_by', 'probe_event', 'probe_answer', 'probe_answered'}) do tell(name, state[name] or '') end
 local _, _, spacing, margin = law()
 tell('known', known() and 1 or 0)
@@ -14,6 +14,7 @@ tell('current_rate', current_rate())
 tell('margin', margin)
 tell('spacing', spacing)
 tell('last_24h', day_total())
+for _, bucket in ipairs((live_buckets())) do tell('bucket', string.format('%.0f %.0f', bucket[1], bucket[2])) end
 tell('next_slot', math.max(get('next'), now))
 tell('failing', redis.call('SCARD', FAILING))
 tell('rejected', redis.call('SCARD', REJECTED))

@@ -1,0 +1,68 @@
+"""The drain forecast follows the day's buckets, the reserve and the present rate."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from gong_worker.domain.forecast import BUCKET_LIFE_SECONDS, Budget, finished_at, full_rate
+
+NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+LIFE = timedelta(seconds=BUCKET_LIFE_SECONDS)
+
+
+def budget(**changes: object) -> Budget:
+    values = {"now": NOW, "per_second": 3.0, "per_second_full": 3.0, "regained": 0.03, "per_day": 9_500}
+    return Budget(**({**values, "spent": ()} | changes))  # type: ignore[arg-type]
+
+
+def seconds(calls: int, of: Budget, **options: datetime) -> float:
+    return (finished_at(calls, of, **options) - NOW).total_seconds()
+
+
+def test_within_the_day_the_rate_decides() -> None:
+    """What the day still allows takes as long as the rate wants; nothing takes no time."""
+    assert seconds(0, budget()) == 0
+    assert seconds(900, budget()) == pytest.approx(300, abs=0.01)
+    assert seconds(9_500, budget()) == pytest.approx(9_500 / 3, abs=0.01)
+
+
+def test_the_day_decides_by_its_buckets_not_by_an_average() -> None:
+    """One call more than the day allows waits until the first calls of the day are a day old."""
+    assert seconds(9_501, budget()) == pytest.approx(BUCKET_LIFE_SECONDS + 1 / 3, abs=0.01)
+    # 9,400 calls of 6 hours ago: 100 go at once, the next when those are a day old.
+    spent = ((NOW - timedelta(hours=6), 9_400),)
+    expiry = (NOW - timedelta(hours=6) + LIFE - NOW).total_seconds()
+    assert seconds(100, budget(spent=spent)) == pytest.approx(100 / 3, abs=0.01)
+    assert seconds(101, budget(spent=spent)) == pytest.approx(expiry + 1 / 3, abs=0.01)
+    # The calls made at first count too: the last of three days' calls comes on the third day.
+    assert 2 * 86_400 < seconds(28_500, budget()) < 2 * 86_400 + 2 * 360 + 9_500 / 3 + 1
+
+
+def test_a_lowered_rate_grows_back() -> None:
+    """After a 429 the calls take longer, until the rate is whole again."""
+    slow = budget(per_second=1.5)
+    # 50 s from 1.5 to 3 calls/s, 112.5 calls in them, then 3/s.
+    assert seconds(300, slow) == pytest.approx(50 + (300 - 112.5) / 3, abs=0.1)
+    assert seconds(300, budget(per_second=1.5, regained=0.0)) == pytest.approx(200, abs=0.01)
+
+
+def test_a_hold_comes_first() -> None:
+    """Nothing is made before a hold's end."""
+    end = NOW + timedelta(hours=1)
+    assert seconds(30, budget(), not_before=end) == pytest.approx(3_610, abs=0.01)
+    assert seconds(30, budget(), not_before=NOW - timedelta(hours=1)) == pytest.approx(10, abs=0.01)
+
+
+def test_a_backlog_of_years_is_simulated_at_once() -> None:
+    """A million calls, 105 days of them, take a fraction of a second to foretell."""
+    began = time.process_time()
+    assert seconds(1_000_000, budget()) > 100 * 86_400
+    assert time.process_time() - began < 2
+
+
+def test_the_full_rate_keeps_the_margin() -> None:
+    """Whole calls in a second and the margin; below one a second, one call in its window."""
+    assert full_rate(3, 0.03) == pytest.approx(3 / 1.03)
+    assert full_rate(2.5, 0) == 2
+    assert full_rate(0.5, 0.1) == pytest.approx(1 / 2.1)

@@ -1,0 +1,18 @@
+"""What operators do. The values are the ledger's `operator_actions.action`."""
+
+from enum import StrEnum
+
+
+class AuditAction(StrEnum):
+    """Every action that leaves a row in the audit."""
+
+    HOLD = "hold"
+    RELEASE = "release"
+    LIMITS = "limits"
+    REPLAY = "replay"  # dead letters enqueued again as they were
+    EDIT = "edit"  # dead letters enqueued again with another payload
+    CANCEL_REPLAY = "cancel_replay"  # replays taken off the queue again, their letters open as before
+    DISCARD = "discard"
+    EXPORT = "export"  # payloads written to a file
+    SHOW = "show"  # one payload shown
+    DROP = "drop"

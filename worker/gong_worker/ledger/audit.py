@@ -1,0 +1,93 @@
+"""The audit: one row for every change an operator made, and for every payload an operator saw."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from gong_worker.domain.audit import AuditAction
+from gong_worker.ledger.base import LedgerPart
+from gong_worker.ledger.models import OperatorAction
+from gong_worker.ledger.transactions import reading, writing
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One action. `target`: what it was done to, e.g. the filter; `count`: to how many."""
+
+    id: int
+    at: datetime
+    by: str
+    action: AuditAction
+    target: Any | None
+    count: int
+    reason: str | None
+    details: Any | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """A page of entries, the latest first. `next`: pass it as `before_id` for the next page; None at the end."""
+
+    total: int
+    next: int | None
+    entries: list[AuditEntry]
+
+
+class Audit(LedgerPart):
+    """Rows of `operator_actions`; nothing personal is in one."""
+
+    def record_action(
+        self,
+        action: AuditAction,
+        *,
+        by: str,
+        at: datetime,
+        count: int = 1,
+        target: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add a row."""
+        row = {
+            "action": action.value,
+            "by": by,
+            "at": at,
+            "count": count,
+            "target": None if target is None else dict(target),
+            "reason": reason,
+            "details": None if details is None else dict(details),
+        }
+        with writing(self.engine) as connection:
+            connection.execute(sa.insert(OperatorAction).values(row))
+
+    def list_actions(
+        self,
+        *,
+        limit: int,
+        before_id: int | None = None,
+        action: AuditAction | None = None,
+        by: str | None = None,
+    ) -> AuditPage:
+        """A page of what was done, the latest first."""
+        wanted: list[sa.ColumnElement[bool]] = []
+        if action is not None:
+            wanted.append(OperatorAction.action == action.value)
+        if by is not None:
+            wanted.append(OperatorAction.by == by)
+        page = [] if before_id is None else [OperatorAction.id < before_id]
+        query = (
+            sa.select(*OperatorAction.__table__.columns)
+            .where(*wanted, *page)
+            .order_by(OperatorAction.id.desc())
+            .limit(limit + 1)
+        )
+        with reading(self.engine) as connection:
+            total = connection.execute(
+                sa.select(sa.func.count()).select_from(OperatorAction).where(*wanted)
+            ).scalar_one()
+            rows = connection.execute(query).all()
+        entries = [AuditEntry(**{**row._mapping, "action": AuditAction(row.action)}) for row in rows[:limit]]
+        return AuditPage(total, entries[-1].id if len(rows) > limit else None, entries)
