@@ -18,6 +18,7 @@ from gong_worker.maintenance import MaintenanceThread, PeriodicJob
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.services import Services
 from gong_worker.operations.unreadable import take_unreadable
+from gong_worker.queue.clock import SharedClock
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
 from gong_worker.queue.workers import HEARTBEAT_SECONDS, Heartbeat
@@ -93,6 +94,7 @@ class Runtime:
         )
         self.ledger = services.ledger
         self.lease_seconds = settings.visibility_timeout_seconds
+        self.clock = SharedClock(services.client)
         self.deliverer = Deliverer(
             ledger=services.ledger,
             gate=services.gate,
@@ -102,6 +104,7 @@ class Runtime:
             policy=settings.retry_policy,
             lease_seconds=self.lease_seconds,
             stop=self.stop,
+            now=self.clock.now,
         )
         self.heartbeat = Heartbeat(
             services.client,
@@ -116,6 +119,7 @@ class Runtime:
             "queue",
             [
                 PeriodicJob("renew messages", renewal_seconds, self._told_once(self.messages.renew)),
+                PeriodicJob("read the clock", 5.0, self._told_once(self.clock.read)),
                 PeriodicJob("run deferred", 0.5, self._told_once(self.run_deferred)),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
                 PeriodicJob("heartbeat", HEARTBEAT_SECONDS, self.heartbeat.beat),

@@ -45,6 +45,14 @@ def test_an_expired_claim_is_taken_over(ledger: Ledger, other: str) -> None:
     assert ledger.begin_attempt(second, now=at(61)) == 2
 
 
+def test_a_lease_outlives_a_clock_set_back_by_one_lease_at_most(ledger: Ledger) -> None:
+    """After the common clock was set back the wait for a dead worker's claim is still no longer than one lease."""
+    claimed(ledger, "m1", 1000)
+    assert ask(ledger, "m2", 0) == Busy(at(60))
+    assert ask(ledger, "m2", 59) == Busy(at(60))
+    claimed(ledger, "m2", 60)
+
+
 def test_no_call_on_a_lease_that_ran_out(ledger: Ledger) -> None:
     """A lease that ran out lets another claim at any moment, so no call may begin on it."""
     claim = claimed(ledger, "m1")

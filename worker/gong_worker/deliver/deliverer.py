@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, assert_never
 
 from gong_views import EventKey, InvalidViewEvent, ViewEvent
@@ -58,7 +58,8 @@ class Deliverer:
     policy: RetryPolicy
     lease_seconds: float
     stop: threading.Event
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Callable[[], datetime]
+    """One clock for all workers: leases are judged by it."""
     jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:

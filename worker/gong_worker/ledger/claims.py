@@ -73,7 +73,7 @@ def decide(
             until = (state.next_attempt_at or state.updated_at) + timedelta(seconds=lease_seconds)
             return Take.TAKE_OVER if until <= now else Busy(until)
         case Status.SENDING:
-            until = state.lease_expires_at or now
+            until = _lease_end(state, now)
             return Take.TAKE_OVER if until <= now else Busy(until)
 
 
@@ -99,6 +99,12 @@ def _close_letters_of_delivered(
     """The replay of a letter whose event was delivered meanwhile has nothing left to do either."""
     if state.status is Status.DELIVERED:
         rows.close_letters_of_delivered(connection, key, message, now)
+
+
+def _lease_end(state: DeliveryState, now: datetime) -> datetime:
+    """When the claim's lease runs out; counted from now when the clock was set back since it was given."""
+    assert state.lease_expires_at is not None, "an event in `sending` has a lease"
+    return state.lease_expires_at - max(timedelta(0), state.updated_at - now)
 
 
 class Claiming(LedgerPart):
@@ -147,6 +153,10 @@ class Claiming(LedgerPart):
             decision = decide(state, message, facts, letters=letters, now=now, lease_seconds=lease_seconds)
             match decision:
                 case Busy():
+                    if state.status is Status.SENDING and state.updated_at > now:
+                        # Written down, or each look would count it from its own now and never see its end.
+                        shortened = {"token": state.claim_token, "until": decision.until, "now": now}
+                        connection.execute(_RENEW, {**rows.of(key), **shortened})
                     return decision
                 case Take.END:
                     return AlreadyHandled(state.status, duplicate=False)
