@@ -1,7 +1,22 @@
-"""Foreign text on a terminal or in a log: it can neither move the cursor nor forge a line."""
+"""Foreign text on a terminal or in a log: it can neither move the cursor, nor forge a line, nor name a person."""
 
+import hashlib
 import json
+import re
 from typing import Any
+
+# No space and no @: neither a name of several words nor an address is an id.
+_LIKE_AN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/|~+=#-]{0,127}")
+
+
+def foreign_id(text: str) -> str:
+    """An id that somebody else chose, if it looks like one (length, characters); else a digest of it.
+
+    The digest is the same each time, so lines of one event are still found together.
+    """
+    if _LIKE_AN_ID.fullmatch(text):
+        return text
+    return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 
 def escape_controls(text: str) -> str:

@@ -5,12 +5,14 @@ import sys
 import time
 from typing import Any, TextIO
 
-from gong_worker.display import escape_controls, json_text
+from gong_worker.display import escape_controls, foreign_id, json_text
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-# Celery tells of every task at INFO; our own line per attempt says more.
 # A field is cut here: an id may be as long as an event, and a line must stay one that can be read.
 MAX_CHARACTERS = 500
+# Ids that a producer or Gong chose: shown only when they look like ids.
+FOREIGN_IDS = ("event_id", "request_id", "message_id")
+# Celery tells of every task at INFO; our own line per attempt says more.
 QUIET = ("celery.worker.strategy", "celery.app.trace", "celery.redirected", "httpx", "httpcore", "alembic")
 
 
@@ -32,6 +34,9 @@ class LineFormatter(logging.Formatter):
         }
         extras = {key: value for key, value in vars(record).items() if key not in STANDARD}
         fields |= {key: _bounded(value) for key, value in extras.items() if value is not None}
+        for name in FOREIGN_IDS:
+            if isinstance(fields.get(name), str):
+                fields[name] = foreign_id(fields[name])
         if record.exc_info and record.exc_info[0] is not None:
             # The class and the place, not the text: an exception may quote what it choked on.
             fields["exception"] = record.exc_info[0].__name__

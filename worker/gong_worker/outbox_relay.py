@@ -80,7 +80,7 @@ def run_relay(
 def open_engine(given: str | None) -> Engine:
     """The engine of the backend's database, every wait bounded, nothing in the database changed.
 
-    `given` goes before the environment. Raises SettingsError, which never quotes the URL.
+    `given` goes before the environment, and may hold no password. Raises SettingsError, which never quotes the URL.
     """
     settings = RelaySettings.load()
     found = settings.outbox_url or settings.database_url
@@ -91,10 +91,15 @@ def open_engine(given: str | None) -> Engine:
         )
     try:
         address = sa.make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number, which it quotes
         raise SettingsError(
             "the outbox's database is no address: use postgresql://user@host/name or sqlite:////path/to/file.db"
         ) from None
+    if given and (address.password or "password" in address.query):
+        raise SettingsError(
+            "--database-url: a password on the command line shows in ps to every user of this machine; "
+            "put the URL into GONG_VIEWS_OUTBOX_URL and change the password"
+        )
     match address.drivername.split("+")[0]:
         case "postgresql" | "postgres":
             return open_postgres(address.set(drivername="postgresql+psycopg"), pool_timeout=5)

@@ -31,6 +31,8 @@ PRUNE_EVERY_SECONDS: Final = 3600.0
 FIRST_WAIT_SECONDS: Final = 0.25
 LONGEST_WAIT_SECONDS: Final = 5.0
 STANDBY_SECONDS: Final = 0.1
+#: Another relay that keeps the lock for longer than this is told of: it hangs, or is frozen.
+LONG_STANDBY_SECONDS: Final = 30.0
 _PRUNE_ROWS: Final = 1000  # a transaction: short enough that the backend's writers do not notice
 
 
@@ -106,6 +108,7 @@ class Relay:
         # Rows that are on the queue but could not be marked: marked first next time, instead of sent again.
         self._unmarked: list[Mark] = []
         self._prune_at = time.monotonic()
+        self._told_holder: int | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Relay until `stop` is set, waiting out a Redis or a database that is away.
@@ -120,6 +123,8 @@ class Relay:
                 outage.wait(error)
                 continue
             outage.over()
+            if step.standby:
+                self._tell_standby()
             self._prune_when_due(stop)
             if step.taken < self._batch:
                 stop.wait(self._poll)
@@ -132,6 +137,7 @@ class Relay:
         while not stop.is_set():
             step = self.step()
             if step.standby:
+                self._tell_standby()
                 stop.wait(STANDBY_SECONDS)
             elif step.taken < self._batch:
                 break
@@ -142,6 +148,7 @@ class Relay:
         with self._lock.taken() as ours, translated(self._engine):
             if not ours:
                 return Step(0, standby=True)
+            self._told_holder = None
             with rows.connect(self._engine) as connection:
                 if self._unmarked:
                     self._mark(connection)
@@ -196,6 +203,19 @@ class Relay:
         if pruned:
             log.info("old rows deleted", extra={"action": "outbox.pruned", "rows": pruned})
         return pruned
+
+    def _tell_standby(self) -> None:
+        """Say once for each holder that it keeps the lock for long, and which process it is."""
+        holder = self._lock.holder()
+        if holder is None or holder.held_seconds < LONG_STANDBY_SECONDS or holder.pid == self._told_holder:
+            return
+        self._told_holder = holder.pid
+        log.warning(
+            "another relay, pid %d, has kept the lock for %.0f s: is it frozen? Rows wait until it goes on or ends",
+            holder.pid,
+            holder.held_seconds,
+            extra={"action": "outbox.standby", "holder_pid": holder.pid},
+        )
 
     def _prune_when_due(self, stop: threading.Event) -> None:
         if time.monotonic() < self._prune_at:

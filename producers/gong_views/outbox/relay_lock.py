@@ -1,19 +1,31 @@
 """On SQLite one relay works at a time. The lock is a file of its own beside the database.
 
 SQLite's write lock would do too, but then every writer of the backend would wait while the relay talks to
-Redis. The kernel drops this lock when its holder dies. PostgreSQL needs none: its rows are locked one by one.
+Redis. The kernel drops this lock when its holder dies; one that is frozen keeps it, so the file says who has held
+it since when. PostgreSQL needs no lock: its rows are locked one by one.
 """
 
 import fcntl
+import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy.engine import Engine
 
 from gong_views.outbox.errors import OutboxUnavailable, translated
 
 SUFFIX = "-gong-views-relay"
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The relay that holds the lock."""
+
+    pid: int
+    held_seconds: float
 
 
 class RelayLock:
@@ -41,9 +53,23 @@ class RelayLock:
                 f"the relay's lock file {self._path} cannot be opened: {error.strerror}"
             ) from None
         try:
-            yield _locked(descriptor)
+            ours = _locked(descriptor)
+            if ours:
+                note = json.dumps({"pid": os.getpid(), "since": time.time()}).encode()
+                os.ftruncate(descriptor, len(note))
+                os.pwrite(descriptor, note, 0)
+            yield ours
         finally:
             os.close(descriptor)
+
+    def holder(self) -> LockHolder | None:
+        """Who took the lock last, as the file tells it; None when it does not."""
+        try:
+            with open(self._path or "", "rb") as file:  # noqa: PTH123
+                note = json.loads(file.read(1000))
+            return LockHolder(int(note["pid"]), max(0.0, time.time() - float(note["since"])))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def _lock_path(self) -> str:
         """Beside the file that is really open, however the URL is written; "" for a database in memory."""

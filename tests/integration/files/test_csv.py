@@ -124,6 +124,20 @@ def test_bad_headers(folder: Path, enqueue: Enqueue, redis_url: str, header: str
     assert ids(redis_url) == []
 
 
+def test_a_file_without_a_header_shows_nobody(folder: Path, enqueue: Enqueue, redis_url: str) -> None:
+    """Values of a first row that is no header, or of odd columns, are not printed: numbers and lines are."""
+    (folder / "rows.csv").write_text(f"{row(1)}\n")
+    run = enqueue("rows.csv", "--format", "csv", as_json=False)
+    assert run.code == 2
+    assert "line 1 is no header: 7 of its 7 cells" in run.err
+    (folder / "odd.csv").write_text(f"{HEADER},dana@globex.example,Dana W.\n{row(1)},,\n")
+    odd = enqueue("odd.csv", as_json=False)
+    assert "column 8, column 9" in odd.err
+    for shown in (run.out + run.err, odd.out + odd.err):
+        assert "globex" not in shown
+        assert "Dana" not in shown
+
+
 def test_gzip_and_a_forced_format(folder: Path, enqueue: Enqueue, redis_url: str) -> None:
     """CSV may be gzipped; a format that is given is not guessed."""
     (folder / "views").write_bytes(gzip.compress(f"{HEADER}\n{row(1)}\n".encode()))

@@ -163,6 +163,9 @@ WRONG: list[tuple[list[str], dict[str, str], str]] = [
     (["--since", "2026-01-01T00:00:00"], {}, "offset"),
     ([], {"GONG_VIEWS_OUTBOX_URL": "mysql://u:hidden@h/d"}, "not on mysql"),
     ([], {"GONG_VIEWS_OUTBOX_URL": "u:hidden@h"}, "no address"),
+    ([], {"GONG_VIEWS_OUTBOX_URL": "postgresql://u:p@ss:hidden@h:hidden/d"}, "no address"),
+    (["--database-url", "postgresql://u:hidden@h/d"], {}, "shows in ps"),
+    (["--database-url", "postgresql://u@h/d?password=hidden"], {}, "shows in ps"),
     ([], {"GONG_VIEWS_OUTBOX_URL": "sqlite:////nowhere/at-all.db"}, "no SQLite file"),
 ]
 

@@ -1,9 +1,12 @@
 """The relay: every committed row reaches the queue, and nothing stops it for long."""
 
+import json
 import logging
+import os
 import threading
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ import sqlalchemy as sa
 from gong_views import QueueUnavailable, ViewQueue, outbox
 from gong_views.names import Lane
 from gong_views.outbox.relay import Relay
+from gong_views.outbox.relay_lock import SUFFIX, RelayLock
 from gong_views.receipt import BatchResult
 from tests.integration.outbox.support import (
     FlakyQueue,
@@ -30,6 +34,7 @@ from tests.support.servers import wait_until
 from tests.support.views import view
 
 Stop = threading.Event
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 def test_rows_reach_the_queue_in_order_and_are_marked(
@@ -265,6 +270,27 @@ def test_two_relays_do_not_send_a_row_twice(engine: sa.Engine, redis_url: str, s
             queue.close()
     assert sorted(queued(redis_url)) == sorted(ids(range(400)))
     assert sum(relay.totals.relayed for relay in relays) == 400
+
+
+@ONLY_SQLITE
+def test_a_relay_that_keeps_the_lock_is_told_once(
+    engine: sa.Engine, queue: ViewQueue, stop: Stop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While another relay holds SQLite's lock for long, the one that stands by says so once, with its pid."""
+    add_many(engine, [1])
+    lock, standing = RelayLock(engine), Relay(engine, queue, poll_seconds=0.01)
+    with lock.taken() as ours, running(standing, stop):
+        assert ours
+        path = Path(f"{engine.url.database}{SUFFIX}")
+        held = json.loads(path.read_text())
+        assert held["pid"] == os.getpid()
+        path.write_text(json.dumps({"pid": 4711, "since": held["since"] - 45}))
+        wait_until(lambda: "outbox.standby" in actions(caplog), "the holder to be told")
+    stop.clear()
+    standing.drain(stop)
+    assert unrelayed(engine) == 0
+    [told] = [record for record in caplog.records if getattr(record, "action", "") == "outbox.standby"]
+    assert "pid 4711, has kept the lock for 45 s" in told.getMessage()
 
 
 def test_the_backend_can_write_while_redis_hangs(engine: sa.Engine, redis_url: str, stop: Stop) -> None:

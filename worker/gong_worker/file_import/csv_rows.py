@@ -14,6 +14,8 @@ from gong_views.json_input import JsonError, read_json
 from gong_worker.file_import.records import NOT_UTF8, TOO_LONG, Errors, Record, at, problem
 from gong_worker.file_import.source import MAX_LINE_BYTES, FileProblem, Line
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,60}")
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -86,10 +88,16 @@ def read_header(lines: Iterator[Line]) -> Header:
     delimiter = max(",;\t", key=text.count)
     names = [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter))]
     known = columns()
-    if unknown := [name or "(empty)" for name in names if name not in known]:
+    if unknown := [(number, name) for number, name in enumerate(names, 1) if name not in known]:
+        what = (
+            f"the header names what no event has: {', '.join(_shown(*column) for column in unknown)}"
+            if 2 * len(unknown) <= len(names)
+            # The values of a file without a header may be a person's: none is shown.
+            else f"line {first.number} is no header: {len(unknown)} of its {len(names)} cells name no field"
+        )
         raise FileProblem(
-            f"the header names what no event has: {', '.join(unknown)}. Columns are the fields of an event, "
-            "nested ones with a dot: reportingSystem, contentId, viewer.email"
+            f"{what}. Columns are the fields of an event, nested ones with a dot: reportingSystem, contentId, "
+            "viewer.email"
         )
     found = [known[name] for name in names]
     for column in found:
@@ -98,6 +106,13 @@ def read_header(lines: Iterator[Line]) -> Header:
         if found.count(column) > 1:
             raise FileProblem(f"the header names {'.'.join(column.path)} more than once: keep one of them")
     return Header(found, delimiter)
+
+
+def _shown(number: int, name: str) -> str:
+    """An unknown column: by its name if that can be one, else by its number."""
+    if not name:
+        return f"column {number} (empty)"
+    return name if _NAME.fullmatch(name) else f"column {number}"
 
 
 def row_records(lines: Iterator[Line], header: Header) -> Iterator[Record]:
