@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of what git knows, as a release would be."""
+    """The wheel, built as a release is."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True, text=True)
@@ -52,6 +52,21 @@ def test_the_wheel_has_what_it_needs_and_nothing_else(wheel: Path) -> None:
         assert needed in names
     assert any(name.startswith("gong_worker/gate/lua/") for name in names)
     assert any(name.startswith("gong_worker/migrations/versions/") for name in names)
+
+
+def test_the_metadata_tells_what_it_is_and_names_no_address(wheel: Path) -> None:
+    """Classifiers, keywords and the supported Python are there; no field holds a URL."""
+    archive = zipfile.ZipFile(wheel)
+    [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    head = archive.read(name).decode().partition("\n\n")[0]
+    fields = [line.partition(": ") for line in head.splitlines()]
+    assert {"Typing :: Typed", "Framework :: Celery"} <= {
+        value for field, _, value in fields if field == "Classifier"
+    }
+    assert ("Requires-Python", ": ", ">=3.11") in fields and any(field == "Keywords" for field, *_ in fields)
+    assert "://" not in head and not any(
+        field in {"Home-page", "Project-URL", "Download-URL"} for field, *_ in fields
+    )
 
 
 def test_the_wheel_migrates_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
