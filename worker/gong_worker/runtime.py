@@ -49,15 +49,6 @@ def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger | No
     )
 
 
-def open_gate(settings: WorkerSettings | None = None) -> Gate:
-    """The gate without the ledger, to hold and release it; it must not be asked for slots.
-
-    Its history is empty: the calls of the day that it tells on a fresh Redis are those made since.
-    """
-    settings = settings or WorkerSettings.load()
-    return make_gate(settings, redis_client(redis_url_of(settings)), None)
-
-
 def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away: bool = False) -> Services:
     """Connect to the queue and the ledger that the settings name, by default those of the environment.
 
