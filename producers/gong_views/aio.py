@@ -1,4 +1,4 @@
-"""The way in for asyncio: `AsyncViewQueue`, with the guarantees and the errors of `ViewQueue`.
+"""The producer for asyncio: `AsyncViewQueue`, with the guarantees and the errors of `ViewQueue`.
 
 It runs no thread of its own: host names are looked up, and the spool is written, in the event loop's threads. Its
 connections belong to the event loop; used from another loop, it opens others there.
@@ -26,13 +26,13 @@ from gong_views.commands import (
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
 from gong_views.options import (
-    DRAIN_IN_PASSING,
-    DRAIN_PIECE,
+    DRAIN_AFTER_ENQUEUE,
+    DRAIN_BATCH,
     LaneName,
     OnUnavailable,
     Options,
-    in_passing,
-    interrupted,
+    logging_failure,
+    with_result,
 )
 from gong_views.receipt import BatchResult, Receipt
 from gong_views.redis_errors import Failure, explain
@@ -54,9 +54,9 @@ class AsyncViewQueue:
         spool_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self._options = Options.of(redis_url, timeout_seconds, source, on_unavailable, spool_path)
-        self._link: AsyncConnections | None = None
+        self._connections: AsyncConnections | None = None
         if not self._options.embedded:
-            self._link = AsyncConnections(self._options.url(), self._options.seconds)
+            self._connections = AsyncConnections(self._options.url(), self._options.seconds)
 
     async def enqueue(
         self, event: Event, lane: Lane | LaneName = "live", *, replay_of: int | None = None
@@ -68,7 +68,7 @@ class AsyncViewQueue:
             [receipt] = await self._push(lane, [item])
         except QueueUnavailable as error:
             return (await self._spooled(lane, [item], error))[0]
-        await self._drain_in_passing()
+        await self._drain_after_enqueue()
         return receipt
 
     async def enqueue_many(
@@ -84,7 +84,7 @@ class AsyncViewQueue:
             async for part in self.enqueue_batches(events, lane, batch_size=batch_size):
                 result.extend(part)
         except QueueUnavailable as error:
-            raise interrupted(error, result) from error.__cause__
+            raise with_result(error, result) from error.__cause__
         return result
 
     def enqueue_batches(
@@ -118,26 +118,26 @@ class AsyncViewQueue:
                     down = error
             yield batch.accept(await self._spooled(lane, batch.items, down))
         if down is None:
-            await self._drain_in_passing()
+            await self._drain_after_enqueue()
 
     async def drain_spool(self) -> int:
         """Put every spooled event on the queue; returns how many. Raises QueueUnavailable, OSError."""
         total = 0
-        while (number := await self._drain(DRAIN_PIECE)) is not None:
+        while (number := await self._drain(DRAIN_BATCH)) is not None:
             total += number
         return total
 
     async def ping(self) -> None:
         """Raise QueueUnavailable unless Redis takes writes; changes nothing there."""
-        link = await self._linked()
-        [reply] = await self._exchange(link, [probe()])
+        connections = await self._get_connections()
+        [reply] = await self._exchange(connections, [probe()])
         if isinstance(reply, Exception):
-            raise explain(reply, link.where, self._options.seconds)
+            raise explain(reply, connections.where, self._options.seconds)
 
     async def close(self) -> None:
         """Close the connections and the spool. The queue may be used again all the same: it opens new ones."""
-        if self._link is not None:
-            await self._link.close()
+        if self._connections is not None:
+            await self._connections.close()
         self._options.spool.close()
 
     async def __aenter__(self) -> Self:
@@ -149,49 +149,49 @@ class AsyncViewQueue:
     async def _push(self, lane: Lane, items: Sequence[Item]) -> list[Receipt]:
         if not items:
             return []
-        link = await self._linked()
+        connections = await self._get_connections()
         push = transaction(lane, items)
-        replies = await self._exchange(link, push.commands)
+        replies = await self._exchange(connections, push.commands)
         try:
             verify(replies)
         except Failure as error:
             if (command := undo(push.commands, replies)) is not None:
-                await self._exchange(link, [command])
-            raise explain(error, link.where, self._options.seconds) from error
+                await self._exchange(connections, [command])
+            raise explain(error, connections.where, self._options.seconds) from error
         return push.receipts
 
-    async def _exchange(self, link: AsyncConnections, commands: Sequence[Command]) -> list[Any]:
+    async def _exchange(self, connections: AsyncConnections, commands: Sequence[Command]) -> list[Any]:
         try:
-            return await link.exchange(commands)
+            return await connections.exchange(commands)
         except Exception as error:  # whatever it is, the event is not known to be in
-            raise explain(error, link.where, self._options.seconds) from error
+            raise explain(error, connections.where, self._options.seconds) from error
 
-    async def _linked(self) -> AsyncConnections:
-        if self._link is None:
-            self._link = AsyncConnections(self._options.url(), self._options.seconds)
-        return self._link
+    async def _get_connections(self) -> AsyncConnections:
+        if self._connections is None:
+            self._connections = AsyncConnections(self._options.url(), self._options.seconds)
+        return self._connections
 
-    async def _drain_in_passing(self) -> None:
+    async def _drain_after_enqueue(self) -> None:
         if self._options.spooling:
-            with in_passing():
+            with logging_failure():
                 if self._options.spool.has_events():
-                    await self._drain(DRAIN_IN_PASSING)
+                    await self._drain(DRAIN_AFTER_ENQUEUE)
 
     async def _drain(self, limit: int) -> int | None:
         spool = self._options.spool
         # Cancelled while the thread is at it, the lease of what it takes lapses.
-        piece = await asyncio.to_thread(spool.take, limit, self._options.lease_seconds)
-        if piece is None:
+        batch = await asyncio.to_thread(spool.take, limit, self._options.lease_seconds)
+        if batch is None:
             return None
         try:
-            for lane, items in piece.lanes.items():
+            for lane, items in batch.lanes.items():
                 await self._push(lane, items)
         except BaseException:
             with suppress(OSError):
-                await asyncio.to_thread(spool.give_back, piece)
+                await asyncio.to_thread(spool.give_back, batch)
             raise
-        await asyncio.to_thread(spool.delete, piece)
-        return piece.size
+        await asyncio.to_thread(spool.delete, batch)
+        return batch.size
 
     async def _spooled(self, lane: Lane, items: Sequence[Item], error: QueueUnavailable) -> Sequence[Receipt]:
         if not self._options.spooling:

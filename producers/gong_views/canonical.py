@@ -1,4 +1,4 @@
-"""One spelling for each JSON value, and the event id that is made of it.
+"""Canonical JSON, and what is derived from it: the event id and the payload hash.
 
 Close to RFC 8785: keys sorted (by code point), no white space, UTF-8, equal numbers written the same. The
 id must never change between releases, or a backend that retries across an upgrade would send an event twice:
@@ -26,7 +26,7 @@ _ID_HEX_DIGITS: Final = 40  # 160 bits: no two events ever share one by chance
 
 
 def canonical_json(value: Any) -> bytes:
-    """The canonical UTF-8 text of a JSON value; raises UnicodeEncodeError at half a surrogate pair."""
+    """The canonical UTF-8 text of a JSON value; raises UnicodeEncodeError at a lone surrogate."""
     return _ENCODER.encode(_plain_numbers(value)).encode()
 
 
@@ -79,7 +79,7 @@ def json_value(value: object, depth: int = 0) -> Any:
             try:
                 "".join(value).encode()
             except UnicodeEncodeError:
-                raise _error("has a key with half of a surrogate pair; UTF-8 cannot carry it") from None
+                raise _error("has a key with a lone surrogate, which UTF-8 cannot encode") from None
             return {key: json_value(item, depth + 1) for key, item in value.items()}
     raise _error("holds something that JSON cannot carry; convert it first, e.g. a date with .isoformat()")
 

@@ -1,4 +1,4 @@
-"""What is put on the queue and what Redis answers, without any I/O: shared by the sync and the async queue.
+"""The Redis commands of an enqueue and the check of their replies, without I/O; for the sync and the async queue.
 
 One transaction an enqueue: the messages, and their number in the enqueue counts by lane and UTC day. The day is that
 of the messages' own `enqueued_at`, so that a count and what it counts never fall on two days.
@@ -23,7 +23,7 @@ Command = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One valid event on its way to a lane."""
+    """One validated event to be enqueued."""
 
     event_id: str
     wire: dict[str, Any]
@@ -33,7 +33,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """The commands of one push, and the receipts it earns once `verify` has passed."""
+    """The commands of one enqueue, and its receipts, valid once `verify` has passed."""
 
     commands: list[Command]
     receipts: list[Receipt]
@@ -41,7 +41,7 @@ class Transaction:
 
 @dataclass(slots=True)
 class Batch:
-    """A batch in the making: the valid events with their indexes, and the errors of the others."""
+    """A batch being validated: the valid events with their indexes, and the errors of the others."""
 
     source: str | None
     indexes: list[int] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Everything this library raises on purpose: one small tree under `GongViewsError`.
+"""The exceptions of this library, all under `GongViewsError`.
 
 No text here holds a password or any person's data: it ends up in logs, in replies and in error trackers.
 """
@@ -9,11 +9,11 @@ from gong_views.receipt import BatchResult
 
 
 class GongViewsError(Exception):
-    """The root: catching it catches everything that this project raises on purpose."""
+    """The base class of every error that this project raises on purpose."""
 
 
 class SettingsError(GongViewsError):
-    """A wrong or contradictory setting; the text names the variable and the mend."""
+    """A wrong or contradictory setting; the text names the variable and what to do."""
 
 
 class QueueUnavailable(GongViewsError):

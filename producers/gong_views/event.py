@@ -1,9 +1,8 @@
 """The view event: what Gong's `PUT /v2/customer-engagement/content/viewed` takes, validated before the queue.
 
-Never refused is what Gong's schema accepts; never let through is what Gong is certain to refuse. Decided on
-the border: any string may be empty, as in the schema, but an empty `eventId` counts as none, because it would
-make all such events one. The event's URLs are plain strings, as in the schema. Ids are strings, never numbers.
-A list, but no other iterable, is a list.
+What Gong's schema accepts is never refused; what Gong is certain to refuse never gets through. Any string may be
+empty, as in the schema, but an empty `eventId` counts as none, because it would make all such events one. The event's
+URLs are plain strings, as in the schema. Ids are strings, never numbers. A list, but no other iterable, is a list.
 """
 
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from gong_views.canonical import canonical_json, derived_event_id
 from gong_views.json_input import MAX_EVENT_BYTES, fields_of
 from gong_views.schema import Actor, AgentPlatform, CrmContext, Items, Part, Property, Sharer, Text
 from gong_views.timestamps import Timestamp, timestamp_of
-from gong_views.validation_errors import HALF_A_PAIR, WHOLE_EVENT, halves, path_of
+from gong_views.validation_errors import LONE_SURROGATE, WHOLE_EVENT, lone_surrogates, path_of
 
 
 class EventKey(NamedTuple):
@@ -161,8 +160,8 @@ class ViewEvent(Part):
             canonical = canonical_json({**wire, "eventTimestamp": _instant(self.event_timestamp)})
             given.encode()
         except UnicodeEncodeError:
-            place = path_of(next(halves({**wire, "eventId": given})))
-            raise _error(place, HALF_A_PAIR) from None
+            place = path_of(next(lone_surrogates({**wire, "eventId": given})))
+            raise _error(place, LONE_SURROGATE) from None
         if len(canonical) > MAX_EVENT_BYTES:
             raise _error(WHOLE_EVENT, f"is longer than {MAX_EVENT_BYTES:,} bytes; shorten its texts")
         if not given:

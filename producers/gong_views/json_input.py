@@ -1,7 +1,7 @@
 """The one JSON reader for events, whichever way they come in: from Python, over HTTP, from files.
 
 Refused are texts that two readers could read differently: the same name twice in an object, NaN and infinities,
-what is not UTF-8. Half a surrogate pair is refused by `ViewEvent`, which names the field.
+what is not UTF-8. A lone surrogate is refused by `ViewEvent`, which names the field.
 """
 
 import json

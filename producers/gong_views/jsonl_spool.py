@@ -89,5 +89,5 @@ def _row(line: bytes) -> Row:
     if not isinstance(source, str | None) or not isinstance(replay_of, int | None):
         raise TypeError("source or replayOf")
     if source is not None:
-        source.encode()  # a ValueError for half of a surrogate pair, which SQLite cannot store
+        source.encode()  # a ValueError for a lone surrogate, which SQLite cannot store
     return Lane(record["lane"]).value, json.dumps(wire), source, replay_of, 0

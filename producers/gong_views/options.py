@@ -1,4 +1,4 @@
-"""What the sync and the async queue are told: where Redis is, how long to wait, what to do without it."""
+"""The options of the sync and the async queue: Redis's URL, the timeout, what to do while Redis is away."""
 
 import logging
 import os
@@ -21,10 +21,10 @@ log = logging.getLogger(__name__)
 LaneName = Literal["live", "bulk"]
 OnUnavailable = Literal["raise", "spool"]
 
-#: Events a successful enqueue takes off the spool in passing: some 10 ms of work.
-DRAIN_IN_PASSING = 100
+#: Spooled events that a successful enqueue drains: some 10 ms of work.
+DRAIN_AFTER_ENQUEUE = 100
 #: Events of one transaction when the spool is drained on request.
-DRAIN_PIECE = 500
+DRAIN_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Options:
 
     @property
     def lease_seconds(self) -> float:
-        """How long a drain may take over one piece: a push to each lane, each perhaps with a count to undo."""
+        """How long a drain may take over one batch: a push to each lane, each perhaps with a count to undo."""
         return 4 * self.seconds + 5
 
     @property
@@ -103,8 +103,8 @@ def _spool(path: str | os.PathLike[str] | None, data_dir: Path) -> Spool:
 
 
 @contextmanager
-def in_passing() -> Iterator[None]:
-    """Drain the spool after an enqueue that succeeded: a failure of the one is not one of the other."""
+def logging_failure() -> Iterator[None]:
+    """Log what goes wrong in draining the spool after an enqueue: the enqueue itself has succeeded."""
     try:
         yield
     except (QueueUnavailable, OSError) as error:
@@ -115,7 +115,7 @@ def in_passing() -> Iterator[None]:
         )
 
 
-def interrupted(error: QueueUnavailable, result: BatchResult) -> QueueUnavailable:
+def with_result(error: QueueUnavailable, result: BatchResult) -> QueueUnavailable:
     """The error of a run of batches that ended midway, with what surely went in before."""
     error.result = result
     number = len(result.accepted)

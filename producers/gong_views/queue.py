@@ -1,4 +1,4 @@
-"""The way in for synchronous Python: `ViewQueue`, and `enqueue_view`, configured by the environment."""
+"""The producer for synchronous Python: `ViewQueue`, and `enqueue_view`, configured by the environment."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,13 +23,13 @@ from gong_views.connection import Connections
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
 from gong_views.options import (
-    DRAIN_IN_PASSING,
-    DRAIN_PIECE,
+    DRAIN_AFTER_ENQUEUE,
+    DRAIN_BATCH,
     LaneName,
     OnUnavailable,
     Options,
-    in_passing,
-    interrupted,
+    logging_failure,
+    with_result,
 )
 from gong_views.receipt import BatchResult, Receipt
 from gong_views.redis_errors import Failure, explain
@@ -57,9 +57,9 @@ class ViewQueue:
         spool_path: str | os.PathLike[str] | None = None,
     ) -> None:
         self._options = Options.of(redis_url, timeout_seconds, source, on_unavailable, spool_path)
-        self._link: Connections | None = None
+        self._connections: Connections | None = None
         if not self._options.embedded:
-            self._linked()  # a URL that cannot be read is said now
+            self._get_connections()  # a URL that cannot be read is said now
 
     def enqueue(
         self, event: Event, lane: Lane | LaneName = "live", *, replay_of: int | None = None
@@ -75,7 +75,7 @@ class ViewQueue:
             [receipt] = self._push(lane, [item])
         except QueueUnavailable as error:
             return self._options.spooled(lane, [item], error)[0]
-        self._drain_in_passing()
+        self._drain_after_enqueue()
         return receipt
 
     def enqueue_many(
@@ -92,7 +92,7 @@ class ViewQueue:
             for part in self.enqueue_batches(events, lane, batch_size=batch_size):
                 result.extend(part)
         except QueueUnavailable as error:
-            raise interrupted(error, result) from error.__cause__
+            raise with_result(error, result) from error.__cause__
         return result
 
     def enqueue_batches(
@@ -121,12 +121,12 @@ class ViewQueue:
             # Redis is away: the rest goes to the spool at once, not each batch after a timeout of its own.
             yield batch.accept(self._options.spooled(lane, batch.items, down))
         if down is None:
-            self._drain_in_passing()
+            self._drain_after_enqueue()
 
     def drain_spool(self) -> int:
         """Put every spooled event on the queue; returns how many. Raises QueueUnavailable, OSError."""
         total = 0
-        while (number := self._drain(DRAIN_PIECE)) is not None:
+        while (number := self._drain(DRAIN_BATCH)) is not None:
             total += number
         return total
 
@@ -138,8 +138,8 @@ class ViewQueue:
 
     def close(self) -> None:
         """Close the connections and the spool. The queue may be used again all the same: it opens new ones."""
-        if self._link is not None:
-            self._link.close()
+        if self._connections is not None:
+            self._connections.close()
         self._options.spool.close()
 
     def __enter__(self) -> Self:
@@ -162,35 +162,35 @@ class ViewQueue:
         return push.receipts
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        link = self._linked()
+        connections = self._get_connections()
         try:
-            return link.exchange(commands)
+            return connections.exchange(commands)
         except Exception as error:  # whatever it is, the event is not known to be in
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> QueueUnavailable:
-        return explain(error, self._linked().where, self._options.seconds)
+        return explain(error, self._get_connections().where, self._options.seconds)
 
-    def _linked(self) -> Connections:
+    def _get_connections(self) -> Connections:
         # Two threads may make two of them at first; the one that loses is closed when collected.
-        link = self._link
-        if link is None:
-            link = self._link = Connections(self._options.url(), self._options.seconds)
-        return link
+        connections = self._connections
+        if connections is None:
+            connections = self._connections = Connections(self._options.url(), self._options.seconds)
+        return connections
 
-    def _drain_in_passing(self) -> None:
+    def _drain_after_enqueue(self) -> None:
         if self._options.spooling:
-            with in_passing():
+            with logging_failure():
                 if self._options.spool.has_events():
-                    self._drain(DRAIN_IN_PASSING)
+                    self._drain(DRAIN_AFTER_ENQUEUE)
 
     def _drain(self, limit: int) -> int | None:
-        with self._options.spool.taking(limit, self._options.lease_seconds) as piece:
-            if piece is None:
+        with self._options.spool.taking(limit, self._options.lease_seconds) as batch:
+            if batch is None:
                 return None
-            for lane, items in piece.lanes.items():
+            for lane, items in batch.lanes.items():
                 self._push(lane, items)
-            return piece.size
+            return batch.size
 
 
 def enqueue_view(event: Event, lane: Lane | LaneName = "live") -> Receipt:

@@ -1,4 +1,4 @@
-"""Why the queue is unavailable, in words that name the mend.
+"""Redis's and the network's errors as QueueUnavailable: a stable reason, and a text that says what to do.
 
 Every text is put together here from what is known to be harmless: the host, the port, the kind of error.
 Nothing of the URL's user and password, of the payload or of Redis's own text gets in.

@@ -14,7 +14,7 @@ _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
 
 def check_redis_url(url: str) -> None:
-    """Raise ValueError, in one line that says what to mend, for a URL that cannot work or is easily misread."""
+    """Raise ValueError, in one line that says what to do, for a URL that cannot work or is easily misread."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -49,7 +49,7 @@ COMMIT;
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class SpooledBatch:
     """Some spooled events, by lane, leased to one drain."""
 
     lanes: dict[Lane, list[Item]]
@@ -92,7 +92,7 @@ class Spool:
         with self._database() as database:
             return _any(database)
 
-    def take(self, limit: int, lease_seconds: float) -> Piece | None:
+    def take(self, limit: int, lease_seconds: float) -> SpooledBatch | None:
         """Up to `limit` of the oldest events, to be given to `delete` or `give_back`.
 
         None when there is nothing, or while another drain has the lease; a lease that is not ended lapses.
@@ -105,42 +105,42 @@ class Spool:
             database.execute("BEGIN IMMEDIATE")
             if not _lease(database, token, lease_seconds):
                 return None
-            piece = _oldest(database, limit, token)
-            if not piece.ids:
+            batch = _oldest(database, limit, token)
+            if not batch.ids:
                 _end_lease(database, token)
                 return None
-            return piece
+            return batch
 
-    def delete(self, piece: Piece) -> None:
-        """The events of the piece are on the queue: delete them and end the lease."""
+    def delete(self, batch: SpooledBatch) -> None:
+        """The events of the batch are on the queue: delete them and end the lease."""
         with self._database() as database:
             with database:
                 database.execute("BEGIN IMMEDIATE")
-                database.executemany("DELETE FROM events WHERE id = ?", ((number,) for number in piece.ids))
-                _end_lease(database, piece.token)
+                database.executemany("DELETE FROM events WHERE id = ?", ((number,) for number in batch.ids))
+                _end_lease(database, batch.token)
             if not _any(database):
                 with suppress(sqlite3.Error):  # e.g. another process is reading; the next one does it
                     database.execute("VACUUM")
                     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def give_back(self, piece: Piece) -> None:
-        """The events of the piece could not be pushed: end the lease and keep them."""
+    def give_back(self, batch: SpooledBatch) -> None:
+        """The events of the batch could not be pushed: end the lease and keep them."""
         with self._database() as database:
-            _end_lease(database, piece.token)
+            _end_lease(database, batch.token)
 
     @contextmanager
-    def taking(self, limit: int, lease_seconds: float) -> Iterator[Piece | None]:
+    def taking(self, limit: int, lease_seconds: float) -> Iterator[SpooledBatch | None]:
         """`take`; leaving the block deletes the events, an exception gives them back."""
-        piece = self.take(limit, lease_seconds)
+        batch = self.take(limit, lease_seconds)
         try:
-            yield piece
+            yield batch
         except BaseException:
-            if piece is not None:
+            if batch is not None:
                 with suppress(OSError):  # the lease lapses
-                    self.give_back(piece)
+                    self.give_back(batch)
             raise
-        if piece is not None:
-            self.delete(piece)
+        if batch is not None:
+            self.delete(batch)
 
     def close(self) -> None:
         """Close the database; the next call opens it again."""
@@ -242,9 +242,9 @@ def _end_lease(database: sqlite3.Connection, token: str) -> None:
     database.execute("DELETE FROM lease WHERE token = ?", (token,))
 
 
-def _oldest(database: sqlite3.Connection, limit: int, token: str) -> Piece:
+def _oldest(database: sqlite3.Connection, limit: int, token: str) -> SpooledBatch:
     """The oldest events; one that cannot be read is marked and left alone."""
-    piece = Piece({}, [], token)
+    batch = SpooledBatch({}, [], token)
     unreadable = []
     for number, lane, event, source, replay_of in database.execute(
         "SELECT id, lane, event, source, replay_of FROM events WHERE NOT unreadable ORDER BY id LIMIT ?",
@@ -253,15 +253,15 @@ def _oldest(database: sqlite3.Connection, limit: int, token: str) -> Piece:
         try:
             wire = json.loads(event)
             item = Item(wire["eventId"], wire, source, replay_of)
-            piece.lanes.setdefault(Lane(lane), []).append(item)
+            batch.lanes.setdefault(Lane(lane), []).append(item)
         except (ValueError, TypeError, KeyError, RecursionError):
             unreadable.append((number,))
         else:
-            piece.ids.append(number)
+            batch.ids.append(number)
     if unreadable:
         database.executemany("UPDATE events SET unreadable = 1 WHERE id = ?", unreadable)
         log.error("%d spooled events cannot be read", len(unreadable), extra={"action": "spool_unreadable"})
-    return piece
+    return batch
 
 
 def _name(error: sqlite3.Error) -> str:

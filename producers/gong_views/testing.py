@@ -21,7 +21,7 @@ from gong_views.names import Lane
 from gong_views.options import LaneName, OnUnavailable, Options
 from gong_views.queue import ViewQueue
 from gong_views.receipt import Receipt
-from gong_views.spool import Piece, Spool
+from gong_views.spool import Spool, SpooledBatch
 
 _SHOWN = 10  # recorded events named by a failed assertion
 
@@ -239,17 +239,17 @@ class _MemorySpool(Spool):
     def has_events(self) -> bool:
         return bool(self._waiting)
 
-    def take(self, limit: int, lease_seconds: float) -> Piece | None:
+    def take(self, limit: int, lease_seconds: float) -> SpooledBatch | None:
         taken = self._waiting[:limit]
         if not taken:
             return None
-        piece = Piece({}, list(range(len(taken))), "")
+        batch = SpooledBatch({}, list(range(len(taken))), "")
         for lane, item in taken:
-            piece.lanes.setdefault(lane, []).append(item)
-        return piece
+            batch.lanes.setdefault(lane, []).append(item)
+        return batch
 
-    def delete(self, piece: Piece) -> None:
-        del self._waiting[: piece.size]
+    def delete(self, batch: SpooledBatch) -> None:
+        del self._waiting[: batch.size]
 
-    def give_back(self, piece: Piece) -> None:
+    def give_back(self, batch: SpooledBatch) -> None:
         pass

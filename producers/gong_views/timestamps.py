@@ -41,7 +41,7 @@ class Timestamp(datetime):
 
 
 def timestamp_of(value: object) -> Timestamp:
-    """The timestamp that a text or an aware datetime stands for; raises PydanticCustomError with the mend."""
+    """The timestamp that a text or an aware datetime stands for; raises PydanticCustomError, which says what to do."""
     if isinstance(value, str):
         return timestamp_of_text(value)
     if isinstance(value, Timestamp) and hasattr(value, "text"):

@@ -1,4 +1,4 @@
-"""What is wrong with an event, in words: where (Gong's names), what, and the mend. Never anybody's data."""
+"""Validation errors of an event as texts: the field by Gong's name, what is wrong, what to do. Never a value."""
 
 import difflib
 import json
@@ -14,7 +14,9 @@ WHOLE_EVENT: Final = "(event)"
 """The `field` of an error that is about no single field."""
 MAX_ERRORS: Final = 50
 """A broken export can be wrong in a hundred thousand places: nobody reads more than these."""
-HALF_A_PAIR: Final = "holds half of a surrogate pair, as of a cut emoji; UTF-8 cannot carry it"
+LONE_SURROGATE: Final = (
+    "holds a lone surrogate (half of a character, such as a cut emoji), which UTF-8 cannot encode"
+)
 
 _SHOWABLE_NAME: Final = re.compile(r"[A-Za-z0-9_$.\- ]{1,64}")
 _SHOWABLE_CHOICE: Final = re.compile(r"[A-Za-z][A-Za-z0-9,_-]{0,39}")
@@ -38,7 +40,7 @@ def validation_errors(model: type[BaseModel], error: ValidationError) -> list[di
         for detail in details[:MAX_ERRORS]
     ]
     if len(details) > MAX_ERRORS:
-        more = f"and {len(details) - MAX_ERRORS} more errors; mend these first"
+        more = f"and {len(details) - MAX_ERRORS} more errors; correct these first"
         found.append({"field": WHOLE_EVENT, "message": more})
     return found
 
@@ -62,18 +64,18 @@ def kind_of(value: object) -> str:
     return _KINDS.get(type(value), f"a Python {type(value).__name__}")
 
 
-def halves(value: Any, places: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Where in a JSON value a text holds half of a surrogate pair, which UTF-8 cannot carry."""
+def lone_surrogates(value: Any, places: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where in a JSON value a text holds a lone surrogate, which UTF-8 cannot encode."""
     if isinstance(value, str):
         if any("\ud800" <= char <= "\udfff" for char in value):
             yield places
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from halves(key, places)
-            yield from halves(item, (*places, key))
+            yield from lone_surrogates(key, places)
+            yield from lone_surrogates(item, (*places, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from halves(item, (*places, index))
+            yield from lone_surrogates(item, (*places, index))
 
 
 def _field(model: type[BaseModel], detail: ErrorDetails) -> str:
@@ -105,10 +107,10 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
                 else "must not be null"
             )
         case "string_type":
-            mend = "; convert it to one" if isinstance(value, int | float) else ""
-            return f"must be a string, not {kind_of(value)}{mend}"
+            advice = "; convert it to one" if isinstance(value, int | float) else ""
+            return f"must be a string, not {kind_of(value)}{advice}"
         case "string_unicode":  # a value, or the name of a field
-            return HALF_A_PAIR
+            return LONE_SURROGATE
         case "enum":
             known = _choices(model, detail["loc"])
             shown = isinstance(value, str) and _SHOWABLE_CHOICE.fullmatch(value)

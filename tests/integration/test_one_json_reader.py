@@ -46,7 +46,7 @@ def crm(value: str) -> str:
     ids=lambda value: str(value)[:12],
 )
 def test_one_verdict_at_every_door(value: str, taken: bool, tmp_path: Path) -> None:
-    """Duplicate names, NaN, infinities, depth and half surrogate pairs are judged the same wherever they come in."""
+    """Duplicate names, NaN, infinities, depth and lone surrogates are judged the same wherever they come in."""
     text = f'{TEXT[:-1]},"crmContext":{crm(value)}}}'
     assert _library(text) is taken
     assert _http(text, "application/json") is taken

@@ -240,7 +240,7 @@ def test_half_a_surrogate_pair_is_refused() -> None:
         ({"viewer": {"\udc00": 1}}, "viewer"),
         ({"\udc00": 1}, r"\(event\)"),
     ):
-        with pytest.raises(InvalidViewEvent, match=f"^{field}: holds half of a surrogate pair"):
+        with pytest.raises(InvalidViewEvent, match=f"^{field}: holds a lone surrogate"):
             ViewEvent.parse({**REQUIRED, **event})
 
 

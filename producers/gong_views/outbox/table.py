@@ -2,7 +2,7 @@
 
 A row's life: inserted by the backend (`relayed_at` and `error` null); moved to the queue by a relay, which
 sets `relayed_at` and `message_id`; deleted by a relay some days later. A row that is no valid event gets
-`error` instead and stays until a person mends or deletes it.
+`error` instead and stays until a person corrects or deletes it.
 """
 
 from typing import Final
@@ -34,7 +34,7 @@ table = sa.Table(
     sa.Column("relayed_at", sa.DateTime(timezone=True), nullable=True),
     # The Celery task id of the message it became.
     sa.Column("message_id", sa.Text(), nullable=True),
-    # Why no relay could take it. Set it to NULL, with the payload mended, and the next relay takes it.
+    # Why no relay could take it. Set it to NULL, with the payload corrected, and the next relay takes it.
     sa.Column("error", sa.Text(), nullable=True),
     sqlite_autoincrement=True,  # an id never comes back, so it names one event for good
 )

@@ -21,7 +21,7 @@ from gong_views.commands import Item
 from gong_views.message import parse
 from gong_views.names import Lane
 from gong_views.queue import ViewQueue
-from gong_views.spool import Piece, Spool
+from gong_views.spool import Spool, SpooledBatch
 from tests.support.views import view
 
 LEASE = 60.0
@@ -43,28 +43,28 @@ def item(number: int) -> Item:
     return Item(f"view-{number}", view(number))
 
 
-def ids(piece: Piece | None) -> list[str]:
-    return [] if piece is None else [one.event_id for items in piece.lanes.values() for one in items]
+def ids(batch: SpooledBatch | None) -> list[str]:
+    return [] if batch is None else [one.event_id for items in batch.lanes.values() for one in items]
 
 
 def drained(spool: Spool, limit: int = 1000) -> list[str]:
-    """All event ids, taken off piece by piece."""
+    """All event ids, taken off batch by batch."""
     found: list[str] = []
-    while (piece := spool.take(limit, LEASE)) is not None:
-        found += ids(piece)
-        spool.delete(piece)
+    while (batch := spool.take(limit, LEASE)) is not None:
+        found += ids(batch)
+        spool.delete(batch)
     return found
 
 
 def test_a_drain_that_dies_repeats_its_piece_and_loses_nothing(spool: Spool) -> None:
-    """A piece is taken off only when the block ends well; one that is off is never read again. Oldest first."""
+    """A batch is taken off only when the block ends well; one that is off is never read again. Oldest first."""
     spool.append(Lane.LIVE, [item(number) for number in range(5)])
 
     def taken(limit: int, *, dies: bool = False) -> list[str]:
         found: list[str] = []
         try:
-            with spool.taking(limit, LEASE) as piece:
-                found = ids(piece)
+            with spool.taking(limit, LEASE) as batch:
+                found = ids(batch)
                 if dies:
                     raise KeyboardInterrupt
         except KeyboardInterrupt:
@@ -87,8 +87,8 @@ def test_only_one_drains_at_a_time_and_a_dead_one_not_for_ever(spool: Spool, pat
     assert killed is not None and other.take(5, LEASE) is None
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("UPDATE lease SET until = until - 60")
-    piece = other.take(5, LEASE)
-    assert ids(piece) == ["view-1", "view-2"]
+    batch = other.take(5, LEASE)
+    assert ids(batch) == ["view-1", "view-2"]
     spool.delete(killed)  # it was alive after all: the lease it no longer has is not ended
     assert spool.take(5, LEASE) is None
     with closing(sqlite3.connect(path)) as database, database:  # the clock was put back by an hour meanwhile
