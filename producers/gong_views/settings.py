@@ -1,15 +1,16 @@
-"""What a producer reads from the environment (or a `.env` file in the working directory)."""
+"""What a producer reads from its environment, and how every settings class of the project is read."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gong_views.environment import Found, find_secret, read_variables
 from gong_views.errors import SettingsError
 from gong_views.redis_url import check_redis_url
-
-S = TypeVar("S", bound=BaseSettings)
 
 
 def _redis_url(value: SecretStr | None) -> SecretStr | None:
@@ -23,26 +24,80 @@ def blank_is_unset(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-class ProducerSettings(BaseSettings):
-    """Where the queue is and how long an enqueue may take."""
+Secret = Annotated[SecretStr | None, BeforeValidator(blank_is_unset)]
+
+
+class Settings(BaseSettings):
+    """The root of the settings classes. Each field has the name of its variable as `validation_alias`."""
 
     model_config = SettingsConfigDict(
-        frozen=True,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        populate_by_name=True,
-        hide_input_in_errors=True,
+        frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
     )
 
-    redis_url: Annotated[SecretStr | None, BeforeValidator(blank_is_unset), AfterValidator(_redis_url)] = (
-        Field(None, validation_alias="REDIS_URL", description="the queue; unset: an embedded Valkey")
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was given, then the variables."""
+        return init_settings, _Variables(settings_cls)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """The settings of this process.
+
+        Raises SettingsError, which names each wrong variable and what it wants, never its value if secret.
+        """
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            raise SettingsError(_explain(cls, error)) from None
+
+    @classmethod
+    def found(cls, variables: Mapping[str, Found]) -> dict[str, Found]:
+        """What is set of this class, by variable. Raises SettingsError for a secret's file that cannot be read."""
+        found = {}
+        for field in cls.model_fields.values():
+            name = str(field.validation_alias)
+            one = find_secret(variables, name) if is_secret(field) else variables.get(name)
+            if one is not None:
+                found[name] = one
+        return found
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether a field's value is not to be shown; it may stand in a file, too (see gong_views.environment)."""
+    return SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+class _Variables(PydanticBaseSettingsSource):
+    """The variables of gong_views.environment as a source of pydantic-settings."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Not used: all fields are read at once."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        cls: Any = self.settings_cls
+        return {name: one.value for name, one in cls.found(read_variables()).items()}
+
+
+class ProducerSettings(Settings):
+    """Where the queue is and how long an enqueue may take."""
+
+    redis_url: Annotated[Secret, AfterValidator(_redis_url)] = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="the queue and the gate; unset: the embedded Valkey of the data directory",
     )
     data_dir: Path = Field(
         Path("var"),
         validation_alias="GONG_VIEWS_DATA_DIR",
-        description="where the embedded servers keep their data",
+        description="where the embedded queue server, a SQLite ledger and a spool keep their data",
     )
     enqueue_timeout_seconds: float = Field(
         2.0,
@@ -51,22 +106,6 @@ class ProducerSettings(BaseSettings):
         validation_alias="GONG_VIEWS_ENQUEUE_TIMEOUT_SECONDS",
         description="longest time an enqueue may take before it raises QueueUnavailable, in seconds",
     )
-
-    @classmethod
-    def load(cls, **overrides: Any) -> Self:
-        """The settings of this process.
-
-        Raises SettingsError, which names each wrong variable and what it wants, never its value if secret.
-        """
-        return load(cls, **overrides)
-
-
-def load(cls: type[S], **overrides: Any) -> S:
-    """Build a settings class; a wrong value becomes one SettingsError that names the variables."""
-    try:
-        return cls(**overrides)
-    except ValidationError as error:
-        raise SettingsError(_explain(cls, error)) from None
 
 
 def _explain(cls: type[BaseSettings], error: ValidationError) -> str:

@@ -22,7 +22,7 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.gong import GongClient
-from gong_worker.settings import BearerAuth
+from gong_worker.gong_auth import BearerAuth
 from gong_worker.simulator import Simulator, running_simulator
 from tests.support.servers import free_port, wait_until
 

@@ -65,7 +65,7 @@ class Pipeline:
         }
         self.ledger = Ledger(open_engine(database_url))
         self.redis = redis_client(valkey.url)
-        loaded = WorkerSettings(_env_file=None, **self.environment)
+        loaded = WorkerSettings(**self.environment)
         self.services = Services(
             loaded, valkey.url, self.redis, self.ledger, make_gate(loaded, self.redis, self.ledger)
         )

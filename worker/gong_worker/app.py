@@ -19,12 +19,15 @@ from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
 from gong_worker.queue.transport import broker_options, wire
 from gong_worker.runtime import Runtime, open_services
-from gong_worker.settings import WorkerSettings
+from gong_worker.settings import LogSettings, WorkerSettings
+from gong_worker.settings_registry import refuse_unknown
 
 log = logging.getLogger(__name__)
 _runtime: Runtime | None = None
 
 try:
+    refuse_unknown()
+    LogSettings.load()
     settings: WorkerSettings = WorkerSettings.load()
     # A worker without REDIS_URL replaces it when it has started its server.
     redis_url = (
@@ -87,8 +90,8 @@ def deliver(tag: str) -> None:
 
 
 @signals.setup_logging.connect(weak=False)
-def _setup_logging(**_: Any) -> None:
-    logs.configure(as_json=os.environ.get("GONG_VIEWS_LOG_FORMAT") == "json")
+def _setup_logging(loglevel: int, **_: Any) -> None:
+    logs.configure(level=loglevel)
 
 
 @signals.celeryd_after_setup.connect(weak=False)

@@ -6,6 +6,7 @@ import time
 from typing import Any, TextIO
 
 from gong_worker.display import escape_controls, foreign_id, json_text
+from gong_worker.settings import LogSettings
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # A field is cut here: an id may be as long as an event, and a line must stay one that can be read.
@@ -63,8 +64,12 @@ def _quoted(value: object) -> str:
     return json_text(text) if quoted else text
 
 
-def configure(*, as_json: bool = False, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Send every log record to standard error in this format."""
+def configure(
+    *, as_json: bool | None = None, level: int = logging.INFO, stream: TextIO | None = None
+) -> None:
+    """Send every log record to standard error; as JSON, or as GONG_VIEWS_LOG_FORMAT says. Raises SettingsError."""
+    if as_json is None:
+        as_json = LogSettings.load().log_format == "json"
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(LineFormatter(as_json=as_json))
     logging.basicConfig(handlers=[handler], level=level, force=True)

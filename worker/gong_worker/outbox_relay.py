@@ -10,15 +10,14 @@ from pathlib import Path
 import sqlalchemy as sa
 from pydantic import Field
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import ArgumentError
 
 from gong_views.errors import QueueUnavailable, SettingsError
 from gong_views.outbox.errors import OutboxUnavailable
 from gong_views.outbox.relay import Relay, Totals
 from gong_views.queue import ViewQueue
-from gong_views.settings import ProducerSettings
+from gong_views.settings import ProducerSettings, Secret
+from gong_worker.ledger.engine import parse_url
 from gong_worker.ledger.postgres import open_postgres
-from gong_worker.settings import Secret
 
 # How long SIGTERM waits for the batch in hand. What is not done by then is rolled back by its database.
 GRACE_SECONDS = 0.6
@@ -89,16 +88,11 @@ def open_engine(given: str | None) -> Engine:
         raise SettingsError(
             "no database: set GONG_VIEWS_OUTBOX_URL (or DATABASE_URL), or pass --database-url"
         )
-    try:
-        address = sa.make_url(url)
-    except (ArgumentError, ValueError):  # the latter for a port that is no number, which it quotes
-        raise SettingsError(
-            "the outbox's database is no address: use postgresql://user@host/name or sqlite:////path/to/file.db"
-        ) from None
+    address = parse_url(url, "GONG_VIEWS_OUTBOX_URL (or DATABASE_URL)")
     if given and (address.password or "password" in address.query):
         raise SettingsError(
-            "--database-url: a password on the command line shows in ps to every user of this machine; "
-            "put the URL into GONG_VIEWS_OUTBOX_URL and change the password"
+            "--database-url: a password on the command line shows in ps to every user of this machine; put the URL into "
+            "GONG_VIEWS_OUTBOX_URL, or into the file that GONG_VIEWS_OUTBOX_URL_FILE names, and change the password"
         )
     match address.drivername.split("+")[0]:
         case "postgresql" | "postgres":

@@ -13,6 +13,7 @@ from gong_views.embedded import redis_url_of
 from gong_worker.deliver import Deliverer
 from gong_worker.gate import Gate, GateSettings, GateUnavailable
 from gong_worker.gong import GongClient
+from gong_worker.gong_auth import auth_of
 from gong_worker.ledger import Ledger, LedgerUnavailable, SchemaOutdated, check_schema, open_engine
 from gong_worker.maintenance import MaintenanceThread, PeriodicJob
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
@@ -79,7 +80,7 @@ class Runtime:
         self.consumer_pause = ConsumerPause(self.messages.wake.up)
         self.gong = GongClient(
             settings.gong_base_url,
-            settings.auth(),
+            auth_of(settings),
             timeout_seconds=settings.request_timeout_seconds,
             max_connections=concurrency,
         )

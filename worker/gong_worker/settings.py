@@ -1,26 +1,29 @@
-"""What the application reads from the environment (or `.env`), checked as a whole before anything starts."""
+"""What the application reads from the environment, checked as a whole before anything starts."""
 
 import hashlib
 import math
 from ipaddress import ip_address
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-import httpx
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from gong_views.settings import ProducerSettings, blank_is_unset
+from gong_views.settings import ProducerSettings, Secret, Settings
 from gong_worker.domain.policy import RetryPolicy
 
 # The longest a worker keeps a message of a held pipeline before it gives it back.
 LONGEST_HOLD_SECONDS = 1.0
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 10.0
 
-Secret = Annotated[SecretStr | None, BeforeValidator(blank_is_unset)]
-
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(
+            "it must be an address such as https://us-12345.api.gong.io, a port a number"
+        ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("it must be an address such as https://us-12345.api.gong.io")
     if parts.username or parts.password or parts.query or parts.fragment:
@@ -41,6 +44,14 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+class LogSettings(Settings):
+    """How the processes that run on write their log."""
+
+    log_format: Literal["text", "json"] = Field(
+        "text", validation_alias="GONG_VIEWS_LOG_FORMAT", description="`json`: one JSON object a line"
+    )
 
 
 class WorkerSettings(ProducerSettings):
@@ -152,42 +163,9 @@ class WorkerSettings(ProducerSettings):
         """Whether calls can be authenticated at all."""
         return self.gong_access_key is not None or self.gong_bearer_token is not None
 
-    def auth(self) -> httpx.Auth:
-        """How calls authenticate; ValueError without credentials."""
-        if self.gong_bearer_token is not None:
-            return BearerAuth(self.gong_bearer_token.get_secret_value())
-        if self.gong_access_key is None or self.gong_access_key_secret is None:
-            raise ValueError("no credentials")
-        return httpx.BasicAuth(
-            self.gong_access_key.get_secret_value(), self.gong_access_key_secret.get_secret_value()
-        )
-
     @property
     def credential_fingerprint(self) -> str:
         """Tells one credential from another without giving it away (a truncated, salted hash)."""
         parts = (self.gong_access_key, self.gong_access_key_secret, self.gong_bearer_token)
         text = "\0".join(part.get_secret_value() if part is not None else "" for part in parts)
         return hashlib.scrypt(text.encode(), salt=b"gong-views", n=2**12, r=8, p=1, dklen=12).hex()
-
-    def masked(self) -> dict[str, Any]:
-        """Every setting by its variable, secrets masked."""
-        shown: dict[str, Any] = {}
-        for name, field in type(self).model_fields.items():
-            value = getattr(self, name)
-            if isinstance(value, SecretStr):
-                value = "set, not shown"
-            shown[str(field.validation_alias)] = (
-                value if isinstance(value, int | float | None) else str(value)
-            )
-        return shown
-
-
-class BearerAuth(httpx.Auth):
-    """`Authorization: Bearer …` on every request."""
-
-    def __init__(self, token: str) -> None:
-        self._header = f"Bearer {token}"
-
-    def auth_flow(self, request: httpx.Request) -> Any:
-        request.headers["Authorization"] = self._header
-        yield request

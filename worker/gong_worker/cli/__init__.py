@@ -11,10 +11,12 @@ import redis
 
 from gong_views.connection import Connections
 from gong_views.embedded import redis_url_of
+from gong_views.environment import ENV_FILE
 from gong_views.errors import GongViewsError, QueueUnavailable
 from gong_views.settings import ProducerSettings
 from gong_worker.gate import GateUnavailable
 from gong_worker.queue.availability import ANSWER_SECONDS, away
+from gong_worker.settings_registry import refuse_unknown
 
 # The queue, or the ledger, does not answer.
 SERVER_AWAY = 3
@@ -41,6 +43,10 @@ COMMANDS = {
 }
 
 
+# These take an unknown variable: `check` tells of it itself, the others read none.
+WITHOUT_SETTINGS = ("check", "demo", "simulator")
+
+
 class Commands(click.Group):
     """Loads a command when it is asked for."""
 
@@ -58,8 +64,18 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gong-views", prog_name="gong-views")
-def cli() -> None:
+@click.option(
+    "--env-file",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    help="read variables from this file, NAME=value a line [default: GONG_VIEWS_ENV_FILE]",
+)
+@click.pass_context
+def cli(ctx: click.Context, env_file: str | None) -> None:
     """Deliver content-view events to Gong: durably, once, within the company's limits."""
+    if env_file is not None:
+        os.environ[ENV_FILE] = env_file  # for the settings, and for the processes that a command starts
+    if ctx.invoked_subcommand not in WITHOUT_SETTINGS:
+        refuse_unknown()
 
 
 def run() -> None:

@@ -1,10 +1,13 @@
 """`gong-views check`: the settings as they are understood, secrets masked, and whether the parts answer."""
 
+from typing import Any
+
 import click
 
 from gong_views.errors import GongViewsError
 from gong_worker.cli.output import JSON_OPTION, facts, show
 from gong_worker.settings import WorkerSettings
+from gong_worker.settings_report import settings_report
 
 
 @click.command()
@@ -17,8 +20,9 @@ def check(as_json: bool) -> None:
         "ledger": _ledger(settings),
         "credentials": "set" if settings.has_credentials else "not set: a worker will not start",
     }
-    data = {"settings": settings.masked(), "parts": parts}
-    show(data, as_json=as_json, text=lambda: facts({**data["settings"], **parts}))
+    data: dict[str, Any] = {"settings": settings_report(), "parts": parts}
+    shown = {name: f"{one['value']}  ({one['origin']})" for name, one in data["settings"].items()}
+    show(data, as_json=as_json, text=lambda: facts({**shown, **parts}))
     if parts["queue"] != "answers" or parts["ledger"] != "answers":
         raise SystemExit(1)
 

@@ -34,9 +34,7 @@ DEADLINE_SECONDS = 180.0
 def demo() -> None:
     """Deliver a few hundred events through real parts and every kind of trouble, then check each one."""
     console = Console()
-    for name in [
-        name for name in os.environ if name.startswith("GONG_") or name in ("REDIS_URL", "DATABASE_URL")
-    ]:
+    for name in [name for name in os.environ if name.startswith(("GONG_", "REDIS_URL", "DATABASE_URL"))]:
         del os.environ[name]  # the demo has parts of its own and touches nobody's queue or ledger
     with tempfile.TemporaryDirectory(prefix="gong-views-demo-") as folder, ExitStack() as stack:
         data = Path(folder)

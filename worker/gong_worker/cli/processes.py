@@ -24,7 +24,7 @@ def child(
     """Run a Python module beside this process for the length of the block; `environment` adds to ours."""
     # A group of its own: Ctrl-C reaches this process alone, which then stops its children in order.
     process = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-P", "-m", *arguments],  # -P: never import what lies in the working directory
         env={**os.environ, **environment},
         cwd=cwd,
         stdout=stdout,
@@ -65,4 +65,7 @@ SIMULATOR_CREDENTIALS = {
     "GONG_ACCESS_KEY": "sim-key",
     "GONG_ACCESS_KEY_SECRET": "sim-secret",
     "GONG_BEARER_TOKEN": "",
+    "GONG_ACCESS_KEY_FILE": "",
+    "GONG_ACCESS_KEY_SECRET_FILE": "",
+    "GONG_BEARER_TOKEN_FILE": "",
 }

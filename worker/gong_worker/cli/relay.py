@@ -59,7 +59,7 @@ def relay(
     from gong_worker import logs
     from gong_worker.outbox_relay import run_relay
 
-    logs.configure(as_json=as_json)
+    logs.configure(as_json=as_json or None)
     run = run_relay(
         database_url,
         batch=batch,

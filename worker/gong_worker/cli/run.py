@@ -26,7 +26,12 @@ def migrate() -> None:
 @click.option(
     "--concurrency", type=click.IntRange(1, 256), help="threads; default GONG_VIEWS_CONCURRENCY (8)"
 )
-@click.option("--loglevel", default="INFO", show_default=True, help="DEBUG, INFO, WARNING or ERROR")
+@click.option(
+    "--loglevel",
+    type=click.Choice(["DEBUG", "INFO", "WARNING", "ERROR"], case_sensitive=False),
+    default="INFO",
+    show_default=True,
+)
 def worker(concurrency: int | None, loglevel: str) -> None:
     """Take events off the queue and deliver them, until SIGTERM or Ctrl-C."""
     from gong_worker.settings import WorkerSettings

@@ -1,6 +1,5 @@
 """`gong-views up`: everything one machine needs, in one command."""
 
-import os
 import signal
 import subprocess
 import threading
@@ -38,7 +37,7 @@ def up(sandbox: bool, concurrency: int | None) -> None:
 
     signal.signal(signal.SIGTERM, finish)
     signal.signal(signal.SIGINT, finish)
-    logs.configure(as_json=os.environ.get("GONG_VIEWS_LOG_FORMAT") == "json")
+    logs.configure()
     with usable(settings.data_dir):
         pass
     with ExitStack() as stack:

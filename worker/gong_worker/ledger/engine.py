@@ -20,17 +20,27 @@ _PATIENCE_SECONDS: Final = 3600
 READ_ONLY: Final = "ledger_read_only"
 
 
+def parse_url(url: str, variable: str) -> URL:
+    """A SQLAlchemy URL. LedgerError, which names the variable and does not repeat the URL, if it cannot be read."""
+    try:
+        address = make_url(url)
+    except (ArgumentError, ValueError):
+        address = None
+    # An @ or / of a password that is not escaped ends up in the host, which the driver's errors quote.
+    if address is None or "@" in f"{address.host}{address.database}{address.port}":
+        raise LedgerError(
+            f"{variable} is no database address: use sqlite:////path/to/file.db or postgresql://user@host/name; "
+            "in a password write @ as %40, / as %2F, : as %3A and % as %25"
+        )
+    return address
+
+
 def ledger_url(url: str) -> URL:
     """`url` with the driver this project uses.
 
     Raises LedgerError for anything but a SQLite file or a PostgreSQL database; the text holds no password.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise LedgerError(
-            "DATABASE_URL is no database address: use sqlite:////path/to/ledger.db or postgresql://user@host/name"
-        ) from None
+    parsed = parse_url(url, "DATABASE_URL")
     match parsed.drivername.split("+")[0]:
         case "sqlite":
             if parsed.database in (None, "", ":memory:") or "mode=memory" in str(parsed.query):
