@@ -24,6 +24,7 @@ CALLED_BY_OTHERS = {
     "Click, of a group": {"get_command", "list_commands"},
     "httpx, of an authentication": {"auth_flow"},
     "FastAPI, to make its document": {"openapi"},
+    "pydantic-settings, of a settings class and of a source": {"settings_customise_sources", "get_field_value"},
     "pydantic, to tell a model's own __init__": {"__pydantic_base_init__"},
     "type checkers, in annotations in quotes": {"AsyncConnection", "AsyncSession"},
     "the audit's list, which only tests read yet": {"list_actions"},
@@ -37,7 +38,9 @@ DECORATORS = [
     "@*validator*", "@*serializer*", "@*.connect*", "@*exception_handler*", "@*.middleware*", "@*listens_for*",
     "@compiles*", "@*.task*", "@*fixture*",
 ]  # fmt: skip
-ARGUMENTS_OF_OVERRIDES = {"interval", "num", "local_address"}
+ARGUMENTS_OF_OVERRIDES = {
+    "interval", "num", "local_address", "env_settings", "dotenv_settings", "file_secret_settings",
+}  # fmt: skip
 
 
 def fields(path: Path) -> Iterator[str]:
