@@ -91,8 +91,8 @@ def open_engine(given: str | None) -> Engine:
     address = parse_url(url, "GONG_VIEWS_OUTBOX_URL (or DATABASE_URL)")
     if given and (address.password or "password" in address.query):
         raise SettingsError(
-            "--database-url: a password on the command line shows in ps to every user of this machine; put the URL into "
-            "GONG_VIEWS_OUTBOX_URL, or into the file that GONG_VIEWS_OUTBOX_URL_FILE names, and change the password"
+            "--database-url: a password on the command line shows in ps to every user of this machine; put the URL "
+            "into GONG_VIEWS_OUTBOX_URL, or the file that GONG_VIEWS_OUTBOX_URL_FILE names, and change the password"
         )
     match address.drivername.split("+")[0]:
         case "postgresql" | "postgres":
