@@ -16,7 +16,7 @@ from rich.table import Table
 from gong_views import InvalidViewEvent, ViewQueue
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator, stop
 from gong_worker.demo import events
-from gong_worker.demo.verdict import compare
+from gong_worker.demo.comparison import compare
 from gong_worker.domain.holds import GateState
 from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import migrate
@@ -69,7 +69,7 @@ def demo() -> None:
         worker = stack.enter_context(child(["gong_worker", "worker"], {}, cwd=data, stdout=log, stderr=log))
         drained = _watch(console, services, worker, enqueued)
         stop(worker)
-        agreed = drained and _verdict(console, services, gong, enqueued)
+        agreed = drained and _compared(console, services, gong, enqueued)
         if not agreed:
             console.print((data / "worker.log").read_text()[-4000:], markup=False, highlight=False)
     if not agreed:
@@ -108,7 +108,7 @@ def _watch(console: Console, services: Services, worker: "subprocess.Popen[str]"
     return False
 
 
-def _verdict(console: Console, services: Services, gong: SimulatorClient, enqueued: int) -> bool:
+def _compared(console: Console, services: Services, gong: SimulatorClient, enqueued: int) -> bool:
     ends = {"accepted": 0, "already_reported": 0, "duplicates": 0, "dead": 0, "discarded": 0}
     for end in services.ledger.final_counts().values():
         for name in ends:
@@ -126,6 +126,6 @@ def _verdict(console: Console, services: Services, gong: SimulatorClient, enqueu
     console.print(checks)
     agreed = all(line.agree for line in lines)
     console.print(
-        "[green]Every event is accounted for.[/green]" if agreed else "[red]The books do not agree.[/red]"
+        "[green]Every event is accounted for.[/green]" if agreed else "[red]They do not agree.[/red]"
     )
     return agreed

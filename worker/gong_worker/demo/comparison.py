@@ -1,4 +1,4 @@
-"""Whether the books agree: the queue's count, the ledger, and the simulator's own log."""
+"""Whether the queue's count, the ledger and the simulator's own log agree."""
 
 from collections import Counter
 from dataclasses import dataclass

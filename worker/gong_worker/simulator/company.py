@@ -69,7 +69,7 @@ class Company:
         self._told_at = self._not_before = 0.0
 
     def _restore(self) -> None:
-        """Count the calls of an earlier life; its monotonic clock may have been another."""
+        """Count the calls of an earlier process; its monotonic clock may have been another."""
         wall, monotonic = time.time(), time.monotonic()
         entries: list[Entry] = [json.loads(line) for line in self.log.lines]
         for entry in sorted(entries, key=lambda entry: float(entry["arrived_at"])):
@@ -104,14 +104,14 @@ class Company:
         fields = event if isinstance(event, dict) else {}
         key = _key(fields)
         rule = None
-        honest = self._refusal(call, method, path, headers)
-        if honest is None:
+        judged = self._refusal(call, method, path, headers)
+        if judged is None:
             rule = self.faults.for_event(fields)
             if rule is None or rule.takes_event:
-                honest = self._verdict(headers, body, event, key)
+                judged = self._verdict(headers, body, event, key)
             else:
-                honest = f"fault:{rule.kind}", 500, []
-        outcome, status, errors = honest
+                judged = f"fault:{rule.kind}", 500, []
+        outcome, status, errors = judged
         accepted = outcome == "accepted"
         if accepted:
             system = str(fields.get("reportingSystem"))
@@ -153,7 +153,7 @@ class Company:
     def _verdict(
         self, headers: Mapping[str, str], body: bytes, event: Any, key: Key | None
     ) -> tuple[str, int, list[str]]:
-        """The honest judgement of an authorized call within the limits: outcome, status, errors."""
+        """The judgement of an authorized call within the limits: outcome, status, errors."""
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json" or "content-encoding" in headers:
             return "refused", 415, ["Content-Type must be application/json, not encoded"]

@@ -177,7 +177,7 @@ class Connection:
             self._http.receive_data(await self._reader.read(_CHUNK))
 
     async def _body(self, limit: int) -> bytes | None:
-        """The request's body; None when it is over `limit` (and the client has been heard out)."""
+        """The request's body; None when it is over `limit` (and has been read to its end)."""
         parts: list[bytes] = []
         size = 0
         while not isinstance(event := await self._next_event(), h11.EndOfMessage):

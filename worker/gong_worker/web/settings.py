@@ -24,7 +24,7 @@ def _readable_file(value: Path | None) -> Path | None:
 
 
 class WebSettings(ProducerSettings):
-    """Where the HTTP door is, who may come in, and how much at once."""
+    """Where the intake listens, which keys it takes, and how much at once."""
 
     api_keys: Annotated[SecretStr | None, BeforeValidator(blank_is_unset), AfterValidator(_readable_keys)] = (
         Field(
