@@ -110,7 +110,7 @@ def test_sqlite_locked(sqlite_url: str, pipeline: Start) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of eight megabytes, of which the write-ahead log takes four; skipped where mounting is not allowed."""
+    """A file system with room for the write-ahead log (4 MB); skipped where mounting is not allowed."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]

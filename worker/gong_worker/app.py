@@ -17,6 +17,7 @@ from gong_views.names import TASK_NAME, UNACKED_INDEX_KEY, UNACKED_KEY, Lane
 from gong_worker import logs
 from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
+from gong_worker.queue.remote_control import reduce_panel
 from gong_worker.queue.transport import broker_options, wire
 from gong_worker.runtime import Runtime, open_services
 from gong_worker.settings import LogSettings, WorkerSettings
@@ -73,8 +74,10 @@ app.conf.update(
     worker_concurrency=settings.concurrency,
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
-    # A revoke by remote control would drop a message; gong-views has its own commands.
-    worker_enable_remote_control=False,
+    # Only commands that look are in the panel (gong_worker.queue.remote_control).
+    worker_enable_remote_control=True,
+    # No binding that expires: refreshing it is a write, which a full Redis refuses.
+    control_queue_expires=None,
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_hijack_root_logger=False,
     worker_redirect_stdouts=False,
@@ -109,6 +112,7 @@ def _start(instance: Any, **_: Any) -> None:
         services = open_services(settings)
     except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:
         raise SystemExit(f"gong-views: {error}") from None
+    reduce_panel()
     _runtime = Runtime(services, concurrency=instance.concurrency)
     wire(
         _runtime.messages,
