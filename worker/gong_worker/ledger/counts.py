@@ -57,6 +57,13 @@ class Counts(LedgerPart):
         with reading(self.engine) as connection:
             return _unsettled(connection)
 
+    def mirrored_enqueue_counts(self, generation: str) -> dict[LaneDay, int]:
+        """What `mirror_enqueue_counts` has of one life of Redis."""
+        columns = (EnqueueCount.lane, EnqueueCount.day, EnqueueCount.message_count)
+        query = sa.select(*columns).where(EnqueueCount.generation == generation)
+        with reading(self.engine) as connection:
+            return {(lane, day): number for lane, day, number in connection.execute(query)}
+
     def mirror_enqueue_counts(self, generation: str, counts: Mapping[LaneDay, int]) -> None:
         """Take over the counts of one life of Redis; a count never goes down."""
         if not counts:

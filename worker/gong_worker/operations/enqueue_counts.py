@@ -1,10 +1,14 @@
 """What went in, kept twice: counted in Redis with each enqueue, and mirrored to the ledger every few seconds.
 
 The mirror is what is left to compare with after a wiped Redis. A wipe begins a new generation of counts, so
-the sums of the generations never go down.
+the sums of the generations never go down. So does a Redis that has counted less than it had before: a replica
+that was behind and has been promoted, or a backup of an earlier hour. Without that, its next messages would fill
+up the old count, and hide as many that were lost.
 """
 
+import logging
 import uuid
+from collections.abc import Mapping
 from datetime import date
 from typing import cast
 
@@ -13,8 +17,26 @@ import redis
 from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_worker.ledger import Ledger
 
+log = logging.getLogger(__name__)
+
 GENERATION_FIELD = "generation"
 Counts = dict[tuple[Lane, date], int]
+
+# A new generation counts what is beyond the mirror of the old one. ARGV: old and new generation, then each
+# mirrored field and its count. One step, so that it happens once however many workers see it.
+BEGIN_GENERATION = """#!lua flags=allow-oom
+if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'generation', ARGV[2])
+for i = 3, #ARGV, 2 do
+  local more = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') - tonumber(ARGV[i + 1])
+  if more > 0 then
+    redis.call('HSET', KEYS[1], ARGV[i], more)
+  else
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  end
+end
+return 1
+"""
 
 
 def read_enqueue_counts(client: redis.Redis) -> tuple[str, Counts]:
@@ -37,7 +59,27 @@ def _count(field: str, value: bytes) -> tuple[tuple[Lane, date], int]:
 
 
 def mirror_enqueue_counts(client: redis.Redis, ledger: Ledger) -> None:
-    """Copy the counts to the ledger."""
+    """Copy the counts to the ledger, as a new generation when Redis is behind its own mirror."""
     generation, counts = read_enqueue_counts(client)
-    if counts:
-        ledger.mirror_enqueue_counts(generation, counts)
+    mirrored = ledger.mirrored_enqueue_counts(generation)
+    if any(counts.get(place, 0) < number for place, number in mirrored.items()):
+        _begin_generation(client, generation, mirrored, counts)
+        generation, counts = read_enqueue_counts(client)
+        mirrored = ledger.mirrored_enqueue_counts(generation)
+    more = {place: number for place, number in counts.items() if number > mirrored.get(place, 0)}
+    if more:
+        ledger.mirror_enqueue_counts(generation, more)
+
+
+def _begin_generation(
+    client: redis.Redis, generation: str, mirrored: Mapping[tuple[Lane, date], int], counts: Counts
+) -> None:
+    fields = [item for (lane, day), number in mirrored.items() for item in (f"{lane}|{day}", number)]
+    begin = client.register_script(BEGIN_GENERATION)
+    if begin(keys=[ENQUEUE_COUNTS_KEY], args=[generation, uuid.uuid4().hex, *fields]):
+        behind = sum(max(0, number - counts.get(place, 0)) for place, number in mirrored.items())
+        log.error(
+            "Redis has counted fewer messages than before: a replica that was behind was promoted, or an older"
+            " backup restored; `gong-views reconcile` says what is missing",
+            extra={"action": "enqueue_counts_behind", "messages": behind},
+        )

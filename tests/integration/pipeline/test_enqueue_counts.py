@@ -1,0 +1,50 @@
+"""What went in is counted in Redis and mirrored to the ledger; a Redis that fell behind hides nothing."""
+
+import logging
+
+import pytest
+
+from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
+from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
+from gong_worker.operations.reconcile import reconcile
+from tests.support.pipeline import Pipeline
+
+
+def enqueued(pipeline: Pipeline) -> int:
+    return sum(pipeline.ledger.reconciliation_snapshot().enqueue_counts.values())
+
+
+def test_a_stale_replica_begins_a_new_generation(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a promoted replica never had stays missing, by lane and day, however many messages come afterwards."""
+    pipeline.enqueue(range(10))
+    pipeline.enqueue(range(10, 14), lane="bulk")
+    stale = pipeline.redis.dump(Lane.LIVE.queue), pipeline.redis.hgetall(ENQUEUE_COUNTS_KEY)
+    pipeline.enqueue(range(20, 60))
+    mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
+    assert reconcile(pipeline.services)["drift"] == []
+
+    # The replica that is promoted had seen the first ten only; its bulk lane was up to date.
+    pipeline.redis.restore(Lane.LIVE.queue, 0, stale[0], replace=True)
+    [day] = {field.split(b"|")[1].decode() for field in stale[1] if b"|" in field}
+    pipeline.redis.hset(ENQUEUE_COUNTS_KEY, f"live|{day}", stale[1][f"live|{day}".encode()])
+    pipeline.enqueue(range(70, 72), lane="bulk")
+    lost = [{"lane": "live", "day": day, "missing": 40}]
+    for more in range(3):
+        caplog.clear()
+        with caplog.at_level(logging.ERROR):
+            found = reconcile(pipeline.services)
+        assert found["drift"] == lost
+        assert [record.messages for record in caplog.records] == ([40] if more == 0 else [])
+        assert enqueued(pipeline) == 56 + 60 * more
+        pipeline.enqueue(range(100 * more + 100, 100 * more + 160))
+
+
+def test_only_what_changed_is_written(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quiet queue costs the ledger no write every two seconds."""
+    pipeline.enqueue(range(3))
+    mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
+    monkeypatch.setattr(pipeline.ledger, "mirror_enqueue_counts", lambda *_: pytest.fail("a write"))
+    mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
+    assert enqueued(pipeline) == 3
