@@ -29,7 +29,8 @@ test-lowest: $(STAMP) ## the parts' tests with the lowest versions of our depend
 test-newest: $(STAMP) ## the same with the newest Python on PATH (or NEWEST_PYTHON) and the newest of everything
 	$(BIN)/python -m tests.versions newest
 
-format: $(STAMP) ## rewrite the files in the project's format
+format: $(STAMP) ## rewrite the files in the project's format, and the docs' tables that are made from the code
+	$(BIN)/python -m tests.reference
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from gong_views import ViewEvent
+from gong_views.settings import ProducerSettings
+from gong_worker.outbox_relay import RelaySettings
+from gong_worker.settings import LogSettings, WorkerSettings
 from gong_worker.simulator.config import SimulatorConfig
 from gong_worker.simulator.faults import COMMON, KINDS, FaultRule
+from gong_worker.web.settings import WebSettings
 
 DOCS = Path(__file__).parents[1] / "docs"
 Schema = dict[str, Any]
@@ -106,7 +111,45 @@ def simulator_tables() -> str:
     return "\n\n".join(f"### {title}\n\n{text}" for title, text in parts.items())
 
 
-TABLES: dict[str, Callable[[], str]] = {"event.md": event_tables, "simulator.md": simulator_tables}
+# -- the settings ------------------------------------------------------------------------------------------
+
+SETTINGS: dict[str, list[type[BaseModel]]] = {
+    "Every process": [ProducerSettings, LogSettings],
+    "Workers, and the operators' commands": [WorkerSettings],
+    "`gong-views serve`": [WebSettings],
+    "`gong-views relay`": [RelaySettings],
+}
+
+
+def configuration_tables() -> str:
+    """The variables of each kind of process; what every process reads is told once."""
+    told: set[str] = set()
+    parts = []
+    for title, models in SETTINGS.items():
+        fields = {
+            name: field for model in models for name, field in model.model_fields.items() if name not in told
+        }
+        told |= set(fields)
+        rows = (
+            [f"`{field.validation_alias}`", _default(field), sentence(field.description or "")]
+            for field in fields.values()
+        )
+        parts.append(f"### {title}\n\n{table(['variable', 'default', 'meaning'], rows)}")
+    return "\n\n".join(parts)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required() or field.default_factory or field.default is None:
+        return ""
+    default = field.default
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "event.md": event_tables,
+    "simulator.md": simulator_tables,
+    "configuration.md": configuration_tables,
+}
 BETWEEN = re.compile(r"(<!-- from the code: begin -->\n).*?(<!-- from the code: end -->)", re.DOTALL)
 
 
