@@ -43,6 +43,7 @@ def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger | No
             calls_per_second=settings.calls_per_second,
             calls_per_day=settings.calls_per_day,
             day_reserve=settings.day_reserve,
+            probe_lease_seconds=max(60.0, settings.request_timeout_seconds + 15.0),
         ),
         history=ledger.calls_per_minute if ledger is not None else lambda _since: (),
         credential=settings.credential_fingerprint,

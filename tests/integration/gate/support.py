@@ -14,6 +14,9 @@ from gong_worker.gate.clock import Clock
 # A moment well inside a five-minute bucket, an hour and a UTC day.
 START_US = 1_800_000_123_456_789
 
+# As many slots at once as a test wants.
+FAR = GateSettings(reserve_ahead_seconds=1000)
+
 
 class FakeClock(Clock):
     """Local and Redis's clock in one; sleeping moves both."""

@@ -15,7 +15,7 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.gate import Gate, Go, Held, Lapsed, Open, Slot
-from tests.integration.gate.support import World
+from tests.integration.gate.support import FAR, World
 
 
 def trip(world: World, gate: Gate) -> None:
@@ -149,7 +149,7 @@ def test_failures_before_the_probe_do_not_reopen(world: World) -> None:
 
 def test_slots_from_before_the_trip_are_refused(world: World) -> None:
     """Waiters that had their slot when the breaker tripped make no call, due for a probe or not."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     slots = [world.slot(gate) for _ in range(40)]
     for number, slot in enumerate(slots[:5]):
         world.clock.until(slot.at)
@@ -172,7 +172,7 @@ def test_throttled_probe(world: World) -> None:
 
 def test_probe_waits_for_nobody(world: World) -> None:
     """The probe does not queue behind the slots of waiters that are held."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     slots = [world.slot(gate) for _ in range(60)]
     for number, slot in enumerate(slots[:5]):
         world.clock.until(slot.at)

@@ -12,7 +12,7 @@ from gong_worker.gate import GateSettings, Go, Held, Lapsed, Later, Open
 from gong_worker.gate.scripts import PREFIX
 from tests.integration.gate.support import World
 
-SMALL = GateSettings(calls_per_day=10, day_reserve=4)
+SMALL = GateSettings(calls_per_day=10, day_reserve=4, reserve_ahead_seconds=1000)
 
 
 def test_reserve_is_left_to_others(world: World) -> None:
@@ -147,6 +147,7 @@ class TestRebuild:
 
         world.call(world.gate(SMALL, history=history))
         assert isinstance(seen[0], Later)
+        world.clock.advance(seen[0].retry_in_seconds)
         world.call(other)
 
     def test_ledger_away_keeps_the_gate_shut(self, world: World) -> None:

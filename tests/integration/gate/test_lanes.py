@@ -7,7 +7,7 @@ import pytest
 
 from gong_views.names import Lane
 from gong_worker.gate import GateSettings, Later, Slot
-from tests.integration.gate.support import Simulation, World, shortest_window
+from tests.integration.gate.support import FAR, Simulation, World, shortest_window
 
 
 @pytest.mark.parametrize("rate", [0.5, 3.0, 50.0])
@@ -51,7 +51,7 @@ def test_bulk_alone_uses_the_whole_rate(world: World) -> None:
 
 def test_live_goes_first(world: World) -> None:
     """While live events have reserved more than a slot ahead, bulk is told to come later."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     for _ in range(5):
         world.slot(gate)
     later = gate.acquire(Lane.BULK, "bulk")
@@ -62,7 +62,7 @@ def test_live_goes_first(world: World) -> None:
 
 def test_bulk_askers_of_a_process_share_a_round_trip(world: World) -> None:
     """Askers that are early are told so without asking Redis."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     for _ in range(5):
         world.slot(gate)
     gate.acquire(Lane.BULK, "bulk")

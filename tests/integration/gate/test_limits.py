@@ -1,9 +1,11 @@
 """Limits in force: from the environment of the last starter, or set live."""
 
+from dataclasses import replace
+
 import pytest
 
 from gong_worker.gate import Gate, GateSettings
-from tests.integration.gate.support import World
+from tests.integration.gate.support import FAR, World
 
 
 def limits(gate: Gate) -> tuple[float, int, int]:
@@ -83,7 +85,7 @@ def test_contradictions_are_refused(world: World, change: dict[str, int], names:
 
 def test_lowered_limit_binds_slots_already_given(world: World) -> None:
     """After the limit is lowered, slots reserved under the old one keep the new law."""
-    gate = world.gate(GateSettings(calls_per_second=50))
+    gate = world.gate(replace(FAR, calls_per_second=50))
     slots = [world.slot(gate) for _ in range(50)]
     gate.set_limits(calls_per_second=2)
     sent = []

@@ -9,7 +9,7 @@ from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Delivered, ServerError, Throttled
 from gong_worker.gate import GateSettings, Go, Held, Open
-from tests.integration.gate.support import World
+from tests.integration.gate.support import FAR, World
 
 
 def held_for(world: World, retry_after: float | None) -> float:
@@ -34,7 +34,7 @@ def test_bounds(world: World, given: float | None, held: float) -> None:
 
 def test_holds_every_gate_and_every_slot_before_it(world: World) -> None:
     """A Retry-After holds all processes, slots already given included; a slot behind it stays good."""
-    one, two = world.gate(), world.gate(name="two")
+    one, two = world.gate(FAR), world.gate(FAR, name="two")
     slots = [world.slot(two) for _ in range(12)]
     world.clock.until(slots[0].at)
     assert isinstance(two.confirm(slots[0]), Go)
@@ -62,7 +62,7 @@ def test_shorter_never_shortens(world: World) -> None:
 
 def test_evenly_spaced_restart(world: World) -> None:
     """When the wait is over the calls start one spacing apart, at the lower rate."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     world.call(gate, Throttled(retry_after_seconds=3.0))
     world.clock.advance(3.0)
     slots = [world.slot(gate) for _ in range(4)]

@@ -9,7 +9,7 @@ from gong_views.names import Lane
 from gong_worker.domain.outcomes import Delivered
 from gong_worker.gate import GateSettings, Go, Lapsed
 from gong_worker.gate.types import Reservation
-from tests.integration.gate.support import Simulation, World, shortest_window
+from tests.integration.gate.support import FAR, Simulation, World, shortest_window
 
 RATES = [0.5, 1.0, 3.0, 50.0, 200.0]
 
@@ -49,7 +49,7 @@ def test_late_wakers_cost_little(world: World) -> None:
 
 def test_slots_are_even(world: World) -> None:
     """Waiters of one moment get slots one spacing apart."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     slots = [world.slot(gate) for _ in range(5)]
     gaps = [b.at - a.at for a, b in pairwise(slots)]
     assert gaps == pytest.approx([1.038 / 3] * 4, abs=2e-6)
@@ -78,7 +78,7 @@ def test_late_slot_lapses_and_is_reused(world: World) -> None:
 
 def test_late_slot_pushes_the_third_after_it(world: World) -> None:
     """A call written late within the bound moves the call that would share its second."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     slots = [world.slot(gate) for _ in range(4)]
     world.clock.until(slots[0].at + 0.2)
     sent = []
@@ -91,11 +91,11 @@ def test_late_slot_pushes_the_third_after_it(world: World) -> None:
 
 def test_refund_of_the_newest(world: World) -> None:
     """Only the newest slot goes back in line, from the end as far as slots are refunded in order."""
-    gate = world.gate()
+    gate = world.gate(FAR)
     first, second, third = (world.slot(gate) for _ in range(3))
     gate.refund(first)
     assert world.slot(gate).at > third.at
-    gate = world.gate()
+    gate = world.gate(FAR)
     last = world.slot(gate)
     gate.refund(last)
     assert Reservation.of(world.slot(gate)).planned == Reservation.of(last).planned

@@ -51,7 +51,7 @@ def everything(gate: Gate, slot: Slot) -> list[Callable[[], object]]:
 def test_nobody_there() -> None:
     """Refused connections: GateUnavailable from every method, and nothing of the URL in the text."""
     gate = gate_on(f"redis://:secret@127.0.0.1:{free_port()}/0")
-    slot = Reservation(0.0, False, 1, 1, 2, "gen", "event")
+    slot = Reservation(0.0, False, 1, "token", 1, 2, "gen", "event")
     for ask in everything(gate, slot):
         with pytest.raises(GateUnavailable) as caught:
             ask()

@@ -9,8 +9,8 @@ import redis
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Outcome, outcome_name
-from gong_worker.gate.bulk_throttle import BulkThrottle
 from gong_worker.gate.clock import Clock
+from gong_worker.gate.lane_throttle import LaneThrottle
 from gong_worker.gate.rebuild import History, rebuild
 from gong_worker.gate.scripts import Scripts
 from gong_worker.gate.settings import GateSettings, check_limits
@@ -56,7 +56,8 @@ class Gate:
         self._name = name
         self._clock = clock or Clock()
         self._scripts = Scripts(client, credential, target, self._clock)
-        self._bulk = BulkThrottle(self._clock)
+        self._lanes = {lane: LaneThrottle(self._clock) for lane in Lane}
+        self._probe_lease = round(settings.probe_lease_seconds * 1e6)
         self._registered = False
 
     @property
@@ -71,22 +72,23 @@ class Gate:
         """
         if not self._registered:
             self._register(worker=True)
-        if lane is not Lane.BULK:
-            return self._acquire(lane, event_key)[0]
-        wait = self._bulk.enter()
+        throttle = self._lanes[lane]
+        wait = throttle.enter()
         if wait > 0:
             return Later(wait)
         try:
             answer, wait = self._acquire(lane, event_key)
         finally:
-            self._bulk.leave(wait)
+            throttle.leave(wait)
         return answer
 
     def _acquire(self, lane: Lane, event_key: str) -> tuple[Slot | Held | Later, float]:
         event = event_key[:_EVENT_CHARACTERS]
         for _ in range(3):
-            token = uuid.uuid4().hex
-            reply = self._run("acquire", lane=lane.value, event=event, token=token)
+            token = uuid.uuid4().hex[:12]
+            reply = self._run(
+                "acquire", lane=lane.value, event=event, token=token, probe_lease=self._probe_lease
+            )
             if reply[0] != "rebuild":
                 break
             wait = rebuild(self._scripts, self._history, token, int(reply[1]))
@@ -96,7 +98,7 @@ class Gate:
             case "slot":
                 number, at, after, probe = int(reply[2]), int(reply[3]), int(reply[4]), reply[6] == "1"
                 local = self._scripts.redis_clock.to_local(at)
-                slot = Reservation(local, probe, number, at, after, reply[5], event)
+                slot = Reservation(local, probe, number, token, at, after, reply[5], event)
                 return slot, int(reply[7]) / 1e6
             case "held":
                 return self._held(reply), 0.0
@@ -126,7 +128,9 @@ class Gate:
 
     def _grant(self, slot: Slot) -> Go | Held | Lapsed:
         reserved = Reservation.of(slot)
-        reply = self._run("confirm", event=reserved.event, slot=reserved.fields())
+        reply = self._run(
+            "confirm", event=reserved.event, probe_lease=self._probe_lease, slot=reserved.fields()
+        )
         if reply[0] == "lapsed":
             return Lapsed(reply[2])
         if reply[0] == "held":
@@ -168,7 +172,7 @@ class Gate:
         return reply[3] == "1"
 
     def refund(self, slot: Slot) -> None:
-        """Give up a slot before its call. Only the newest goes back in line; the day never counts it."""
+        """Give up a slot before its call. Its moment is given to the next asker; the day never counts it."""
         self._run("refund", slot=Reservation.of(slot).fields())
 
     def peek(self, lane: Lane = Lane.LIVE) -> Open | Held:

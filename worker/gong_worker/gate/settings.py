@@ -11,9 +11,11 @@ class GateSettings:
     calls_per_day: Gong's limit; `day_reserve` of them are left to the company's other integrations.
     margin_min_seconds, margin_max_seconds: bounds of what N slots take beyond the window for the way to Gong; the
         jitter measured decides in between. Until eight answers are measured it is the sum of both.
+    reserve_ahead_seconds: how far ahead live slots are reserved (two of them at least). A killed process loses these.
     late_max_seconds: a slot that cannot be used within this (or one spacing, if longer) lapses.
     breaker_*: so many different events failing in a row hold the gate for the cooldown, which doubles.
-    probe_lease_seconds: a probe that has not reported by then is taken for dead; more than a request takes.
+    probe_lease_seconds: a probe of this process that has not reported by then is taken for dead; more than its
+        requests take.
     hold_probe_*: when a refused credential or a wrong base URL is tried again with one event, doubling.
     rejections_limit: so many different events refused in a row hold the gate until an operator releases it.
     backoff_*: the wait after a 429 without a usable Retry-After, doubling.
@@ -26,6 +28,7 @@ class GateSettings:
     day_reserve: int = 500
     margin_min_seconds: float = 0.008
     margin_max_seconds: float = 0.030
+    reserve_ahead_seconds: float = 1.0
     late_max_seconds: float = 0.5
     breaker_threshold: int = 5
     breaker_cooldown_seconds: float = 5.0

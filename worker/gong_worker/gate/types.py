@@ -26,6 +26,7 @@ class Reservation(Slot):
     """
 
     number: int
+    token: str
     planned: int
     after: int
     gen: str
@@ -44,9 +45,16 @@ class Reservation(Slot):
     def fields(self) -> dict[str, int | str | bool]:
         """What the scripts are told of it."""
         return {
-            "number": self.number, "at": self.planned, "after": self.after, "gen": self.gen, "probe": self.probe,
-            "granted": self.granted, "confirmed": self.confirmed, "epoch": self.epoch,
-        }  # fmt: skip
+            "number": self.number,
+            "name": f"{self.number}:{self.token}",
+            "at": self.planned,
+            "after": self.after,
+            "gen": self.gen,
+            "probe": self.probe,
+            "granted": self.granted,
+            "confirmed": self.confirmed,
+            "epoch": self.epoch,
+        }
 
 
 @dataclass(frozen=True, slots=True)

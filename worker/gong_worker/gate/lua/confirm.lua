@@ -1,12 +1,17 @@
 -- The last check before a call is written. May be asked again for the same slot: the latest answer counts.
--- Argument: event, slot {number, at, after, gen, probe, granted (0: not yet)}.
+-- Argument: event, probe_lease, slot {number, name, at, after, gen, probe, granted (0: not yet)}.
 -- Replies: go at epoch | held reason until | lapsed why
 local slot = args.slot
 local KEPT_LAG = SECOND / 20
 
 if not known() or state.gen ~= slot.gen then return {'lapsed', now, 'void'} end
+if slot.number > get('seq') then
+  -- A replica that was behind has taken over: what it knows of the day is too little. It is counted anew.
+  redis.call('HDEL', DAY, 'gen')
+  return {'lapsed', now, 'void'}
+end
 sweep_day()
-if slot.granted > 0 and redis.call('ZREM', SENT, slot.number) == 1 then count_call(slot.granted, -1) end
+if slot.granted > 0 and redis.call('ZREM', SENT, slot.name) == 1 then count_call(slot.granted, -1) end
 
 local function refuse(...)
   cancel_reservation(slot)
@@ -15,7 +20,7 @@ local function refuse(...)
   return {...}
 end
 
-if slot.probe and (get('probe_seq') ~= slot.number or get('probe_until') <= now) then
+if slot.probe and (state.probe_slot ~= slot.name or get('probe_until') <= now) then
   return refuse('lapsed', now, 'overtaken')
 end
 
@@ -31,7 +36,7 @@ local reason, ends
 if slot.probe then
   clear('probe_until')
   reason, ends = verdict(send)
-  set('probe_until', now + micros('probe_lease_seconds'))
+  set('probe_until', now + args.probe_lease)
   if reason == 'probe' then reason = nil end
 else
   reason, ends = verdict(send)
@@ -45,7 +50,7 @@ if slot.probe then
   clear('probe_answered')
 end
 count_call(send, 1)
-redis.call('ZADD', SENT, string.format('%.0f', send + unknown()), slot.number)
+redis.call('ZADD', SENT, string.format('%.0f', send + unknown()), slot.name)
 redis.call('ZREMRANGEBYSCORE', SENT, '-inf', string.format('(%.0f', now - window - 2 * SECOND))
 -- The line has fallen behind its slots. A little of that is kept, as it lets callers be late at no cost; the
 -- rest moves the slots not yet reserved, once for all who reserved before.

@@ -87,5 +87,5 @@ end
 
 -- The probe is over, if this slot is the one that has it.
 local function end_probe(slot)
-  if get('probe_seq') == slot.number then clear('probe_seq'); clear('probe_until') end
+  if state.probe_slot == slot.name then clear('probe_slot'); clear('probe_until') end
 end

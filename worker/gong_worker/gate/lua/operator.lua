@@ -19,7 +19,7 @@ local function release()
   if state.open_until then found[#found + 1] = 'breaker' end
   for field in pairs(hash(HOLDS)) do found[#found + 1] = string.match(field, '^[a-z]+') end
   for _, field in ipairs({'operator_note', 'operator_by', 'operator_until', 'operator_at', 'rejections_at',
-                          'open_until', 'opens', 'probe_seq', 'probe_until', 'probe_event', 'probe_answer',
+                          'open_until', 'opens', 'probe_slot', 'probe_until', 'probe_event', 'probe_answer',
                           'probe_answered', 'refused_pair', 'refused_event', 'refused_many'}) do clear(field) end
   redis.call('DEL', HOLDS, FAILING, REJECTED)
   new_epoch()
@@ -37,6 +37,7 @@ local function set_limits()
   -- Calls are remembered for one old window only; a longer one starts when it can be kept.
   local _, after = law()
   if after > before then set('next', math.max(get('next'), now + after + unknown())) end
+  redis.call('DEL', RETURNED)
   save()
   return {'ok', now}
 end

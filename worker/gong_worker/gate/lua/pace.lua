@@ -27,7 +27,24 @@ local function law()
   return count, window, math.ceil(math.max((window + margin) / count, SECOND / current_rate())), margin
 end
 
--- Take back a reservation: the newest slot is reserved again, one in the middle lapses.
+-- What the sets know a slot by: numbers repeat after a failover to a replica that is behind.
+local function slot_name(number, token) return string.format('%.0f:%s', number, token) end
+
+-- The earliest slot given back by whoever had reserved it, unless it is past.
+local function returned_slot()
+  while true do
+    local first = redis.call('ZRANGE', RETURNED, 0, 0)[1]
+    if not first then return nil end
+    if tonumber(first) >= now then return tonumber(first) end
+    redis.call('ZREM', RETURNED, first)
+  end
+end
+
+-- Take back a reservation: its moment is reserved again by whoever comes next.
 local function cancel_reservation(slot)
-  if get('next') == slot.after then set('next', slot.at) end
+  if get('next') == slot.after then
+    set('next', slot.at)
+  elseif not slot.probe and slot.at > now and slot.at < get('next') then
+    redis.call('ZADD', RETURNED, slot.at, string.format('%.0f', slot.at))
+  end
 end

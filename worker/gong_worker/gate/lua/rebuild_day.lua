@@ -4,7 +4,7 @@
 if redis.call('GET', REBUILD) ~= args.token or known() then return {'later', now, SECOND / 5} end
 redis.call('DEL', REBUILD)
 if not args.gen then return {'ok', now} end
-redis.call('DEL', DAY, SENT)
+redis.call('DEL', DAY, SENT, RETURNED)
 local total = 0
 for _, minute in ipairs(args.minutes) do
   -- A clock that runs ahead of Redis's must not make calls that are forgotten late only.
@@ -18,7 +18,7 @@ redis.call('HSET', DAY, 'gen', args.gen)
 set('gen', args.gen)
 set('day_total', total)
 set('day_swept', math.floor((now - 60 * SECOND) / BUCKET))
-clear('probe_seq')
+clear('probe_slot')
 clear('probe_until')
 -- When the last calls were written is forgotten: wait until none of them can share a window with the next.
 local _, window = law()

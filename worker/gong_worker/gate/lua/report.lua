@@ -1,4 +1,4 @@
--- What became of a call. Argument: slot {number, gen, granted, confirmed, epoch}, outcome (an AttemptOutcome),
+-- What became of a call. Argument: slot {name, gen, granted, confirmed, epoch}, outcome (an AttemptOutcome),
 -- answer (the same for people), retry_after (of the answer, if any), event, late (how late the request was written),
 -- reply (how long the answer took); the last two missing when not known.
 -- Reply: ok, the hold this put on (if any), whether the refusal is the event's own fault.
@@ -6,7 +6,7 @@ local slot, outcome = args.slot, args.outcome
 local worked = outcome == 'delivered' or outcome == 'already_reported' or outcome == 'rejected'
 local failed = outcome == 'server_error' or outcome == 'unreachable' or outcome == 'ambiguous'
 local mine = known() and state.gen == slot.gen
-local was_probe = mine and get('probe_seq') == slot.number
+local was_probe = mine and state.probe_slot == slot.name
 -- A call confirmed before the last hold was put on or taken off says nothing about the present.
 local current = mine and slot.epoch == get('epoch')
 local put = ''
@@ -64,7 +64,7 @@ local function measure_margin(late, reply)
   local way = least + math.min(reply - low + bias, widest() - least)
   local margin = get('margin') + share * (math.min(late + way, widest()) - get('margin'))
   if samples < ENOUGH then way = unknown() end
-  redis.call('ZADD', SENT, 'XX', string.format('%.0f', slot.granted + late + way), slot.number)
+  redis.call('ZADD', SENT, 'XX', string.format('%.0f', slot.granted + late + way), slot.name)
   set('reply_lo', low)
   set('reply_over', over)
   set('jitter_at', now)

@@ -1,9 +1,10 @@
 -- First part of every gate script: its keys, its argument, the state it works on.
 --
 -- KEYS, the same for every script, all with the hash tag {gong-views.gate}:
---   1 state     hash    gen, epoch, seq, next, bulk_next, bump_seq        the line of slots
+--   1 state     hash    gen, epoch, seq, next, bump_seq                   the line of slots
+--                       live_next, bulk_next                              when the last asker told to come back comes
 --                       not_before, backoff, rate, rate_at, decreased_at  Retry-After and the adaptive rate
---                       open_until, opens, probe_seq, probe_until         circuit breaker and the one leased probe
+--                       open_until, opens, probe_slot, probe_until        circuit breaker and the one leased probe
 --                       day_total, day_swept                              the rolling day
 --                       reply_lo, reply_over, jitter_at, jitter_n, margin  measured jitter
 --                       operator_note, operator_by, operator_at, operator_until, rejections_at
@@ -11,7 +12,7 @@
 --                       refused_pair, refused_event, refused_many         refusals (401, 403, 404 …) since a success
 --   2 limits    hash    one field per setting, plus env: what the environment of the last starter said
 --   3 day       hash    five-minute bucket number -> calls, plus gen
---   4 sent      zset    slot number -> when its call will have arrived at the latest; the last few seconds
+--   4 sent      zset    slot name -> when its call will have arrived at the latest; the last few seconds
 --   5 failing   set     digests of the events that failed in a row
 --   6 rejected  set     digests of the events that Gong refused in a row
 --   7 holds     hash    "unauthorized:<credential>" or "misconfigured:<target>" -> "probe_at interval since"
@@ -19,12 +20,13 @@
 --   9 worked    hash    "<credential> <target>" -> when the latest call that worked was confirmed
 --  10 refused   zset    digest of credential, target and event -> when its latest refused call was confirmed
 --  11 at_fault  zset    those of them that were refused while other events succeeded -> the same
+--  12 returned  zset    slots given back before their time -> when they are
 --
 -- ARGV 1: one JSON object. Of every script: `credential` and `target` (fingerprints), `now` (tests only; else
 -- Redis's TIME). The rest is told at the head of each script. Times are integer microseconds.
 -- A reply is {verb, now, ...}.
 
-local STATE, LIMITS, DAY, SENT, FAILING, REJECTED, HOLDS, REBUILD, WORKED, REFUSED, AT_FAULT = unpack(KEYS)
+local STATE, LIMITS, DAY, SENT, FAILING, REJECTED, HOLDS, REBUILD, WORKED, REFUSED, AT_FAULT, RETURNED = unpack(KEYS)
 local SECOND = 1000000
 local args = cjson.decode(ARGV[1])
 
