@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -78,7 +79,10 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
 
 def is_missing(engine: Engine) -> bool:
     """Whether this is SQLite's, and its file is not there."""
-    return engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists()
+    name = str(engine.url.database)
+    if name.startswith("file:"):  # SQLite's own URI, as `?uri=true` allows
+        name = unquote(urlsplit(name).path)
+    return engine.dialect.name == "sqlite" and not Path(name).exists()
 
 
 def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
