@@ -1,6 +1,9 @@
 """SIGTERM: what is in flight is finished and recorded, what waits goes back at once."""
 
+import itertools
 import time
+
+import pytest
 
 from gong_worker.queue import inspect
 from tests.crash.conftest import Start
@@ -38,3 +41,30 @@ def test_an_idle_worker_stops_quickly(sqlite_url: str, pipeline: Start) -> None:
     told_at = time.monotonic()
     assert idle.terminate() == 0, idle.log
     assert time.monotonic() - told_at < 10
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])
+def test_a_wide_worker_leaves_no_gap(how: str, sqlite_url: str, pipeline: Start) -> None:
+    """A worker with 64 threads goes away, in order or not: at 3/s the next call is made within 2 s, none refused."""
+    line = pipeline(sqlite_url, concurrency=1, calls_per_second=3)
+    line.gong.settings(per_second=3)
+    line.enqueue(range(120))
+    wide = line.worker(concurrency=64)
+    wait_until(lambda: inspect.count(line.redis).unacked >= 64, "every thread to hold a message")
+    narrow = line.worker(concurrency=1)
+    called = line.gong.stats()["calls"]
+    wait_until(lambda: line.gong.stats()["calls"] > called + 2, "both to be at work")
+    gone_at = time.monotonic()
+    if how == "SIGTERM":
+        assert wide.terminate() == 0
+        assert inspect.count(line.redis).unacked <= 1, "messages that were not given back"
+    else:
+        wide.kill()
+    called = line.gong.stats()["calls"]
+    wait_until(lambda: line.gong.stats()["calls"] >= called + 6, "six more calls")
+    arrivals = sorted(call["arrived_monotonic"] for call in line.gong.log())
+    after = [at for at in arrivals if at > gone_at - 1]
+    gaps = [later - sooner for sooner, later in itertools.pairwise(after)]
+    assert max(gaps) < 2, gaps
+    assert line.gong.stats()["outcomes"].get("throttled", 0) == 0
+    assert narrow.running()
