@@ -22,7 +22,7 @@ from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema
 
 from gong_views.canonical import canonical_json, derived_event_id
-from gong_views.json_input import MAX_EVENT_BYTES, fields_of
+from gong_views.json_input import MAX_EVENT_BYTES, MAX_EVENT_VALUES, count_values, fields_of
 from gong_views.schema import Actor, AgentPlatform, CrmContext, Items, Part, Property, Sharer, Text
 from gong_views.timestamps import Timestamp, timestamp_of
 from gong_views.validation_errors import LONE_SURROGATE, WHOLE_EVENT, lone_surrogates, path_of
@@ -164,6 +164,10 @@ class ViewEvent(Part):
             raise _error(place, LONE_SURROGATE) from None
         if len(canonical) > MAX_EVENT_BYTES:
             raise _error(WHOLE_EVENT, f"is longer than {MAX_EVENT_BYTES:,} bytes; shorten its texts")
+        if len(canonical) > MAX_EVENT_VALUES and (  # a shorter one cannot have so many
+            count_values(canonical.decode(), MAX_EVENT_VALUES) > MAX_EVENT_VALUES
+        ):
+            raise _error(WHOLE_EVENT, f"holds more than {MAX_EVENT_VALUES:,} values; leave some out")
         if not given:
             # Not a given value: a copy with other content must not keep it.
             self.__dict__["event_id"] = derived_event_id(canonical)

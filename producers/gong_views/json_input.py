@@ -7,6 +7,7 @@ what is not UTF-8. A lone surrogate is refused by `ViewEvent`, which names the f
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final, NoReturn
 
 from gong_views.errors import InvalidViewEvent
@@ -16,6 +17,9 @@ MAX_EVENT_BYTES: Final = 1_000_000
 """The longest event, as JSON in UTF-8. Gong documents no limit; a queue in memory needs one."""
 MAX_TEXT_BYTES: Final = 4 * MAX_EVENT_BYTES
 """The longest text of one event: white space and \\u escapes make JSON longer than the event."""
+MAX_EVENT_VALUES: Final = 10_000
+"""The most values of one event: what an event costs in memory and time depends on them more than on its bytes."""
+_STRING: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)  # one that does not end goes on to the end
 _WHITE_SPACE: Final = re.compile(r"[ \t\n\r]*")
 
 
@@ -42,6 +46,8 @@ def read_json(text: str | bytes | bytearray) -> Any:
     if len(text) > MAX_TEXT_BYTES:
         _too_long()
     text = _text(text)
+    if count_values(text, MAX_EVENT_VALUES) > MAX_EVENT_VALUES:
+        _too_many()
     try:
         return _DECODER.decode(text)
     except (json.JSONDecodeError, RecursionError) as error:
@@ -64,6 +70,11 @@ def read_array(text: str | bytes | bytearray) -> Iterator[Any]:
                 item, end = _DECODER.raw_decode(text, at)
                 if end - at > MAX_TEXT_BYTES:
                     _too_long()
+                if (
+                    end - at > MAX_EVENT_VALUES  # a shorter one cannot have so many
+                    and count_values(text[at:end], MAX_EVENT_VALUES) > MAX_EVENT_VALUES
+                ):
+                    _too_many()
                 yield item
                 at = _skip(text, end)
                 if text[at : at + 1] == "]":
@@ -76,6 +87,26 @@ def read_array(text: str | bytes | bytearray) -> Iterator[Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         problem = _problem(error)
     raise JsonError(problem)
+
+
+def count_values(text: str, enough: int) -> int:
+    """At least the number of values in a JSON text, without reading it: the signs that precede one.
+
+    Those inside of strings do not count, as far as that matters for whether there are more than `enough`.
+    """
+    number = _signs(text)
+    if number <= enough:
+        return number
+    # Each string is a value or the name of one: there are no more than twice as many strings as values.
+    for string in islice(_STRING.finditer(text), 2 * enough):
+        number -= _signs(string[0])
+        if number <= enough:
+            break
+    return number
+
+
+def _signs(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 def _text(text: str | bytes | bytearray) -> str:
@@ -124,6 +155,10 @@ def _integer(digits: str) -> int | float:
 
 def _too_long() -> NoReturn:
     raise JsonError(f"is longer than {MAX_TEXT_BYTES:,} bytes of JSON; shorten its texts")
+
+
+def _too_many() -> NoReturn:
+    raise JsonError(f"holds more than {MAX_EVENT_VALUES:,} values; leave some out")
 
 
 def _invalid(message: str) -> NoReturn:

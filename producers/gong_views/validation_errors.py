@@ -14,6 +14,8 @@ WHOLE_EVENT: Final = "(event)"
 """The `field` of an error that is about no single field."""
 MAX_ERRORS: Final = 50
 """A broken export can be wrong in a hundred thousand places: nobody reads more than these."""
+MAX_SUGGESTIONS: Final = 10
+"""Looking for the name that was meant takes longer than everything else about an unknown field."""
 LONE_SURROGATE: Final = (
     "holds a lone surrogate (half of a character, such as a cut emoji), which UTF-8 cannot encode"
 )
@@ -36,8 +38,8 @@ def validation_errors(model: type[BaseModel], error: ValidationError) -> list[di
     """pydantic's findings as `{"field", "message"}`, at most MAX_ERRORS and one that counts the rest."""
     details = error.errors(include_url=False)
     found = [
-        {"field": _field(model, detail), "message": _message(model, detail)}
-        for detail in details[:MAX_ERRORS]
+        {"field": _field(model, detail), "message": _message(model, detail, suggest=number < MAX_SUGGESTIONS)}
+        for number, detail in enumerate(details[:MAX_ERRORS])
     ]
     if len(details) > MAX_ERRORS:
         more = f"and {len(details) - MAX_ERRORS} more errors; correct these first"
@@ -91,13 +93,13 @@ def _field(model: type[BaseModel], detail: ErrorDetails) -> str:
     return str(detail.get("ctx", {}).get("field") or path_of(places))
 
 
-def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
+def _message(model: type[BaseModel], detail: ErrorDetails, *, suggest: bool) -> str:
     value = detail["input"]
     match detail["type"]:
         case "missing":
             return "is required; add it"
         case "extra_forbidden":
-            return _unknown(model, detail["loc"])
+            return _unknown(model, detail["loc"], suggest=suggest)
         case "invalid_key":
             return "is not a field: names of fields are strings"
         case _ if value is None:
@@ -121,13 +123,13 @@ def _message(model: type[BaseModel], detail: ErrorDetails) -> str:
             return detail["msg"]
 
 
-def _unknown(model: type[BaseModel], places: Sequence[str | int]) -> str:
+def _unknown(model: type[BaseModel], places: Sequence[str | int], *, suggest: bool) -> str:
     owner, name = _model_at(model, places[:-1]), str(places[-1])
     fields = _names(owner)
     if name in fields:
         return f"is given twice, as {fields[name]} and {name}; keep one"
     plain = {known.lower(): known for known in fields.values()}
-    close = difflib.get_close_matches(name[:64].replace("_", "").lower(), plain, n=1, cutoff=0.75)
+    close = suggest and difflib.get_close_matches(name[:64].replace("_", "").lower(), plain, n=1, cutoff=0.75)
     if close:
         return f"is not a field; did you mean {plain[close[0]]}?"
     return "is not a field that Gong knows here; remove it"

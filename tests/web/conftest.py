@@ -44,6 +44,7 @@ def make_app(redis_url: str) -> MakeApp:
     """Makes an application on the clean Valkey, or on the `url` given."""
 
     def make(url: str = redis_url, **settings: Any) -> FastAPI:
+        settings.setdefault("requests_per_second", 1_000_000)
         return create_app(
             lambda source: AsyncViewQueue(url, source=source, timeout_seconds=1), WebSettings.load(**settings)
         )

@@ -47,6 +47,7 @@ def test_every_answer_comes_in_time(tmp_path: Path) -> None:
         environment = {
             "REDIS_URL": server.url,
             "GONG_VIEWS_API_KEYS": KEYS,
+            "GONG_VIEWS_HTTP_REQUESTS_PER_SECOND": "1000",
             "GONG_VIEWS_ENQUEUE_TIMEOUT_SECONDS": str(TIMEOUT_SECONDS),
         }
         with serving(tmp_path, environment) as (running, url):

@@ -12,6 +12,7 @@ from gong_worker.web import problems
 from gong_worker.web.auth import UNKEYED
 from gong_worker.web.document import openapi_document
 from gong_worker.web.health import Readiness, health_router
+from gong_worker.web.rate_limit import RateLimit
 from gong_worker.web.request_log import RequestLog
 from gong_worker.web.settings import WebSettings
 from gong_worker.web.tally import Tally
@@ -24,6 +25,7 @@ def create_app(open_queue: Callable[[str], AsyncViewQueue], settings: WebSetting
     """The application; `open_queue` gives the queue for the events of one source (an API key's name)."""
     queues = {source: open_queue(source) for source in {key.name for key in settings.keys} or {UNKEYED.name}}
 
+    limit = RateLimit(settings.requests_per_second)
     refused = Tally(log, "requests_refused", "requests refused")
     unavailable = Tally(log, "queue_unavailable", "the queue is unavailable")
 
@@ -47,7 +49,7 @@ def create_app(open_queue: Callable[[str], AsyncViewQueue], settings: WebSetting
     )
     app.add_middleware(RequestLog, refused=refused)
     problems.install(app)
-    app.include_router(views_router(queues, settings, unavailable))
+    app.include_router(views_router(queues, settings, limit, unavailable))
     app.include_router(health_router(Readiness(next(iter(queues.values())), unavailable)))
     document = openapi_document(app)
     app.openapi = lambda: document  # type: ignore[method-assign]

@@ -1,5 +1,6 @@
 """Who sends a request, as FastAPI dependencies, so that the OpenAPI document says how to send a key."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
@@ -7,6 +8,7 @@ from fastapi import HTTPException, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from gong_worker.web.keys import ApiKey, Scope, find
+from gong_worker.web.rate_limit import RateLimit
 from gong_worker.web.request_log import note
 
 #: Stands for whoever is on this machine when no keys are set.
@@ -15,13 +17,27 @@ _BEARER: Final = HTTPBearer(scheme_name="bearer", auto_error=False)
 _HEADER: Final = APIKeyHeader(name="X-API-Key", scheme_name="apiKey", auto_error=False)
 
 
-def caller(keys: tuple[ApiKey, ...], scope: Scope) -> Callable[..., Awaitable[ApiKey]]:
-    """A dependency: the key of the request. HTTPException 401 without a valid one, 403 without the scope."""
+def caller(keys: tuple[ApiKey, ...], scope: Scope, limit: RateLimit) -> Callable[..., Awaitable[ApiKey]]:
+    """A dependency: the key of the request.
+
+    HTTPException 401 without a valid one, 403 without the scope, 429 over the key's rate.
+    """
+
+    def admit(request: Request, key: ApiKey) -> ApiKey:
+        note(request, key=key.name)
+        if scope not in key.scopes:
+            raise HTTPException(403, f"this API key has not the scope {scope.value}")
+        if (wait := limit.wait_seconds(key.name)) > 0:
+            seconds = math.ceil(wait)
+            raise HTTPException(
+                429, f"too many requests of this key: wait {seconds} s", {"Retry-After": str(seconds)}
+            )
+        return key
+
     if not keys:
 
         async def anybody(request: Request) -> ApiKey:
-            note(request, key=UNKEYED.name)
-            return UNKEYED
+            return admit(request, UNKEYED)
 
         return anybody
 
@@ -37,9 +53,6 @@ def caller(keys: tuple[ApiKey, ...], scope: Scope) -> Callable[..., Awaitable[Ap
                 "send a valid API key, as Authorization: Bearer KEY or as X-API-Key: KEY",
                 {"WWW-Authenticate": "Bearer"},
             )
-        note(request, key=key.name)
-        if scope not in key.scopes:
-            raise HTTPException(403, f"this API key has not the scope {scope.value}")
-        return key
+        return admit(request, key)
 
     return holder

@@ -9,11 +9,14 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from gong_views.json_input import JsonError, read_array, read_json
+from gong_views.json_input import JsonError, count_values, read_array, read_json
 from gong_views.validation_errors import kind_of
 
 JSON_TYPE: Final = "application/json"
 LINES_TYPES: Final = ("application/x-ndjson", "application/jsonl")
+MAX_BODY_VALUES: Final = 100_000
+"""The most JSON values of one request: what it costs in memory and time depends on them more than on its bytes."""
+_BLANK: Final = re.compile(r"[ \t\r\n]*")
 
 
 class BadLine(str):
@@ -37,7 +40,7 @@ def media_type(request: Request) -> str:
     return kind
 
 
-async def read_body(request: Request, *, max_bytes: int, seconds: float) -> bytes:
+async def read_body(request: Request, *, max_bytes: int, seconds: float) -> bytearray:
     """The whole body, of a declared length or chunked; HTTPException 413, or 408 when it does not come."""
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
@@ -53,19 +56,21 @@ async def read_body(request: Request, *, max_bytes: int, seconds: float) -> byte
         raise HTTPException(408, f"the body did not arrive within {seconds:g} s") from None
     except ClientDisconnect:
         raise HTTPException(400, "the body ended early") from None
-    return bytes(body)
+    return body
 
 
 def _too_long(max_bytes: int) -> NoReturn:
     raise HTTPException(413, f"the body is longer than {max_bytes} bytes: send it in parts")
 
 
-def candidates(body: bytes, kind: str, *, max_events: int) -> list[Candidate]:
+def candidates(body: bytearray, kind: str, *, max_events: int) -> list[Candidate]:
     """What the body holds; HTTPException 400 if it is unreadable or empty, 413 if that is too much."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise HTTPException(400, "the body is not UTF-8 text") from None
+    if count_values(text, MAX_BODY_VALUES) > MAX_BODY_VALUES:
+        raise HTTPException(413, f"more than {MAX_BODY_VALUES:,} values: send the events in parts")
     read = _of_json(text) if kind == JSON_TYPE else _of_lines(text)
     # One more than allowed is read, not all of them: what is read takes memory.
     found = list(islice(read, max_events + 1))
@@ -91,9 +96,12 @@ def _of_json(text: str) -> Iterator[Candidate]:
 
 def _of_lines(text: str) -> Iterator[Candidate]:
     # Not splitlines: that would also split at separators which JSON allows inside of a string.
-    for line in re.finditer(r"[^\n]+", text):
-        if line[0].strip():
-            yield _of_line(line[0])
+    at = 0
+    while (blank := _BLANK.match(text, at)) is not None and blank.end() < len(text):
+        end = text.find("\n", blank.end())
+        end = len(text) if end < 0 else end
+        yield _of_line(text[blank.end() : end])
+        at = end
 
 
 def _of_line(line: str) -> Candidate:

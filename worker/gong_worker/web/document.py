@@ -23,6 +23,7 @@ _DESCRIPTIONS: Final = {
     403: "The API key has not the scope.",
     408: "The body did not arrive in time.",
     413: "The body is too long, or holds too many events.",
+    429: "Too many requests of this API key.",
     415: "The content type is not one of those below.",
 }
 
@@ -39,6 +40,8 @@ def problems(*statuses: int, keyed: bool) -> dict[int | str, dict[str, Any]]:
         status: {"model": Problem, "description": _DESCRIPTIONS[status]}
         for status in (*statuses, *((401, 403) if keyed else ()))
     }
+    if 429 in responses:
+        responses[429]["headers"] = _RETRY_AFTER
     if keyed:
         responses[401]["headers"] = {"WWW-Authenticate": {"schema": {"type": "string"}}}
     return responses

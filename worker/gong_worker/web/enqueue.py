@@ -14,6 +14,8 @@ from gong_worker.web.body import BadLine, Candidate
 from gong_worker.web.keys import ApiKey
 from gong_worker.web.models import AcceptedEvent, FieldError, RejectedEvent
 
+MAX_ERRORS: Final = 2_000
+"""Errors told in one answer; past them, one of each event."""
 NOT_ITS_SYSTEM: Final = "this API key may not send events of this reporting system"
 
 
@@ -39,11 +41,14 @@ class Checked:
 def check(candidates: Sequence[Candidate], key: ApiKey) -> Checked:
     """Validate each event, and that the key may send it. Takes its time: for a thread, not for the event loop."""
     checked = Checked()
+    errors = 0
     for place, candidate in enumerate(candidates):
         try:
             event = _valid(candidate, key)
         except InvalidViewEvent as error:
-            checked.rejected.append(_rejected(place, error.errors))
+            errors += len(error.errors)
+            told = error.errors if errors <= MAX_ERRORS else error.errors[:1]
+            checked.rejected.append(_rejected(place, told))
         else:
             checked.places.append(place)
             checked.events.append(event)

@@ -55,6 +55,12 @@ class WebSettings(ProducerSettings):
         validation_alias="GONG_VIEWS_HTTP_MAX_BATCH_EVENTS",
         description="most events of one request",
     )
+    requests_per_second: float = Field(
+        50.0,
+        gt=0,
+        validation_alias="GONG_VIEWS_HTTP_REQUESTS_PER_SECOND",
+        description="requests of one key; each 100 kB of a body count as one more",
+    )
     max_connections: int = Field(
         1_000,
         ge=1,
