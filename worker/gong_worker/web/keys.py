@@ -4,7 +4,6 @@ import hmac
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -49,16 +48,6 @@ def parse_keys(text: str) -> tuple[ApiKey, ...]:
     entries = (part.strip() for part in re.split(r"[,\n]", text))
     written = (entry for entry in entries if entry and not entry.startswith("#"))
     return tuple(_parse(number, entry) for number, entry in enumerate(written, start=1))
-
-
-def read_keys(path: Path) -> tuple[ApiKey, ...]:
-    """Keys from a file of entries, one a line; raises ValueError."""
-    try:
-        return parse_keys(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ValueError(f"the file cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ValueError("the file is not UTF-8 text") from None
 
 
 def find(keys: tuple[ApiKey, ...], given: str) -> ApiKey | None:

@@ -2,24 +2,17 @@
 
 from functools import cached_property
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from gong_views.settings import ProducerSettings, blank_is_unset
-from gong_worker.web.keys import ApiKey, parse_keys, read_keys
+from gong_worker.web.keys import ApiKey, parse_keys
 
 
 def _readable_keys(value: SecretStr | None) -> SecretStr | None:
     if value is not None and not parse_keys(value.get_secret_value()):
         raise ValueError("it names no key: write name:key, several separated by commas, or unset it")
-    return value
-
-
-def _readable_file(value: Path | None) -> Path | None:
-    if value is not None and not read_keys(value):
-        raise ValueError("the file names no key: write name:key, one a line, or unset it")
     return value
 
 
@@ -30,14 +23,7 @@ class WebSettings(ProducerSettings):
         Field(
             None,
             validation_alias="GONG_VIEWS_API_KEYS",
-            description="name1:key1,name2:key2; no keys: only this machine may connect",
-        )
-    )
-    api_keys_file: Annotated[Path | None, BeforeValidator(blank_is_unset), AfterValidator(_readable_file)] = (
-        Field(
-            None,
-            validation_alias="GONG_VIEWS_API_KEYS_FILE",
-            description="a file with more keys, one a line",
+            description="name1:key1,name2:key2, or one a line; unset: only this machine may connect",
         )
     )
     host: str = Field(
@@ -83,10 +69,7 @@ class WebSettings(ProducerSettings):
     @model_validator(mode="after")
     def _closed_or_keyed(self) -> Self:
         if len({key.secret for key in self.keys}) < len(self.keys):
-            raise ValueError(
-                "GONG_VIEWS_API_KEYS, GONG_VIEWS_API_KEYS_FILE: the same key is given twice: "
-                "each needs a name of its own"
-            )
+            raise ValueError("GONG_VIEWS_API_KEYS: the same key is given twice: each needs a name of its own")
         if not self.keys and not _is_loopback(self.host):
             raise ValueError(
                 f"GONG_VIEWS_API_KEYS is not set, and the address {self.host} is open to other machines: "
@@ -96,9 +79,8 @@ class WebSettings(ProducerSettings):
 
     @cached_property
     def keys(self) -> tuple[ApiKey, ...]:
-        """The API keys of both variables; empty when none are asked for."""
-        given = parse_keys(self.api_keys.get_secret_value()) if self.api_keys is not None else ()
-        return given + (read_keys(self.api_keys_file) if self.api_keys_file is not None else ())
+        """The API keys; empty when none are asked for."""
+        return parse_keys(self.api_keys.get_secret_value()) if self.api_keys is not None else ()
 
 
 def _is_loopback(host: str) -> bool:
