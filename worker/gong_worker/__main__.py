@@ -15,7 +15,6 @@ def main() -> None:
         sys.exit(
             f"gong-views: {error.name} is not installed; pip install 'gong-views[worker]' for the commands"
         )
-    run()
 
 
 if __name__ == "__main__":

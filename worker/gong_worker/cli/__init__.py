@@ -7,22 +7,8 @@ import sys
 from typing import Any
 
 import click
-import redis
 
-from gong_views.connection import Connections
-from gong_views.embedded import redis_url_of
-from gong_views.environment import ENV_FILE
-from gong_views.errors import GongViewsError, QueueUnavailable
-from gong_views.settings import ProducerSettings
-from gong_worker.gate import GateUnavailable
-from gong_worker.queue.availability import ANSWER_SECONDS, away
-from gong_worker.settings_registry import refuse_unknown
-
-# The queue, or the ledger, does not answer.
-SERVER_AWAY = 3
-USAGE = 2
-
-# name -> module:object. Loaded when asked for, so that `enqueue` need not wait for Celery to import.
+# name -> module:object. Loaded when asked for, so that no command waits for what only others import.
 COMMANDS = {
     "check": "gong_worker.cli.check:check",
     "dead-letters": "gong_worker.cli.dead_letters:dead_letters",
@@ -42,6 +28,27 @@ COMMANDS = {
     "worker": "gong_worker.cli.run:worker",
 }
 
+# Each one's first line, told without loading it (tests/unit/test_cli.py compares).
+HELP = {
+    "check": "Show the settings (secrets masked) and whether queue and ledger answer. Exit 1 when one does not.",
+    "dead-letters": "Events that Gong refused for good, that spent their attempts, or that nobody could read.",
+    "demo": "Deliver a few hundred events through real parts and every kind of trouble, then check each one.",
+    "enqueue": "Put the events of FILE (- for standard input) on the queue: JSON lines or CSV, gzipped or not.",
+    "events": "Look at single events.",
+    "hold": "Stop every worker before its next call, until `gong-views release`.",
+    "limits": "The company's limits, as all workers see them.",
+    "migrate": "Create the ledger's tables, or bring them up to date.",
+    "reconcile": "Check that what went in is delivered, dead or still on its way. Exit 1 on drift.",
+    "relay": "Move the rows of a backend's outbox to the queue, until SIGTERM or Ctrl-C.",
+    "release": "End a hold: the operator's, or one for refused credentials, a wrong address, rejections or "
+    "the breaker.",
+    "serve": "Take view events over HTTP (POST /v1/views), until SIGTERM or Ctrl-C.",
+    "simulator": "Stand in for Gong: strict, steerable under /_sim/. Accepts sim-key/sim-secret and "
+    "the token sim-token.",
+    "status": "What is going on, why, and until when.",
+    "up": "Queue, ledger and worker of one machine, until Ctrl-C or SIGTERM.",
+    "worker": "Take events off the queue and deliver them, until SIGTERM or Ctrl-C.",
+}
 
 # These take an unknown variable: `check` tells of it itself, the others read none.
 WITHOUT_SETTINGS = ("check", "demo", "simulator")
@@ -61,6 +68,10 @@ class Commands(click.Group):
         command: Any = getattr(importlib.import_module(module), name)
         return command if isinstance(command, click.Command) else None
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, HELP[name]) for name in self.list_commands(ctx)])
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gong-views", prog_name="gong-views")
@@ -73,8 +84,12 @@ class Commands(click.Group):
 def cli(ctx: click.Context, env_file: str | None) -> None:
     """Deliver content-view events to Gong: durably, once, within the company's limits."""
     if env_file is not None:
+        from gong_views.environment import ENV_FILE
+
         os.environ[ENV_FILE] = env_file  # for the settings, and for the processes that a command starts
     if ctx.invoked_subcommand not in WITHOUT_SETTINGS:
+        from gong_worker.settings_registry import refuse_unknown
+
         refuse_unknown()
 
 
@@ -85,24 +100,12 @@ def run() -> None:
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         cli(standalone_mode=True)
-    except (redis.RedisError, GateUnavailable) as error:
-        click.echo(f"Error: {_redis_away(error)}", err=True)
-        sys.exit(SERVER_AWAY)
-    except QueueUnavailable as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(SERVER_AWAY)
-    except GongViewsError as error:
-        # Imported here, so that `enqueue` need not wait for SQLAlchemy.
-        from gong_worker.ledger.errors import LedgerUnavailable
+    except Exception as error:
+        from gong_worker.cli.failures import explained
 
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(SERVER_AWAY if isinstance(error, LedgerUnavailable) else USAGE)
-
-
-def _redis_away(error: redis.RedisError | GateUnavailable) -> str:
-    """What is the matter with Redis, and which one it is."""
-    try:
-        where = Connections(redis_url_of(ProducerSettings.load()), ANSWER_SECONDS).where
-    except GongViewsError:
-        where = "REDIS_URL"
-    return away(error, where)
+        told = explained(error)
+        if told is None:
+            raise
+        text, code = told
+        click.echo(f"Error: {text}", err=True)
+        sys.exit(code)
