@@ -21,7 +21,7 @@ CALLED_BY_OTHERS = {
     "the database drivers, which read these attributes": {"autocommit", "isolation_level"},
     "logging, of a formatter": {"converter", "format"},
     "redis-py, of a connection pool": {"ensure_connection"},
-    "Click, of a group": {"get_command", "list_commands"},
+    "Click, of a group": {"get_command", "format_commands"},
     "httpx, of an authentication": {"auth_flow"},
     "FastAPI, to make its document": {"openapi"},
     "pydantic-settings, of a settings class and of a source": {"settings_customise_sources", "get_field_value"},
