@@ -27,7 +27,6 @@ CALLED_BY_OTHERS = {
     "pydantic-settings, of a settings class and of a source": {"settings_customise_sources", "get_field_value"},
     "pydantic, to tell a model's own __init__": {"__pydantic_base_init__"},
     "type checkers, in annotations in quotes": {"AsyncConnection", "AsyncSession"},
-    "the audit's list, which only tests read yet": {"list_actions"},
     "tests: they share the simulator's client, the crash points and the schema's own list": {
         "clear_faults", "POINTS", "EXPRESSION_INDEXES",
     },

@@ -45,7 +45,7 @@ def test_a_refused_event_becomes_a_letter_that_can_be_replayed(
     pipeline.worker()
     pipeline.enqueue([1, 2])
     pipeline.drain()
-    [letter] = told("dead-letters", "list")
+    [letter] = told("dead-letters", "list")["dead_letters"]
     assert (letter["reason"], letter["http_status"], letter["event_id"]) == ("rejected", 400, "view-1")
     assert letter["errors"] == ["contentId is unknown"]
     assert letter["request_id"]
@@ -56,7 +56,7 @@ def test_a_refused_event_becomes_a_letter_that_can_be_replayed(
     assert sum(1 for call in pipeline.gong.log() if call["key"] == ["content-hub", "view-1"]) == 1
 
     pipeline.gong.clear_faults(rule)
-    [first] = told("dead-letters", "replay", str(letter["id"]))
+    [first] = told("dead-letters", "replay", str(letter["id"]))["results"]
     assert first["result"] == "replayed"
     again = run("dead-letters", "replay", str(letter["id"]), "--json")
     assert again.returncode == 0
@@ -64,8 +64,8 @@ def test_a_refused_event_becomes_a_letter_that_can_be_replayed(
     event = told("events", "show", "view-1")
     assert (event["status"], event["resolution"]) == ("delivered", "accepted")
     assert [attempt["outcome"] for attempt in event["attempts"]] == ["rejected", "delivered"]
-    assert told("dead-letters", "list") == []
-    [resolved] = told("dead-letters", "list", "--all")
+    assert told("dead-letters", "list") == {"total": 0, "next": None, "dead_letters": []}
+    [resolved] = told("dead-letters", "list", "--all")["dead_letters"]
     assert resolved["resolution"] == "replayed"
     assert resolved["resolved_by"]
     assert resolved["resolved_at"]
@@ -78,7 +78,7 @@ def test_a_discarded_letter_keeps_no_payload(pipeline: Pipeline, told: Told) -> 
     pipeline.worker()
     pipeline.enqueue([1])
     pipeline.drain()
-    [letter] = told("dead-letters", "list")
+    [letter] = told("dead-letters", "list")["dead_letters"]
     told("dead-letters", "discard", str(letter["id"]))
     shown = told("dead-letters", "show", str(letter["id"]))
     assert (shown["resolution"], shown["payload"]) == ("discarded", None)
@@ -101,7 +101,7 @@ def test_what_nobody_can_read_becomes_a_letter_with_its_raw_body(pipeline: Pipel
     pipeline.worker()
     pipeline.enqueue([1])
     wait_until(lambda: pipeline.ledger.counts()["dead_letters_open"] == 4, "four dead letters")
-    letters = told("dead-letters", "list")
+    letters = told("dead-letters", "list")["dead_letters"]
     assert sorted(letter["reason"] for letter in letters) == ["invalid"] + ["unreadable"] * 3
     payloads = [told("dead-letters", "show", str(letter["id"]))["payload"] for letter in letters]
     assert any("not even JSON" in str(payload) for payload in payloads)

@@ -128,3 +128,8 @@ def stored(ledger: Ledger, query: str) -> list[tuple[Any, ...]]:
     """What the database itself holds."""
     with ledger.engine.connect() as connection:
         return [tuple(row) for row in connection.execute(sa.text(query))]
+
+
+def open_ids(ledger: Ledger) -> list[int]:
+    """The numbers of the open letters, oldest first."""
+    return [letter.id for letter in ledger.list_dead_letters(True, 1_000, 0)]

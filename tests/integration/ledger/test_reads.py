@@ -72,8 +72,8 @@ def test_ends_by_lane_and_day_of_enqueue(ledger: Ledger) -> None:
     deliver(ledger, answer.claim)  # type: ignore[union-attr]
     dead_letter_event(ledger, claimed(ledger, "m2"))
     dead_letter_event(ledger, claimed(ledger, "m3", key=EventKey("crm", "event-2")))
-    ledger.mark_discarded(2, "ops", at(1))
-    ledger.mark_replayed(1, "ops", at(1))
+    ledger.mark_discarded([2], "ops", at(1))
+    ledger.mark_replayed([1], "ops", at(1))
     assert ledger.final_counts() == {
         (Lane.BULK, date(2026, 3, 1)): FinalCounts(accepted=1),
         (Lane.LIVE, DAY): FinalCounts(dead=1, discarded=1),

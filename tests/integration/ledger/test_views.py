@@ -67,7 +67,7 @@ def test_calls_daily(ledger: Ledger) -> None:
 def test_dead_letter_reasons(ledger: Ledger) -> None:
     """Letters by day and reason, and what became of them."""
     fill(ledger)
-    ledger.mark_discarded(1, "ops", at(99))
+    ledger.mark_discarded([1], "ops", at(99))
     (row,) = rows(ledger, "SELECT * FROM dead_letter_reasons")
     del row["day"]
     assert row == {

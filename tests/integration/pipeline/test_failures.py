@@ -6,8 +6,10 @@ from typing import Any
 from gong_views.message import build
 from gong_views.names import FAILURES_KEY, UNREADABLE_KEY, Lane
 from gong_worker.gong import CallResult
-from gong_worker.operations.dead_letters import replay
+from gong_worker.ledger import DeadLetterFilter
+from gong_worker.operations.dead_letters import Bulk
 from gong_worker.operations.reconcile import reconcile
+from gong_worker.operations.replays import payloads_of, replay
 from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.runtime import Runtime
 from tests.integration.pipeline.support import receive, stock_item
@@ -55,9 +57,9 @@ def test_an_invalid_event_is_filed_under_its_key(pipeline: Pipeline) -> None:
     assert other.event_id is None
     assert pipeline.ledger.event("bad")[0].status == "dead"
     mended = {keyed.id: view(1, eventId="bad"), other.id: view(2, eventId="named")}
-    for number, payload in mended.items():
-        done = replay(pipeline.services, [number], by="a test", lane="live", payload=payload)
-        assert done[0]["result"] == "replayed", done
+    wanted = DeadLetterFilter(ids=tuple(mended))
+    done = replay(pipeline.services, wanted, Bulk("a test"), lane=Lane.LIVE, replacement=payloads_of(mended))
+    assert [one.result for one in done.results] == ["replayed", "replayed"], done
     wait_until(lambda: pipeline.ledger.counts()["delivered"] == 2, "the replays")
     pipeline.drain()
     assert reconcile(pipeline.services)["drift"] == []
@@ -101,7 +103,7 @@ def test_an_unexpected_error_before_the_claim_is_counted_in_redis(
     [letter] = pipeline.ledger.list_dead_letters()
     assert letter.reason == "exhausted"
     assert not pipeline.redis.exists(FAILURES_KEY)
-    assert replay(pipeline.services, [letter.id], by="a test", lane="live")[0]["result"] == "replayed"
+    assert replay(pipeline.services, DeadLetterFilter(), Bulk("a test"), lane=Lane.LIVE).done == 1
     runtime.deliverer.deliver(receive(pipeline, runtime))
     assert pipeline.ledger.event("view-1")[0].status == "delivered"
     assert reconcile(pipeline.services)["drift"] == []

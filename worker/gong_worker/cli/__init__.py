@@ -10,17 +10,20 @@ import click
 
 # name -> module:object. Loaded when asked for, so that no command waits for what only others import.
 COMMANDS = {
+    "audit": "gong_worker.cli.audit:audit",
     "check": "gong_worker.cli.check:check",
-    "dead-letters": "gong_worker.cli.dead_letters:dead_letters",
+    "dead-letters": "gong_worker.cli.replays:dead_letters",
     "demo": "gong_worker.cli.demo:demo",
     "enqueue": "gong_worker.cli.enqueue:enqueue",
     "events": "gong_worker.cli.events:events",
     "hold": "gong_worker.cli.gate:hold",
     "limits": "gong_worker.cli.gate:limits",
     "migrate": "gong_worker.cli.run:migrate",
+    "queue": "gong_worker.cli.queue:queue",
     "reconcile": "gong_worker.cli.status:reconcile",
     "relay": "gong_worker.cli.relay:relay",
     "release": "gong_worker.cli.gate:release",
+    "replays": "gong_worker.cli.replays:replays",
     "serve": "gong_worker.cli.serve:serve",
     "simulator": "gong_worker.cli.run:simulator",
     "status": "gong_worker.cli.status:status",
@@ -30,6 +33,7 @@ COMMANDS = {
 
 # Each one's first line, told without loading it (tests/unit/test_cli.py compares).
 HELP = {
+    "audit": "Every change an operator made and every payload somebody saw, the latest first.",
     "check": "Show the settings (secrets masked) and whether queue and ledger answer. Exit 1 when one does not.",
     "dead-letters": "Events that Gong refused for good, that spent their attempts, or that nobody could read.",
     "demo": "Deliver a few hundred events through real parts and every kind of trouble, then check each one.",
@@ -38,10 +42,12 @@ HELP = {
     "hold": "Stop every worker before its next call, until `gong-views release`.",
     "limits": "The company's limits, as all workers see them.",
     "migrate": "Create the ledger's tables, or bring them up to date.",
+    "queue": "Look at what waits in the queue, without touching it.",
     "reconcile": "Check that what went in is delivered, dead or still on its way. Exit 1 on drift.",
     "relay": "Move the rows of a backend's outbox to the queue, until SIGTERM or Ctrl-C.",
     "release": "End a hold: the operator's, or one for refused credentials, a wrong address, rejections or "
     "the breaker.",
+    "replays": "Replays that wait in the queue.",
     "serve": "Take view events over HTTP (POST /v1/views), until SIGTERM or Ctrl-C.",
     "simulator": "Stand in for Gong: strict, steerable under /_sim/. Accepts sim-key/sim-secret and "
     "the token sim-token.",

@@ -1,14 +1,20 @@
-"""`gong-views dead-letters`: look at what Gong refused, send it again, or let it go."""
+"""`gong-views dead-letters`: what Gong refused; look at it, send it again, or let it go."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
-from gong_views.json_input import JsonError, read_json
+from gong_worker.cli.bulk import DRY_RUN_OPTION, confirmed, finish, running, selection_options
+from gong_worker.cli.filters import filter_options
 from gong_worker.cli.gate import operator
-from gong_worker.cli.output import JSON_OPTION, facts, show, table
+from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, facts, show, table
+from gong_worker.domain.states import DeadLetterState
+from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations import dead_letters as use_cases
+from gong_worker.operations.exports import ExportFormat, export, private_file
+from gong_worker.operations.serialize import to_json
 from gong_worker.runtime import open_services
 
 
@@ -18,73 +24,112 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@click.option("--all", "everything", is_flag=True, help="resolved ones too")
+@filter_options
+@click.option("--all", "everything", is_flag=True, help="resolved ones too: --state all")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--after", "after_id", type=int, default=0, help="only letters with a higher id")
+@click.option("--after", "after_id", type=int, default=0, help="the `next` of the page before")
+@UTC_OPTION
 @JSON_OPTION
-def list_dead_letters(everything: bool, limit: int, after_id: int, as_json: bool) -> None:
-    """The open dead letters, oldest first, without their payloads."""
-    found = use_cases.list_dead_letters(
-        open_services().ledger, open_only=not everything, limit=limit, after_id=after_id
-    )
-    columns = ("id", "created_at", "reason", "http_status", "event_id", "request_id", "resolution", "errors")
-    show(
-        found,
-        as_json=as_json,
-        text=lambda: table(columns, ([letter[c] for c in columns] for letter in found)),
-    )
+def list_dead_letters(
+    wanted: DeadLetterFilter, everything: bool, limit: int, after_id: int, utc: bool, as_json: bool
+) -> None:
+    """Dead letters, oldest first, without their payloads."""
+    if everything:
+        wanted = replace(wanted, state=DeadLetterState.ALL)
+    page = use_cases.list_dead_letters(open_services().ledger, wanted, limit=limit, after_id=after_id)
+
+    def text() -> None:
+        rows = (
+            (
+                one.id, at_time(one.created_at, utc=utc), one.reason, one.http_status, one.group,
+                f"{one.reporting_system}/{one.event_id}" if one.event_id else None, one.resolution, one.errors,
+            )
+            for one in page.dead_letters
+        )  # fmt: skip
+        table(("id", "died at", "reason", "status", "group", "event", "resolution", "errors"), rows)
+        more = f"; the next page: --after {page.next}" if page.next is not None else ""
+        click.echo(f"{len(page.dead_letters)} of {page.total}{more}")
+
+    show(to_json(page), as_json=as_json, text=text)
+
+
+@dead_letters.command()
+@filter_options
+@UTC_OPTION
+@JSON_OPTION
+def groups(wanted: DeadLetterFilter, utc: bool, as_json: bool) -> None:
+    """Dead letters that failed alike: Gong's words without ids and values, the largest group first."""
+    found = use_cases.group_dead_letters(open_services().ledger, wanted)
+
+    def text() -> None:
+        rows = (
+            (
+                one.group, one.count, one.reason, one.http_status, one.error_kind,
+                at_time(one.first_at, utc=utc), at_time(one.last_at, utc=utc), one.example_id,
+            )
+            for one in found.groups
+        )  # fmt: skip
+        table(("group", "count", "reason", "status", "what Gong said", "first", "last", "example"), rows)
+        click.echo(f"{found.total} dead letters in {len(found.groups)} groups")
+
+    show(to_json(found), as_json=as_json, text=text)
 
 
 @dead_letters.command("show")
 @click.argument("letter_id", type=int, metavar="ID")
 @JSON_OPTION
 def show_dead_letter(letter_id: int, as_json: bool) -> None:
-    """One dead letter with everything kept of it, payload included."""
-    letter = use_cases.show_dead_letter(open_services().ledger, letter_id)
+    """One dead letter with everything kept of it, payload included; the audit notes who looked."""
+    letter = to_json(use_cases.show_dead_letter(open_services().ledger, letter_id, by=operator()))
     show(letter, as_json=as_json, text=lambda: facts(letter))
 
 
 @dead_letters.command()
-@click.argument("ids", type=int, nargs=-1, metavar="ID...")
-@click.option("--all", "everything", is_flag=True, help="every open dead letter")
-@click.option(
-    "--payload", "payload_file", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="send this JSON instead (one ID); the original stays with the letter",
-)  # fmt: skip
-@click.option("--lane", type=click.Choice(["live", "bulk"]), default="bulk", show_default=True)
-@JSON_OPTION
-def replay(
-    ids: tuple[int, ...], everything: bool, payload_file: Path | None, lane: str, as_json: bool
+@selection_options
+@DRY_RUN_OPTION
+@click.option("--why", help="for the audit; needed for a filter")
+def discard(
+    wanted: DeadLetterFilter, dry_run: bool, why: str | None, yes: bool, utc: bool, as_json: bool
 ) -> None:
-    """Enqueue dead letters again. Replaying twice delivers once. Exit 1 when one could not be replayed."""
-    if bool(ids) == everything:
-        raise click.UsageError("name the IDs to replay, or --all")
-    payload = None
-    if payload_file is not None:
-        if len(ids) != 1:
-            raise click.UsageError("--payload goes with exactly one ID")
-        try:
-            payload = read_json(payload_file.read_bytes())
-        except JsonError as error:
-            raise click.UsageError(f"{payload_file} {error}") from None
-    results = use_cases.replay(
-        open_services(), None if everything else list(ids), by=operator(), lane=lane, payload=payload
-    )
-    _finish(results, as_json)
-
-
-@dead_letters.command()
-@click.argument("ids", type=int, nargs=-1, required=True, metavar="ID...")
-@JSON_OPTION
-def discard(ids: tuple[int, ...], as_json: bool) -> None:
-    """Let dead letters go: marked, their payloads deleted. Exit 1 when one could not be discarded."""
-    _finish(use_cases.discard(open_services().ledger, list(ids), by=operator()), as_json)
-
-
-def _finish(results: list[dict[str, Any]], as_json: bool) -> None:
-    columns = ("id", "result", "event_id", "message_id", "error")
-    show(
-        results, as_json=as_json, text=lambda: table(columns, ([r.get(c) for c in columns] for r in results))
-    )
-    if any("error" in result for result in results):
+    """Let dead letters go: marked, their payloads and Gong's words deleted. Exit 1 when one could not be."""
+    ledger = open_services().ledger
+    letters, events, _ = ledger.count_dead_letters(wanted)
+    question = f"{letters} dead letters of {events} events are discarded, their payloads deleted for good"
+    if dry_run:
+        data = {"dry_run": True, "letters": letters, "events": events}
+        show(data, as_json=as_json, text=lambda: click.echo(question))
+        return
+    if wanted.ids is None and not why:
+        raise click.UsageError("say why, for the audit: --why TEXT")
+    if not confirmed(question, wanted, yes=yes):
         raise SystemExit(1)
+    with running(letters) as bulk:
+        result = use_cases.discard(ledger, wanted, bulk, reason=why)
+    finish(result, "discarded", as_json=as_json)
+
+
+@dead_letters.command("export")
+@selection_options
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="FILE",
+    help="a new file, readable by its owner only; - for stdout",
+)
+def export_letters(
+    wanted: DeadLetterFilter, form: str, output: str, yes: bool, utc: bool, as_json: bool
+) -> None:
+    """Write dead letters with their payloads: JSON lines, to be edited for `replay --from`, or CSV.
+
+    The file holds people's names and addresses; the audit notes who made it.
+    """
+    ledger = open_services().ledger
+    with running(ledger.count_dead_letters(wanted)[0]) as bulk:
+        if output == "-":
+            export(ledger, wanted, bulk, sys.stdout, ExportFormat(form))
+            return
+        with private_file(Path(output)) as file:
+            result = export(ledger, wanted, bulk, file, ExportFormat(form))
+    finish(result, f"written to {output}", as_json=as_json, file=output)

@@ -47,6 +47,16 @@ class DeadLetterResolution(StrEnum):
     SUPERSEDED = "superseded"  # its event was delivered by another message
 
 
+class DeadLetterState(StrEnum):
+    """Where a dead letter stands, as operators ask for it."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+    SUPERSEDED = "superseded"
+    ALL = "all"
+
+
 class Move(StrEnum):
     """What can happen to an event."""
 

@@ -1,9 +1,14 @@
 """What became of every event, on SQLite or PostgreSQL. The only package that knows SQL."""
 
 from gong_worker.ledger.audit import AuditEntry, AuditPage
+from gong_worker.ledger.dead_letter_search import (
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetterPage,
+    DeadLetterSummary,
+)
 from gong_worker.ledger.engine import open_engine
 from gong_worker.ledger.errors import (
-    AlreadyResolved,
     ClaimLost,
     DeadLetterNotFound,
     LedgerError,
@@ -31,7 +36,6 @@ from gong_worker.ledger.values import (
 
 __all__ = [
     "AlreadyHandled",
-    "AlreadyResolved",
     "AttemptFacts",
     "AttemptReport",
     "AuditEntry",
@@ -41,7 +45,11 @@ __all__ = [
     "ClaimLost",
     "Claimed",
     "DeadLetter",
+    "DeadLetterFilter",
+    "DeadLetterGroup",
     "DeadLetterNotFound",
+    "DeadLetterPage",
+    "DeadLetterSummary",
     "EventFacts",
     "EventReport",
     "FinalCounts",

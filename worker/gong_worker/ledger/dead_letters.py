@@ -1,5 +1,6 @@
 """Dead letters: writing those that no event stands behind, listing them, resolving them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -7,10 +8,11 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 from sqlalchemy.orm import aliased
 
+from gong_worker.domain.error_kinds import error_kind
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.errors import AlreadyResolved, DeadLetterNotFound
+from gong_worker.ledger.errors import DeadLetterNotFound
 from gong_worker.ledger.models import DeadLetterRow
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import DeadLetter, MessageRef
@@ -58,6 +60,7 @@ class DeadLetters(LedgerPart):
             "payload": body.decode("utf-8", "surrogateescape"),
             "created_at": now,
             "replay_of": message.replay_of,
+            "error_kind": error_kind([reason_text]),
         }
         with writing(self.engine) as connection:
             rows.inserted(connection, _ADD, letter)
@@ -73,7 +76,7 @@ class DeadLetters(LedgerPart):
             query = query.where(DeadLetterRow.resolution.is_(None))
         with reading(self.engine) as connection:
             found = connection.execute(query.order_by(DeadLetterRow.id).limit(limit)).all()
-        return [_letter(row) for row in found]
+        return [letter_of(row) for row in found]
 
     def get_dead_letter(self, letter_id: int) -> DeadLetter:
         """One letter. Raises DeadLetterNotFound."""
@@ -82,48 +85,35 @@ class DeadLetters(LedgerPart):
             row = connection.execute(query).first()
         if row is None:
             raise DeadLetterNotFound(letter_id)
-        return _letter(row)
+        return letter_of(row)
 
-    def open_dead_letter_ids(self) -> list[int]:
-        """The numbers of all open letters, oldest first."""
-        is_open = DeadLetterRow.resolution.is_(None)
-        with reading(self.engine) as connection:
-            query = sa.select(DeadLetterRow.id).where(is_open).order_by(DeadLetterRow.id)
-            return list(connection.execute(query).scalars())
+    def mark_discarded(self, letter_ids: Sequence[int], by: str, now: datetime) -> list[int]:
+        """Give up those of the letters that are open; returns their numbers.
 
-    def mark_replayed(self, letter_id: int, by: str, now: datetime) -> None:
-        """Note who put a letter's event on the queue again. Its payload stays until that is dealt with.
-
-        The message is on its way already, so this also holds when another operator discarded the letter between
-        the two steps, or a fast worker has delivered the event before the mark. Raises AlreadyResolved when it
-        was replayed before, DeadLetterNotFound.
-        """
-        not_before = DeadLetterRow.resolution.is_distinct_from(DeadLetterResolution.REPLAYED)
-        changes = {"resolution": DeadLetterResolution.REPLAYED, "resolved_at": now, "resolved_by": by}
-        with writing(self.engine) as connection:
-            _resolve(connection, letter_id, not_before, changes)
-
-    def mark_discarded(self, letter_id: int, by: str, now: datetime) -> None:
-        """Give a letter up; its payload and Gong's error texts are gone at once.
-
-        Raises AlreadyResolved, DeadLetterNotFound.
+        Their payloads and Gong's error texts are gone at once.
         """
         changes = {"resolution": DeadLetterResolution.DISCARDED, "resolved_at": now, "resolved_by": by}
+        still_open = (DeadLetterRow.id.in_(letter_ids), DeadLetterRow.resolution.is_(None))
         with writing(self.engine) as connection:
-            _resolve(connection, letter_id, DeadLetterRow.resolution.is_(None), changes | _FORGOTTEN)
-            _forget_replayed(connection, letter_id)
+            discard = sa.update(DeadLetterRow).where(*still_open).values(changes | _FORGOTTEN)
+            discarded = sorted(connection.execute(discard.returning(DeadLetterRow.id)).scalars())
+            for letter_id in discarded:
+                _forget_replayed(connection, letter_id)
+        return discarded
 
+    def mark_replayed(self, letter_ids: Sequence[int], by: str, now: datetime) -> None:
+        """Note who put the letters' events on the queue again. A payload stays until that is dealt with.
 
-def _resolve(
-    connection: sa.Connection, letter_id: int, allowed: sa.ColumnElement[bool], changes: dict[str, Any]
-) -> None:
-    letter = DeadLetterRow.id == letter_id
-    if connection.execute(sa.update(DeadLetterRow).where(letter, allowed).values(changes)).rowcount == 1:
-        return
-    found = connection.execute(sa.select(DeadLetterRow.resolution).where(letter)).first()
-    if found is None:
-        raise DeadLetterNotFound(letter_id)
-    raise AlreadyResolved(letter_id, found.resolution)
+        The messages are on their way already, so this also holds when another operator discarded a letter
+        between the two steps, or a fast worker has delivered the event before the mark. A letter that was
+        replayed before stays as it is.
+        """
+        changes = {"resolution": DeadLetterResolution.REPLAYED, "resolved_at": now, "resolved_by": by}
+        not_before = DeadLetterRow.resolution.is_distinct_from(DeadLetterResolution.REPLAYED)
+        with writing(self.engine) as connection:
+            connection.execute(
+                sa.update(DeadLetterRow).where(DeadLetterRow.id.in_(letter_ids), not_before).values(changes)
+            )
 
 
 def _forget_replayed(connection: sa.Connection, letter_id: int) -> None:
@@ -143,7 +133,8 @@ def _forget_replayed(connection: sa.Connection, letter_id: int) -> None:
         letter_id = forgotten
 
 
-def _letter(row: Any) -> DeadLetter:
+def letter_of(row: Any) -> DeadLetter:
+    """A whole row as a dead letter."""
     values = dict(row._mapping)
     if values["event_id"] is None and values["payload"] is not None:
         body = values["payload"].encode("utf-8", "surrogateescape")

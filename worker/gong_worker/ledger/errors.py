@@ -35,12 +35,3 @@ class DeadLetterNotFound(LedgerError, LookupError):
 
     def __init__(self, letter_id: int) -> None:
         super().__init__(f"there is no dead letter {letter_id}")
-
-
-class AlreadyResolved(LedgerError):
-    """The dead letter was replayed, discarded or superseded before; `resolution` says which."""
-
-    def __init__(self, letter_id: int, resolution: str) -> None:
-        self.letter_id = letter_id
-        self.resolution = resolution
-        super().__init__(f"dead letter {letter_id} is already {resolution}")

@@ -132,6 +132,7 @@ class DeadLetterRow(Base):
         sa.CheckConstraint("resolution IN ('replayed', 'discarded', 'superseded')", name="resolution"),
         sa.Index("ix_dead_letters_event", "event_id", "reporting_system"),
         sa.Index("ix_dead_letters_message", "message_id"),
+        sa.Index("ix_dead_letters_group", "resolution", "reason", "http_status", "error_kind", "created_at"),
         sa.Index(
             "ix_dead_letters_open",
             "id",

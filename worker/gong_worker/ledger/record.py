@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy import bindparam
 
+from gong_worker.domain.error_kinds import error_kind
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.states import DeadLetterReason, Move, Resolution, Status
 from gong_worker.ledger import rows
@@ -187,6 +188,7 @@ class Recording(LedgerPart):
                 "payload": payload,
                 "created_at": now,
                 "replay_of": claim.message.replay_of,
+                "error_kind": error_kind(errors, payload),
             }
             connection.execute(_ADD_LETTER, letter)
             return True

@@ -1,78 +1,183 @@
-"""Dead letters: list, show, replay, discard."""
+"""Dead letters: list, group, show, discard."""
 
 import json
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from gong_views import InvalidViewEvent, ViewEvent, ViewQueue
-from gong_views.names import Lane
-from gong_worker.ledger import AlreadyResolved, DeadLetter, DeadLetterNotFound, Ledger
+from gong_views.message import UnreadableMessage, parse
+from gong_worker.display import foreign_id
+from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.edits import Change
+from gong_worker.domain.states import DeadLetterResolution
+from gong_worker.ledger import DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterPage, Ledger
 from gong_worker.operations.serialize import to_json
-from gong_worker.operations.services import Services
+
+PAGE = 200
 
 
-def list_dead_letters(ledger: Ledger, *, open_only: bool, limit: int, after_id: int) -> list[dict[str, Any]]:
-    """Dead letters without their payloads, oldest first."""
-    found = ledger.list_dead_letters(open_only=open_only, limit=limit, after_id=after_id)
-    return [_without_payload(to_json(letter)) for letter in found]
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one letter. `error`: why nothing did; `changes`: what an edit changes."""
+
+    id: int
+    result: str
+    event_id: str | None = None
+    message_id: str | None = None
+    error: str | None = None
+    changes: list[Change] = field(default_factory=list)
 
 
-def show_dead_letter(ledger: Ledger, letter_id: int) -> dict[str, Any]:
-    """One dead letter, payload included; raises DeadLetterNotFound."""
-    found: dict[str, Any] = to_json(ledger.get_dead_letter(letter_id))
-    return found
+@dataclass(slots=True)
+class BulkResult:
+    """What became of a selection; `done` letters were acted on, `failed` could not be."""
+
+    done: int = 0
+    failed: int = 0
+    interrupted: bool = False
+    results: list[Result] = field(default_factory=list)
+
+    def add(self, result: Result, *, done: bool = False) -> None:
+        """Count and keep one result."""
+        self.results.append(result)
+        self.done += done
+        self.failed += result.error is not None
 
 
-def replay(
-    services: Services, ids: list[int] | None, *, by: str, lane: str, payload: dict[str, Any] | None = None
-) -> list[dict[str, Any]]:
-    """Enqueue the letters again, then mark them; `ids` None means every open one.
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Letters that failed alike, the largest group first, and how many letters there are."""
 
-    In this order a crash in between enqueues twice at worst, which the event key makes harmless. One that
-    cannot be replayed says so in its result and stops none of the others. Raises QueueUnavailable.
-    """
-    results = []
-    with ViewQueue(services.redis_url) as queue:
-        for letter_id in services.ledger.open_dead_letter_ids() if ids is None else ids:
-            results.append(_replay_one(services.ledger, queue, letter_id, by, lane, payload))
-    return results
+    total: int
+    groups: list[DeadLetterGroup]
 
 
-def _replay_one(
-    ledger: Ledger, queue: ViewQueue, letter_id: int, by: str, lane: str, payload: dict[str, Any] | None
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """How a bulk action runs: who gives it, who is told after each page, and what ends it early."""
+
+    by: str
+    progress: Callable[[int], None] = lambda _done: None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+def list_dead_letters(
+    ledger: Ledger, wanted: DeadLetterFilter, *, limit: int, after_id: int = 0
+) -> DeadLetterPage:
+    """A page of letters without their payloads, oldest first, with the total and the next page's cursor."""
+    return ledger.search_dead_letters(wanted, limit=limit, after_id=after_id)
+
+
+def group_dead_letters(ledger: Ledger, wanted: DeadLetterFilter) -> Groups:
+    """The letters by what Gong said, ids and values left out."""
+    groups = ledger.dead_letter_groups(wanted)
+    return Groups(sum(group.count for group in groups), groups)
+
+
+def show_dead_letter(ledger: Ledger, letter_id: int, *, by: str) -> DeadLetter:
+    """One letter, payload included, which the audit notes first; raises DeadLetterNotFound."""
+    letter = ledger.get_dead_letter(letter_id)
+    if letter.payload is not None:
+        ledger.record_action(AuditAction.SHOW, by=by, at=datetime.now(UTC), target={"ids": [letter_id]})
+    return letter
+
+
+def discard(ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, *, reason: str | None) -> BulkResult:
+    """Let the open letters go: their payloads and Gong's words are deleted. Repeating it is harmless."""
+    result = BulkResult()
+    with recorded(ledger, AuditAction.DISCARD, wanted, bulk, result, reason=reason):
+        for page in pages(ledger, wanted, bulk, result):
+            waiting = [letter.id for letter in page if letter.resolution is None]
+            discarded = set(ledger.mark_discarded(waiting, bulk.by, datetime.now(UTC)))
+            for letter in page:
+                if letter.id in discarded:
+                    result.add(Result(letter.id, "discarded", letter.event_id), done=True)
+                else:
+                    result.add(resolved_before(letter))
+    return result
+
+
+def pages(
+    ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, result: BulkResult
+) -> Iterator[list[DeadLetter]]:
+    """The letters there are now, page by page, until told to stop; numbers that do not exist are failures."""
+    _, _, last = ledger.count_dead_letters(wanted)
+    seen: set[int] = set()
+    after, handled = 0, 0
+    while last is not None:
+        if bulk.stop.is_set():
+            result.interrupted = True
+            return
+        page = ledger.read_dead_letters(wanted, limit=PAGE, after_id=after, up_to_id=last)
+        if not page:
+            break
+        yield page
+        after, handled = page[-1].id, handled + len(page)
+        seen.update(letter.id for letter in page)
+        bulk.progress(handled)
+    for missing in sorted(set(wanted.ids or ()) - seen):
+        result.add(Result(missing, "failed", error=f"there is no dead letter {missing}"))
+
+
+@contextmanager
+def recorded(
+    ledger: Ledger,
+    action: AuditAction,
+    wanted: DeadLetterFilter,
+    bulk: Bulk,
+    result: BulkResult,
+    *,
+    reason: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> Iterator[None]:
+    """Note in the audit what was done, also when it ends early."""
     try:
-        letter = ledger.get_dead_letter(letter_id)
-    except DeadLetterNotFound as error:
-        return _failed(letter_id, error)
-    if letter.resolution is not None:
-        return {"id": letter_id, "result": f"already {letter.resolution}", "event_id": letter.event_id}
-    try:
-        event = ViewEvent.parse(payload if payload is not None else _payload(letter))
-    except InvalidViewEvent as error:
-        return _failed(letter_id, f"not a valid event; correct it and replay with --payload FILE: {error}")
-    if letter.event_id is not None and event.key != (letter.reporting_system, letter.event_id):
-        return _failed(letter_id, "the payload's reportingSystem or eventId is another than the letter's")
-    receipt = queue.enqueue(event, lane=Lane(lane), replay_of=letter_id)
-    # Somebody else may have replayed it at the same moment: the event key lets one of the two count.
-    with suppress(AlreadyResolved):
-        ledger.mark_replayed(letter_id, by, datetime.now(UTC))
-    return {
-        "id": letter_id,
-        "result": "replayed",
-        "event_id": receipt.event_id,
-        "message_id": receipt.message_id,
-    }
+        yield
+    finally:
+        if result.done:
+            ledger.record_action(
+                action,
+                by=bulk.by,
+                at=datetime.now(UTC),
+                count=result.done,
+                target=described(wanted),
+                reason=reason,
+                details=details,
+            )
 
 
-def _payload(letter: DeadLetter) -> Any:
-    """The event a letter holds; one without an event key may hold an event after all (read by a newer worker)."""
+def described(wanted: DeadLetterFilter) -> dict[str, Any]:
+    """The filter for the audit; what was looked for may name a person, so only an id is kept as it is."""
+    values = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
+    if wanted.contains is not None:
+        values["contains"] = foreign_id(wanted.contains)
+    if wanted.ids is not None:
+        values["ids"] = list(wanted.ids[:100])
+        del values["state"]
+    return {name: to_json(value) for name, value in values.items() if value is not None}
+
+
+def resolved_before(letter: DeadLetter) -> Result:
+    """The result for a letter that somebody has dealt with: harmless, unless it was let go."""
+    match letter.resolution:
+        case DeadLetterResolution.DISCARDED:
+            error = f"dead letter {letter.id} was discarded: its payload is gone, nothing can be done with it"
+            return Result(letter.id, "failed", letter.event_id, error=error)
+        case None:
+            return Result(letter.id, "already resolved", letter.event_id)
+        case resolution:
+            return Result(letter.id, f"already {resolution.value}", letter.event_id)
+
+
+def event_of(letter: DeadLetter) -> Any:
+    """The event a letter holds, not validated. One without an event key may hold an event after all (read by a
+    newer worker); else it is the text that nobody could read."""
     payload = letter.payload
     if letter.event_id is not None or not isinstance(payload, str):
         return payload
-    from gong_views.message import UnreadableMessage, parse
-
     try:
         return parse(payload).event
     except UnreadableMessage:
@@ -81,27 +186,3 @@ def _payload(letter: DeadLetter) -> Any:
         return json.loads(payload)
     except ValueError:
         return payload
-
-
-def discard(ledger: Ledger, ids: list[int], *, by: str) -> list[dict[str, Any]]:
-    """Mark letters as let go; their payloads are deleted."""
-    results = []
-    for letter_id in ids:
-        try:
-            ledger.mark_discarded(letter_id, by, datetime.now(UTC))
-        except DeadLetterNotFound as error:
-            results.append(_failed(letter_id, error))
-        except AlreadyResolved as error:
-            results.append({"id": letter_id, "result": str(error)})
-        else:
-            results.append({"id": letter_id, "result": "discarded"})
-    return results
-
-
-def _failed(letter_id: int, error: object) -> dict[str, Any]:
-    return {"id": letter_id, "result": "failed", "error": str(error)}
-
-
-def _without_payload(letter: dict[str, Any]) -> dict[str, Any]:
-    letter.pop("payload", None)
-    return letter

@@ -1,0 +1,229 @@
+"""Dead letters by filter: pages, groups, and the pages of a bulk action."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from gong_views.names import Lane
+from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, DeadLetterState
+from gong_worker.ledger.base import LedgerPart
+from gong_worker.ledger.dead_letters import letter_of
+from gong_worker.ledger.models import DeadLetterRow, Delivery
+from gong_worker.ledger.transactions import reading
+from gong_worker.ledger.values import DeadLetter
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFilter:
+    """Which letters are meant; what is None does not matter. Every condition has to hold.
+
+    ids: these letters, whatever their state. contains: in the error texts or in the payload, whatever its case.
+    content_id: of the event as the ledger has it. since, until: when it died, from and before. group: a group's id.
+    """
+
+    ids: tuple[int, ...] | None = None
+    reason: DeadLetterReason | None = None
+    contains: str | None = None
+    http_status: int | None = None
+    reporting_system: str | None = None
+    content_id: str | None = None
+    source: str | None = None
+    lane: Lane | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    group: str | None = None
+    state: DeadLetterState = DeadLetterState.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterSummary:
+    """A dead letter without its payload. `group`: the id of its group."""
+
+    id: int
+    reporting_system: str | None
+    event_id: str | None
+    message_id: str
+    lane: Lane
+    source: str | None
+    enqueued_at: datetime
+    reason: DeadLetterReason
+    http_status: int | None
+    request_id: str | None
+    errors: list[str]
+    error_kind: str | None
+    group: str
+    created_at: datetime
+    resolution: DeadLetterResolution | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    replay_of: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterPage:
+    """Oldest first. `next`: pass it as `after_id` for the next page; None at the end."""
+
+    total: int
+    next: int | None
+    dead_letters: list[DeadLetterSummary]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterGroup:
+    """Letters that failed alike. `example_id`: the latest of them."""
+
+    group: str
+    reason: DeadLetterReason
+    http_status: int | None
+    error_kind: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+    example_id: int
+
+
+_SUMMARY: Final = tuple(
+    getattr(DeadLetterRow, name) for name in DeadLetterSummary.__slots__ if name != "group"
+)
+_KIND: Final[sa.ColumnElement[Any]] = sa.func.coalesce(DeadLetterRow.error_kind, sa.literal(""))
+_GROUP: Final = (DeadLetterRow.reason, DeadLetterRow.http_status, _KIND)
+
+
+def group_id(reason: str, http_status: int | None, error_kind: str | None) -> str:
+    """The id of a group: the same for the same failure, on every machine."""
+    text = json.dumps([str(reason), http_status, error_kind or ""])
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+class DeadLetterSearch(LedgerPart):
+    """Reads of dead letters by filter."""
+
+    def search_dead_letters(
+        self, wanted: DeadLetterFilter, *, limit: int, after_id: int = 0
+    ) -> DeadLetterPage:
+        """A page of letters without their payloads, and how many there are in all."""
+        with reading(self.engine) as connection:
+            conditions = _conditions(connection, wanted)
+            total = connection.execute(_count(conditions)).scalar_one()
+            query = _page(_SUMMARY, conditions, after_id, limit + 1)
+            rows = connection.execute(query).all()
+        found = [
+            DeadLetterSummary(**row._mapping, group=group_id(row.reason, row.http_status, row.error_kind))
+            for row in rows[:limit]
+        ]
+        return DeadLetterPage(total, found[-1].id if len(rows) > limit else None, found)
+
+    def read_dead_letters(
+        self, wanted: DeadLetterFilter, *, limit: int, after_id: int = 0, up_to_id: int | None = None
+    ) -> list[DeadLetter]:
+        """A page of letters with their payloads, oldest first: for what is done to each of them."""
+        with reading(self.engine) as connection:
+            conditions = _conditions(connection, wanted)
+            if up_to_id is not None:
+                conditions.append(DeadLetterRow.id <= up_to_id)
+            columns = tuple(DeadLetterRow.__table__.columns)
+            rows = connection.execute(_page(columns, conditions, after_id, limit)).all()
+        return [letter_of(row) for row in rows]
+
+    def dead_letter_groups(self, wanted: DeadLetterFilter) -> list[DeadLetterGroup]:
+        """Letters that failed alike, the largest group first."""
+        with reading(self.engine) as connection:
+            rows = _groups(connection, _conditions(connection, wanted))
+        return sorted(rows, key=lambda group: (-group.count, group.example_id))
+
+    def count_dead_letters(self, wanted: DeadLetterFilter) -> tuple[int, int, int | None]:
+        """How many letters, how many events they stand for, and the highest number among them."""
+        events = sa.func.count(sa.distinct(DeadLetterRow.reporting_system + "\n" + DeadLetterRow.event_id))
+        nameless = sa.func.count().filter(DeadLetterRow.event_id.is_(None))
+        with reading(self.engine) as connection:
+            conditions = _conditions(connection, wanted)
+            query = sa.select(sa.func.count(), events + nameless, sa.func.max(DeadLetterRow.id))
+            letters, calls, last = connection.execute(query.where(*conditions)).one()
+        return letters, calls, last
+
+
+def _conditions(connection: sa.Connection, wanted: DeadLetterFilter) -> list[sa.ColumnElement[bool]]:
+    row = DeadLetterRow
+    found: list[sa.ColumnElement[bool]] = []
+    for column, value in (
+        (row.reason, wanted.reason),
+        (row.http_status, wanted.http_status),
+        (row.reporting_system, wanted.reporting_system),
+        (row.source, wanted.source),
+        (row.lane, wanted.lane),
+    ):
+        if value is not None:
+            found.append(column == value)
+    if wanted.ids is not None:
+        found.append(row.id.in_(wanted.ids))
+    elif wanted.state is DeadLetterState.OPEN:
+        found.append(row.resolution.is_(None))
+    elif wanted.state is not DeadLetterState.ALL:
+        found.append(row.resolution == DeadLetterResolution(wanted.state.value))
+    if wanted.since is not None:
+        found.append(row.created_at >= wanted.since)
+    if wanted.until is not None:
+        found.append(row.created_at < wanted.until)
+    if wanted.contains is not None:
+        # Both columns are JSON text: what is looked for stands in them as JSON writes it.
+        needle = json.dumps(wanted.contains, ensure_ascii=False)[1:-1]
+        texts = (sa.type_coerce(column, sa.Text) for column in (row.errors, row.payload))
+        found.append(sa.or_(*(text.icontains(needle, autoescape=True) for text in texts)))
+    if wanted.content_id is not None:
+        of_event = (Delivery.event_id == row.event_id, Delivery.reporting_system == row.reporting_system)
+        found.append(sa.exists().where(*of_event, Delivery.content_id == wanted.content_id))
+    if wanted.group is not None:
+        found.append(_in_group(connection, wanted))
+    return found
+
+
+def _in_group(connection: sa.Connection, wanted: DeadLetterFilter) -> sa.ColumnElement[bool]:
+    """The columns that a group's id stands for, found among the groups of the letters in that state."""
+    candidates = DeadLetterFilter(ids=wanted.ids, state=wanted.state)
+    for group in _groups(connection, _conditions(connection, candidates)):
+        if group.group == wanted.group:
+            return sa.and_(
+                DeadLetterRow.reason == group.reason,
+                DeadLetterRow.http_status.is_not_distinct_from(group.http_status),
+                _KIND.in_([group.error_kind]),
+            )
+    return sa.false()
+
+
+def _groups(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> list[DeadLetterGroup]:
+    row = DeadLetterRow
+    query = (
+        sa.select(
+            *_GROUP,
+            sa.func.count(),
+            sa.func.min(row.created_at),
+            sa.func.max(row.created_at),
+            sa.func.max(row.id),
+        )
+        .where(*conditions)
+        .group_by(*_GROUP)
+    )
+    return [
+        DeadLetterGroup(group_id(reason, status, kind), reason, status, kind, count, first, last, example)
+        for reason, status, kind, count, first, last, example in connection.execute(query)
+    ]
+
+
+def _count(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(DeadLetterRow).where(*conditions)
+
+
+def _page(
+    columns: Sequence[Any], conditions: Sequence[sa.ColumnElement[bool]], after_id: int, limit: int
+) -> sa.Select[Any]:
+    return (
+        sa.select(*columns)
+        .where(*conditions, DeadLetterRow.id > after_id)
+        .order_by(DeadLetterRow.id)
+        .limit(limit)
+    )

@@ -1,0 +1,135 @@
+"""Dead letters to and from files: JSON lines that can be edited and replayed, CSV for spreadsheets."""
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from gong_views.errors import GongViewsError
+from gong_views.json_input import JsonError, read_json
+from gong_worker.domain.audit import AuditAction
+from gong_worker.file_import.csv_rows import columns
+from gong_worker.ledger import DeadLetter, DeadLetterFilter, Ledger
+from gong_worker.operations.dead_letters import Bulk, BulkResult, described, event_of, pages
+from gong_worker.operations.serialize import to_json
+
+_LETTER: Final = (
+    "id", "created_at", "reason", "http_status", "request_id", "error_kind", "errors", "lane", "source",
+    "resolution",
+)  # fmt: skip
+# A spreadsheet takes a cell that begins with one of these for a formula.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+class ExportFormat(StrEnum):
+    """How letters are written."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class ExportProblem(GongViewsError):
+    """The file cannot be written, or cannot be read back; the text says why and what to do."""
+
+
+@contextmanager
+def private_file(path: Path) -> Iterator[TextIO]:
+    """A new file that its owner alone may read: it holds personal data. Raises ExportProblem."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise ExportProblem(f"{path} exists: name another file, or remove it") from None
+    except OSError as error:
+        raise ExportProblem(f"cannot write {path}: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+def export(
+    ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, out: TextIO, form: ExportFormat
+) -> BulkResult:
+    """Write the letters with their payloads, which the audit notes first; `done` says how many.
+
+    Lone surrogates are written escaped. Raises OSError.
+    """
+    total, _, _ = ledger.count_dead_letters(wanted)
+    now = datetime.now(UTC)
+    ledger.record_action(AuditAction.EXPORT, by=bulk.by, at=now, count=total, target=described(wanted))
+    result = BulkResult()
+    write = _csv_writer(out) if form is ExportFormat.CSV else _write_line(out)
+    for page in pages(ledger, wanted, bulk, result):
+        for letter in page:
+            write(letter)
+            result.done += 1
+    return result
+
+
+def read_export(path: Path) -> dict[int, Any]:
+    """The payload of each letter in an exported file of JSON lines. Raises ExportProblem, which names the line."""
+    found: dict[int, Any] = {}
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, 1):
+                if raw.strip():
+                    letter_id, payload = _line(raw, f"{path} line {number}")
+                    if letter_id in found:
+                        raise ExportProblem(f"{path} line {number}: dead letter {letter_id} comes twice")
+                    found[letter_id] = payload
+    except OSError as error:
+        raise ExportProblem(f"cannot read {path}: {error.strerror}") from None
+    return found
+
+
+def _line(raw: bytes, where: str) -> tuple[int, Any]:
+    try:
+        line = read_json(raw)
+    except JsonError as error:
+        raise ExportProblem(f"{where} {error}") from None
+    if not isinstance(line, dict) or type(line.get("id")) is not int or "payload" not in line:
+        raise ExportProblem(f'{where} is no exported dead letter: it needs "id" and "payload"')
+    return line["id"], line["payload"]
+
+
+def _write_line(out: TextIO) -> Any:
+    def write(letter: DeadLetter) -> None:
+        row = {name: value for name, value in to_json(letter).items() if name != "payload"}
+        text = json.dumps({**row, "payload": event_of(letter)}, ensure_ascii=False)
+        out.write(text.encode(errors="surrogatepass").decode(errors="backslashreplace") + "\n")
+
+    return write
+
+
+def _csv_writer(out: TextIO) -> Any:
+    fields = {column.path: column for column in columns().values()}
+    # An object is written field by field, so it has no column of its own.
+    paths = [path for path in fields if not any(other[: len(path)] == path != other for other in fields)]
+    writer = csv.writer(out)
+    writer.writerow([*_LETTER, *(".".join(path) for path in paths), "unreadable_body"])
+
+    def write(letter: DeadLetter) -> None:
+        row, event = to_json(letter), event_of(letter)
+        known = event if isinstance(event, dict) else {}
+        body = None if isinstance(event, dict) else event
+        cells = [*(row[name] for name in _LETTER), *(_at(known, path) for path in paths), body]
+        writer.writerow([_cell(cell) for cell in cells])
+
+    return write
+
+
+def _at(event: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        event = event.get(name) if isinstance(event, dict) else None
+    return event
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = text.encode(errors="surrogatepass").decode(errors="backslashreplace")
+    return f"'{text}" if text.startswith(_FORMULA) else text
