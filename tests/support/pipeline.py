@@ -13,9 +13,8 @@ from typing import Any
 from gong_views import QueueUnavailable, ViewQueue
 from gong_worker.failpoints import POINTS
 from gong_worker.ledger import Ledger, open_engine
-from gong_worker.operations.services import Services
+from gong_worker.operations.services import Services, make_gate, redis_client
 from gong_worker.queue import inspect
-from gong_worker.runtime import make_gate, redis_client
 from gong_worker.settings import WorkerSettings
 from gong_worker.simulator import SimulatorClient
 from tests.support.books import Books, read_books

@@ -28,3 +28,11 @@ def test_help_loads_no_command() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "dead-letters" in done.stdout
+
+
+def test_status_loads_only_what_it_shows() -> None:
+    """An operator's command waits neither for HTTP nor for Celery nor for the migrations."""
+    heavy = ("alembic", "celery", "httpx", "kombu", "fastapi", "gong_worker.deliver")
+    script = f"import sys, gong_worker.cli.status; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -17,9 +17,10 @@ from gong_views.names import TASK_NAME, UNACKED_INDEX_KEY, UNACKED_KEY, Lane
 from gong_worker import logs
 from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
+from gong_worker.operations.services import open_services
 from gong_worker.queue.remote_control import reduce_panel
 from gong_worker.queue.transport import broker_options, wire
-from gong_worker.runtime import Runtime, open_services
+from gong_worker.runtime import Runtime
 from gong_worker.settings import LogSettings, WorkerSettings
 from gong_worker.settings_registry import refuse_unknown
 

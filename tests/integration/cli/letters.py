@@ -16,8 +16,7 @@ from gong_worker.cli import run as run_cli
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.states import DeadLetterReason
 from gong_worker.ledger import AttemptFacts, Claimed, EventFacts, Ledger, MessageRef, migrate
-from gong_worker.operations.services import Services
-from gong_worker.runtime import open_services
+from gong_worker.operations.services import Services, open_services
 from gong_worker.settings import WorkerSettings
 from tests.support.views import view
 

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from gong_worker.ledger import LedgerError, SchemaOutdated, check_schema, migrate, open_engine
-from gong_worker.ledger.migrate import alembic_config, downgrade
+from gong_worker.ledger.migrate import alembic_config, downgrade, known_revisions
 from gong_worker.ledger.models import EXPRESSION_INDEXES, Base
 
 VIEWS = {"outcomes_hourly", "dead_letter_reasons", "latency_hourly", "calls_daily"}
@@ -69,17 +69,22 @@ def test_an_empty_database_is_outdated(database_url: str) -> None:
         check_schema(open_engine(database_url))
 
 
-def test_an_older_schema_is_outdated(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_older_schema_is_outdated(database_url: str) -> None:
     """A known revision that is not the newest: run the migration."""
     migrate(database_url)
-    engine = open_engine(database_url)
-    check_schema(engine)
-    current = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    monkeypatch.setattr("alembic.script.ScriptDirectory.get_current_head", lambda self: "9999")
+    check_schema(open_engine(database_url))
+    oldest, *_, head = known_revisions()
+    set_version(database_url, oldest)
     with pytest.raises(
-        SchemaOutdated, match=f"has schema {current}, this version needs 9999: run `gong-views migrate`"
+        SchemaOutdated, match=f"has schema {oldest}, this version needs {head}: run `gong-views migrate`"
     ):
-        check_schema(engine)
+        check_schema(open_engine(database_url))
+
+
+def test_the_files_names_tell_the_revisions() -> None:
+    """What the check at start reads from the names of the migrations' files is what Alembic reads in them."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert known_revisions() == [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
 def test_a_newer_schema_wants_a_newer_program(database_url: str) -> None:

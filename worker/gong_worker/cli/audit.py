@@ -6,7 +6,7 @@ from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, show, table
 from gong_worker.domain.audit import AuditAction
 from gong_worker.operations.audit import list_actions
 from gong_worker.operations.serialize import to_json
-from gong_worker.runtime import open_services
+from gong_worker.operations.services import open_services
 
 
 @click.command()

@@ -31,7 +31,7 @@ def _queue(settings: WorkerSettings) -> str:
     import redis
 
     from gong_views.embedded import redis_url_of
-    from gong_worker.runtime import redis_client
+    from gong_worker.operations.services import redis_client
 
     try:
         redis_client(redis_url_of(settings)).ping()

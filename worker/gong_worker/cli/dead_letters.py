@@ -15,7 +15,7 @@ from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations import dead_letters as use_cases
 from gong_worker.operations.exports import ExportFormat, export, private_file
 from gong_worker.operations.serialize import to_json
-from gong_worker.runtime import open_services
+from gong_worker.operations.services import open_services
 
 
 @click.group("dead-letters")

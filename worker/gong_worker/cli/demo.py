@@ -20,9 +20,8 @@ from gong_worker.demo.comparison import compare
 from gong_worker.domain.holds import GateState
 from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import migrate
-from gong_worker.operations.services import Services
+from gong_worker.operations.services import Services, open_services
 from gong_worker.operations.status import status
-from gong_worker.runtime import open_services
 from gong_worker.settings import WorkerSettings
 from gong_worker.simulator import SimulatorClient
 

@@ -6,7 +6,7 @@ import click
 
 from gong_worker.cli.output import JSON_OPTION, facts, show, table
 from gong_worker.operations.events import find_events
-from gong_worker.runtime import open_services
+from gong_worker.operations.services import open_services
 
 
 @click.group()

@@ -9,7 +9,7 @@ from gong_worker.cli.status import hold_lines
 from gong_worker.operations import gate as use_cases
 from gong_worker.operations.gate import GateChange
 from gong_worker.operations.serialize import to_json
-from gong_worker.runtime import open_services
+from gong_worker.operations.services import open_services
 
 
 @click.command()

@@ -6,7 +6,7 @@ from gong_views.names import Lane
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, duration, show, table
 from gong_worker.operations.queue import WaitingMessage, find, peek
 from gong_worker.operations.serialize import to_json
-from gong_worker.runtime import open_services
+from gong_worker.operations.services import open_services
 
 
 @click.group()

@@ -33,8 +33,7 @@ from gong_worker.operations.replays import (
 )
 from gong_worker.operations.replays import replay as run_replay
 from gong_worker.operations.serialize import to_json
-from gong_worker.operations.services import Services
-from gong_worker.runtime import open_services
+from gong_worker.operations.services import Services, open_services
 
 TO_LANE = click.option(
     "--to-lane",

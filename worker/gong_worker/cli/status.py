@@ -11,9 +11,9 @@ from gong_worker.operations.monitoring import CheckResult
 from gong_worker.operations.monitoring import check as check_status
 from gong_worker.operations.reconcile import reconcile as run_reconcile
 from gong_worker.operations.serialize import to_json
+from gong_worker.operations.services import open_services
 from gong_worker.operations.status import GateReport, Hold, ProbeReport, Status, WorkerReport
 from gong_worker.operations.status import status as read_status
-from gong_worker.runtime import open_services
 
 SERVER_AWAY = 3
 

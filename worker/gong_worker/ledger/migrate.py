@@ -3,13 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Engine
 
 import gong_worker
@@ -17,6 +13,10 @@ from gong_views.private_files import make_private_file, make_private_folder
 from gong_worker.ledger.engine import is_missing, ledger_url, open_engine
 from gong_worker.ledger.errors import LedgerError, SchemaOutdated
 from gong_worker.ledger.transactions import reading, translated
+
+# Alembic takes a third of a command's start, and a schema that is as it should be needs none of it.
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 # Any constant will do, as long as every version of this program uses the same one.
 _ADVISORY_LOCK: Final = 7_346_021_895_540_113
@@ -34,8 +34,10 @@ def scripts_path() -> Path:
     raise LedgerError("the migrations are missing from this installation: install gong-views again")
 
 
-def alembic_config(connection: sa.Connection | None = None) -> Config:
+def alembic_config(connection: sa.Connection | None = None) -> "Config":
     """Alembic's configuration; there is no alembic.ini."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(scripts_path()).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -48,6 +50,8 @@ def migrate(url: str, revision: str = "head") -> None:
     Raises LedgerUnavailable; SchemaOutdated when the schema is newer than this program; LedgerError for an
     URL that is no ledger's.
     """
+    from alembic import command
+
     with _migrating(url) as connection:
         _refuse_newer(connection)
         command.upgrade(alembic_config(connection), revision)
@@ -55,6 +59,8 @@ def migrate(url: str, revision: str = "head") -> None:
 
 def downgrade(url: str, revision: str = "base") -> None:
     """Take the schema back to `revision`; from "base" nothing of the ledger is left."""
+    from alembic import command
+
     with _migrating(url) as connection:
         command.downgrade(alembic_config(connection), revision)
 
@@ -64,22 +70,28 @@ def check_schema(engine: Engine) -> None:
     current = None
     if not is_missing(engine):
         with reading(engine) as connection:
-            _refuse_newer(connection)
             current = _current(connection)
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+            _refuse_newer(connection)
+    head = known_revisions()[-1]
     if current != head:
         state = "has no schema yet" if current is None else f"has schema {current}, this version needs {head}"
         raise SchemaOutdated(f"the ledger {state}: run `gong-views migrate`")
 
 
+def known_revisions() -> list[str]:
+    """The revisions of this version, oldest first: each migration's file begins with its number."""
+    return sorted(path.name.partition("_")[0] for path in (scripts_path() / "versions").glob("[0-9]*.py"))
+
+
 def _current(connection: sa.Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
 
 def _refuse_newer(connection: sa.Connection) -> None:
     current = _current(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions()}
-    if current is not None and current not in known:
+    if current is not None and current not in known_revisions():
         raise SchemaOutdated(
             f"the ledger has schema {current}, which this version does not know: upgrade gong-views"
         )

@@ -11,7 +11,7 @@ from gong_views.names import WRITE_CHECK_KEY
 from gong_views.redis_errors import ConnectFailed, explain
 from gong_views.redis_url import location
 
-#: How long a command waits for an answer of Redis (gong_worker.runtime.redis_client).
+#: How long a command waits for an answer of Redis (gong_worker.operations.services.redis_client).
 ANSWER_SECONDS = 5.0
 # As the scripts of the queue and of the gate are declared: they may run when Redis is full.
 _AS_WORKER = "#!lua flags=allow-oom\nreturn redis.call('SET', KEYS[1], '1', 'PX', 60000)"
