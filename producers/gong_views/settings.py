@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from gong_views.environment import Found, find_secret, read_variables
+from gong_views.environment import FILE_SUFFIX, Found, find_secret, read_variables
 from gong_views.errors import SettingsError
 from gong_views.redis_url import check_redis_url
 
@@ -61,9 +61,11 @@ class Settings(BaseSettings):
     def found(cls, variables: Mapping[str, Found]) -> dict[str, Found]:
         """What is set of this class, by variable. Raises SettingsError for a secret's file that cannot be read."""
         found = {}
-        for field in cls.model_fields.values():
-            name = str(field.validation_alias)
-            one = find_secret(variables, name) if is_secret(field) else variables.get(name)
+        fields = {str(field.validation_alias): field for field in cls.model_fields.values()}
+        for name, field in fields.items():
+            # A class may read the file itself, for more than one value.
+            from_file = is_secret(field) and name + FILE_SUFFIX not in fields
+            one = find_secret(variables, name) if from_file else variables.get(name)
             if one is not None:
                 found[name] = one
         return found

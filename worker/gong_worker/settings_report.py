@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from pydantic import SecretStr
 
 from gong_views.environment import read_variables
+from gong_views.errors import SettingsError
 from gong_worker.settings_registry import settings_classes
 
 HIDDEN = "set, not shown"
@@ -14,11 +15,13 @@ _SECRET_OPTION = re.compile("pass|secret|token|key", re.IGNORECASE)
 
 
 def settings_report() -> dict[str, dict[str, Any]]:
-    """`value` and `origin` by variable, of every settings class. Raises SettingsError."""
-    variables = read_variables()
+    """`value` and `origin` by variable, of every settings class that can be read."""
     report: dict[str, dict[str, Any]] = {}
     for cls in settings_classes():
-        settings, found = cls.load(), cls.found(variables)
+        try:
+            settings, found = cls.load(), cls.found(read_variables())
+        except SettingsError:
+            continue
         for name, field in cls.model_fields.items():
             variable = str(field.validation_alias)
             origin = found[variable].origin if variable in found else "default"

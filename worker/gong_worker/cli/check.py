@@ -1,50 +1,32 @@
-"""`gong-views check`: the settings as they are understood, secrets masked, and whether the parts answer."""
+"""`gong-views check`: the preflight, and every setting with where it came from."""
 
 from typing import Any
 
 import click
 
-from gong_views.errors import GongViewsError
 from gong_worker.cli.output import JSON_OPTION, facts, show
-from gong_worker.settings import WorkerSettings
+from gong_worker.operations.preflight import Finding, Verdict, preflight
+from gong_worker.operations.serialize import to_json
+from gong_worker.operations.services import redis_client
 from gong_worker.settings_report import settings_report
 
 
 @click.command()
 @JSON_OPTION
 def check(as_json: bool) -> None:
-    """Show the settings (secrets masked) and whether queue and ledger answer. Exit 1 when one does not."""
-    settings = WorkerSettings.load()
-    parts = {
-        "queue": _queue(settings),
-        "ledger": _ledger(settings),
-        "credentials": "set" if settings.has_credentials else "not set: a worker will not start",
-    }
-    data: dict[str, Any] = {"settings": settings_report(), "parts": parts}
-    shown = {name: f"{one['value']}  ({one['origin']})" for name, one in data["settings"].items()}
-    show(data, as_json=as_json, text=lambda: facts({**shown, **parts}))
-    if parts["queue"] != "answers" or parts["ledger"] != "answers":
+    """Look at every condition for working, and show all settings (secrets masked). Exit 1 when one fails."""
+    findings = preflight(redis_client)
+    passed = all(finding.verdict is not Verdict.FAILED for finding in findings)
+    settings = settings_report()
+    data = {"ok": passed, "findings": to_json(findings), "settings": settings}
+    show(data, as_json=as_json, text=lambda: _tell(findings, settings))
+    if not passed:
         raise SystemExit(1)
 
 
-def _queue(settings: WorkerSettings) -> str:
-    import redis
-
-    from gong_views.embedded import redis_url_of
-    from gong_worker.operations.services import redis_client
-
-    try:
-        redis_client(redis_url_of(settings)).ping()
-    except (redis.RedisError, GongViewsError) as error:
-        return f"no answer: {type(error).__name__}"
-    return "answers"
-
-
-def _ledger(settings: WorkerSettings) -> str:
-    from gong_worker.ledger import check_schema, open_engine
-
-    try:
-        check_schema(open_engine(settings.ledger_url))
-    except GongViewsError as error:
-        return str(error)
-    return "answers"
+def _tell(findings: list[Finding], settings: dict[str, dict[str, Any]]) -> None:
+    facts({name: f"{one['value']}  ({one['origin']})" for name, one in settings.items()})
+    click.echo()
+    for finding in findings:
+        mark = {Verdict.OK: "ok", Verdict.WARNING: "WARNING", Verdict.FAILED: "FAILED"}[finding.verdict]
+        facts({f"{mark:8}{finding.name:19}": (finding.text, *([finding.mend] if finding.mend else []))})

@@ -38,6 +38,15 @@ class Reads(LedgerPart):
                     raise LedgerUnavailable("the ledger is unavailable: the database is read-only")
                 connection.exec_driver_sql("SELECT txid_current()")
 
+    def server(self) -> tuple[str, datetime | None]:
+        """The database's name and version, and its clock; None for SQLite, which has this machine's."""
+        with reading(self.engine) as connection:
+            if connection.dialect.name == "sqlite":
+                return f"SQLite {connection.exec_driver_sql('SELECT sqlite_version()').scalar_one()}", None
+            version = connection.exec_driver_sql("SHOW server_version").scalar_one()
+            clock = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+            return f"PostgreSQL {version}", utc(clock)
+
     def event(self, event_id: str, reporting_system: str | None = None) -> list[EventReport]:
         """Every event of this id (one for each reporting system), with its calls and dead letters."""
         condition = Delivery.event_id == event_id

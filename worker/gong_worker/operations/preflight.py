@@ -1,0 +1,228 @@
+"""The preflight: every condition for working, each passed or with its mend. `gong-views check` shows it.
+
+Nothing is changed but one key of the queue with an end of its own, and a write of the ledger that leaves nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from gong_views.embedded import redis_url_of
+from gong_views.environment import ENV_FILE, read_variables
+from gong_views.errors import GongViewsError
+from gong_worker.ledger import Ledger, SchemaOutdated, check_schema, open_engine
+from gong_worker.queue.availability import away, check_writes, place
+from gong_worker.queue.server import evicting, read_server, unfit
+from gong_worker.queue.workers import read_workers, redis_now
+from gong_worker.settings import WorkerSettings
+from gong_worker.settings_registry import settings_classes, unknown_variables
+
+#: Clocks that differ by more are said: times in logs and in the ledger would not agree.
+CLOCK_SECONDS = 2.0
+
+OpenClient = Callable[[str], redis.Redis]
+
+
+class Verdict(StrEnum):
+    """What a line of the preflight comes to. Only `failed` makes the whole of it fail."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: what was looked at, what was found, and what to do unless it is ok."""
+
+    name: str
+    verdict: Verdict
+    text: str
+    mend: str | None = None
+
+
+def ok(name: str, text: str) -> Finding:
+    """It is as it should be."""
+    return Finding(name, Verdict.OK, text)
+
+
+def warning(name: str, text: str, mend: str) -> Finding:
+    """It works, but costs something in some trouble."""
+    return Finding(name, Verdict.WARNING, text, mend)
+
+
+def failed(name: str, text: str, mend: str | None = None) -> Finding:
+    """It does not work like this."""
+    return Finding(name, Verdict.FAILED, text, mend)
+
+
+def preflight(open_client: OpenClient) -> list[Finding]:
+    """Every finding, in the order in which one would mend them."""
+    findings = list(check_settings())
+    try:
+        settings = WorkerSettings.load()
+    except GongViewsError:
+        return findings  # said above; without it there is nothing to look at
+    findings.append(_credentials(settings))
+    findings += check_queue(settings, open_client)
+    findings += check_ledger(settings)
+    findings.append(check_permissions(settings))
+    return findings
+
+
+def check_settings() -> Iterator[Finding]:
+    """Unknown variables, and settings that are wrong or contradict each other."""
+    try:
+        problems = unknown_variables(read_variables())
+    except GongViewsError as error:
+        yield failed("settings", str(error))
+        return
+    for cls in settings_classes():
+        try:
+            cls.load()
+        except GongViewsError as error:
+            problems += [line for line in str(error).splitlines() if line not in problems]
+    for problem in problems:
+        yield failed("settings", problem)
+    if not problems:
+        yield ok("settings", "each is known, and they go together")
+
+
+def _credentials(settings: WorkerSettings) -> Finding:
+    if settings.has_credentials:
+        return ok("credentials", "set")
+    mend = "set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
+    return failed("credentials", "not set: no worker will start", mend)
+
+
+def check_queue(settings: WorkerSettings, open_client: OpenClient) -> Iterator[Finding]:
+    """The queue's Redis: it answers, is fit, keeps what it is given, takes writes, and has workers."""
+    try:
+        client = open_client(redis_url_of(settings))
+    except GongViewsError as error:
+        yield failed("queue", str(error))
+        return
+    try:
+        yield from _server(client)
+        yield from _writes(client)
+        yield _clock("queue clock", redis_now(client))
+        yield _workers(client)
+    except redis.RedisError as error:
+        yield failed("queue", away(error, place(client)))
+    finally:
+        client.close()
+
+
+def _server(client: redis.Redis) -> Iterator[Finding]:
+    try:
+        facts = read_server(client)
+    except redis.exceptions.NoPermissionError:
+        yield warning(
+            "queue",
+            f"{place(client)} does not tell its version and policy: INFO is forbidden to this user",
+            "allow it INFO (ACL: +info), or see to maxmemory-policy noeviction and the append-only file yourself",
+        )
+        return
+    if (why := unfit(facts)) is not None and evicting(facts) is None:
+        yield failed("queue", f"{facts.name} at {place(client)} cannot be used", why)
+    else:
+        yield ok("queue", f"{facts.name} at {place(client)}")
+    if (why := evicting(facts)) is not None:
+        yield failed("queue policy", f"maxmemory-policy {facts.eviction_policy}", why)
+    else:
+        yield ok("queue policy", f"maxmemory-policy {facts.eviction_policy or 'not told'}")
+    if facts.append_only:
+        yield ok("queue persistence", "append-only file on")
+    else:
+        yield warning(
+            "queue persistence",
+            "no append-only file: a restart of Redis may take queued events along",
+            "CONFIG SET appendonly yes, and the same in redis.conf; a managed Redis may keep its data otherwise",
+        )
+
+
+def _writes(client: redis.Redis) -> Iterator[Finding]:
+    writes = check_writes(client)
+    if writes.workers is None and writes.producers is None:
+        yield ok("queue writes", "taken")
+    elif writes.workers is None:
+        yield failed("queue writes", f"taken from workers only: {writes.producers}")
+    else:
+        yield failed("queue writes", writes.workers)
+
+
+def _clock(name: str, theirs: datetime) -> Finding:
+    off = (theirs - datetime.now(UTC)).total_seconds()
+    if abs(off) <= CLOCK_SECONDS:
+        return ok(name, f"within {CLOCK_SECONDS:g} s of this machine's")
+    side = "ahead of" if off > 0 else "behind"
+    mend = "keep both by NTP (chrony, systemd-timesyncd)"
+    return warning(name, f"{abs(off):.0f} s {side} this machine's", mend)
+
+
+def _workers(client: redis.Redis) -> Finding:
+    alive = sum(worker.alive for worker in read_workers(client))
+    if alive:
+        return ok("workers", f"{alive} alive")
+    return warning("workers", "none is alive", "start one: gong-views worker (on one machine: gong-views up)")
+
+
+def check_ledger(settings: WorkerSettings) -> Iterator[Finding]:
+    """The ledger: it answers, has this version's schema, takes writes."""
+    try:
+        engine = open_engine(settings.ledger_url)
+    except GongViewsError as error:
+        yield failed("ledger", str(error))
+        return
+    ledger = Ledger(engine)
+    try:
+        check_schema(engine)
+        name, clock = ledger.server()
+        yield ok("ledger", f"{name}, with the schema of this version")
+        ledger.ping()
+        yield ok("ledger writes", "taken")
+        if clock is not None:
+            yield _clock("ledger clock", clock)
+    except SchemaOutdated as error:
+        yield failed("ledger", str(error))
+    except GongViewsError as error:
+        yield failed("ledger", str(error), "start the database, or correct DATABASE_URL")
+    finally:
+        ledger.close()
+
+
+def check_permissions(settings: WorkerSettings) -> Finding:
+    """Whether other users of this machine can read what holds names and addresses, or secrets."""
+    found = [path for path in _private_paths(settings) if readable_by_others(path)]
+    if not found:
+        return ok("permissions", "what we keep on this machine is for its owner only")
+    paths = " ".join(str(path) for path in found[:5])
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return warning("permissions", f"other users can read {paths}{more}", f"chmod -R go= {paths}")
+
+
+def _private_paths(settings: WorkerSettings) -> Iterator[Path]:
+    data_dir = settings.data_dir.resolve()
+    if data_dir.is_dir():
+        yield data_dir
+        yield from sorted(path for path in data_dir.rglob("*") if not path.is_symlink())
+    url: Any = settings.ledger_url
+    if url.startswith("sqlite:///") and not (ledger := Path(url.removeprefix("sqlite:///"))).is_relative_to(
+        data_dir
+    ):
+        yield ledger
+    if (named := read_variables().get(ENV_FILE)) is not None:
+        yield Path(named.value)
+
+
+def readable_by_others(path: Path) -> bool:
+    """Whether group or others may read the file or enter the folder; False when it is gone."""
+    try:
+        return bool(path.stat().st_mode & 0o077)
+    except OSError:
+        return False

@@ -1,0 +1,69 @@
+"""What the queue's Redis says of itself, and whether it keeps what it was given. INFO tells; CONFIG is not asked.
+
+A managed Redis forbids CONFIG, while INFO is open to every user that monitors.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import redis
+
+#: The scripts of the queue and of the gate have flags, which came with Redis 7.
+LEAST_MAJOR: Final = 7
+KEEPS_ALL: Final = "noeviction"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """None: it does not tell."""
+
+    name: str
+    version: str
+    """Of the Redis whose behaviour it has; a Valkey tells its own in `name`."""
+    eviction_policy: str | None
+    append_only: bool | None
+    cluster: bool
+
+    @property
+    def major(self) -> int:
+        """Its major version; 0 when it does not tell."""
+        found = re.match(r"\d+", self.version)
+        return int(found.group()) if found else 0
+
+
+def read_server(client: redis.Redis) -> ServerFacts:
+    """Ask once; raises RedisError, NoPermissionError when even INFO is forbidden to this user."""
+    info: dict[str, Any] = {}
+    for section in ("server", "memory", "persistence", "cluster"):
+        info |= client.info(section)
+    version = str(info.get("redis_version", ""))
+    valkey = info.get("valkey_version")
+    append_only = info.get("aof_enabled")
+    return ServerFacts(
+        name=f"Valkey {valkey}" if valkey else f"Redis {version or 'of an unknown version'}",
+        version=version,
+        eviction_policy=info.get("maxmemory_policy"),
+        append_only=None if append_only is None else bool(append_only),
+        cluster=bool(info.get("cluster_enabled")),
+    )
+
+
+def unfit(facts: ServerFacts) -> str | None:
+    """Why no worker may run on this server, and the mend; None when it may."""
+    if facts.cluster:
+        return "it is a Redis Cluster: the queue needs a Redis without cluster mode"
+    if 0 < facts.major < LEAST_MAJOR:
+        return f"it is {facts.name}: upgrade it to Redis {LEAST_MAJOR} or later, or to Valkey"
+    return evicting(facts)
+
+
+def evicting(facts: ServerFacts) -> str | None:
+    """Why queued events may vanish from it when its memory is full, and the mend; None when they may not."""
+    if facts.eviction_policy in (None, KEEPS_ALL):
+        return None
+    return (
+        f"its maxmemory-policy is {facts.eviction_policy}: when its memory is full it deletes queued events and "
+        f"holds; set it to {KEEPS_ALL} (CONFIG SET maxmemory-policy {KEEPS_ALL}, and the same in redis.conf or in "
+        "your provider's parameters)"
+    )
