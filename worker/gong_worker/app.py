@@ -19,6 +19,7 @@ from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
 from gong_worker.operations.services import open_services
 from gong_worker.queue.remote_control import reduce_panel
+from gong_worker.queue.server import refuse_unfit
 from gong_worker.queue.transport import broker_options, wire
 from gong_worker.runtime import Runtime
 from gong_worker.settings import LogSettings, WorkerSettings
@@ -111,6 +112,7 @@ def _start(instance: Any, **_: Any) -> None:
             options = {**app.conf.broker_transport_options, **started["broker_transport_options"]}
             app.conf.update({**started, "broker_transport_options": options})
         services = open_services(settings)
+        refuse_unfit(services.client)
     except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:
         raise SystemExit(f"gong-views: {error}") from None
     reduce_panel()

@@ -17,6 +17,7 @@ from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.clock import SharedClock
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
+from gong_worker.queue.server import ServerWatch
 from gong_worker.queue.workers import HEARTBEAT_SECONDS, Heartbeat
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class Runtime:
                 PeriodicJob("run deferred", 0.5, self._told_once(self.run_deferred)),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
                 PeriodicJob("heartbeat", HEARTBEAT_SECONDS, self.heartbeat.beat),
+                PeriodicJob("look at the server", 60.0, self._told_once(ServerWatch(services.client).look)),
                 PeriodicJob("forget old workers", 600.0, self._told_once(self.heartbeat.forget_old)),
             ],
         )

@@ -46,17 +46,18 @@ def worker(concurrency: int | None, loglevel: str) -> None:
     check_schema(open_engine(settings.ledger_url))
     from gong_worker.app import app
 
-    arguments = [
-        "--quiet",
-        "worker",
-        f"--concurrency={concurrency or settings.concurrency}",
-        f"--loglevel={loglevel}",
-        "--pool=threads",
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-    ]
-    sys.exit(app.worker_main(arguments))
+    # As `celery worker` does it, whose own entry point keeps the exit code to itself.
+    process = app.Worker(
+        concurrency=concurrency or settings.concurrency,
+        loglevel=loglevel,
+        pool_cls="threads",
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    process.start()
+    sys.exit(process.exitcode)
 
 
 @click.command()

@@ -8,10 +8,13 @@ from types import FrameType
 
 import click
 
+from gong_views.embedded import redis_url_of
 from gong_worker import logs
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator
 from gong_worker.embedded_server import EmbeddedServer, usable
 from gong_worker.ledger import migrate
+from gong_worker.queue.server import refuse_unfit
+from gong_worker.runtime import redis_client
 from gong_worker.settings import WorkerSettings
 
 
@@ -43,6 +46,8 @@ def up(sandbox: bool, concurrency: int | None) -> None:
     with ExitStack() as stack:
         if settings.redis_url is None:
             stack.enter_context(EmbeddedServer(settings.data_dir))
+        else:
+            refuse_unfit(redis_client(redis_url_of(settings)))
         migrate(settings.ledger_url)
         environment: dict[str, str] = {}
         if sandbox:

@@ -3,11 +3,16 @@
 A managed Redis forbids CONFIG, while INFO is open to every user that monitors.
 """
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
+
+from gong_views.errors import SettingsError
+
+log = logging.getLogger(__name__)
 
 #: The scripts of the queue and of the gate have flags, which came with Redis 7.
 LEAST_MAJOR: Final = 7
@@ -67,3 +72,34 @@ def evicting(facts: ServerFacts) -> str | None:
         f"holds; set it to {KEEPS_ALL} (CONFIG SET maxmemory-policy {KEEPS_ALL}, and the same in redis.conf or in "
         "your provider's parameters)"
     )
+
+
+def refuse_unfit(client: redis.Redis) -> None:
+    """Raise SettingsError when no worker may run on this server; nothing when it is away or does not tell."""
+    try:
+        why = unfit(read_server(client))
+    except redis.RedisError:
+        return
+    if why is not None:
+        raise SettingsError(f"REDIS_URL: {why}")
+
+
+class ServerWatch:
+    """Looks at the server again while a worker runs: it may have been away at the start, or changed since."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._unfit = False
+
+    def look(self) -> None:
+        """Log when the server begins to be unfit, and when that ends. Raises RedisError."""
+        why = unfit(read_server(self._client))
+        if why is not None and not self._unfit:
+            log.error(
+                "the queue's Redis must not be used like this: %s",
+                why,
+                extra={"action": "queue_server_unfit"},
+            )
+        elif why is None and self._unfit:
+            log.warning("the queue's Redis is fit again", extra={"action": "queue_server_fit"})
+        self._unfit = why is not None
