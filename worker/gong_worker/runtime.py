@@ -6,21 +6,43 @@ from collections.abc import Callable
 
 import redis
 
+from gong_views.embedded import redis_url_of
 from gong_worker.deliver import Deliverer
 from gong_worker.gate import GateUnavailable
 from gong_worker.gong import GongClient
 from gong_worker.gong_auth import auth_of
+from gong_worker.ledger import Ledger, open_engine
 from gong_worker.maintenance import MaintenanceThread, PeriodicJob
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
-from gong_worker.operations.services import Services
+from gong_worker.operations.preflight import Finding
+from gong_worker.operations.preflight_call import check_call
+from gong_worker.operations.services import Services, make_gate, redis_client
 from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.clock import SharedClock
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
 from gong_worker.queue.server import ServerWatch
 from gong_worker.queue.workers import HEARTBEAT_SECONDS, Heartbeat
+from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
+
+
+def ask_gong(settings: WorkerSettings) -> Finding:
+    """The preflight's one call to Gong, in turn with the workers' and counted like theirs."""
+    client = redis_client(redis_url_of(settings))
+    gate = make_gate(settings, client, Ledger(open_engine(settings.ledger_url)), worker=False)
+    gong = GongClient(
+        settings.gong_base_url,
+        auth_of(settings),
+        timeout_seconds=settings.request_timeout_seconds,
+        max_connections=1,
+    )
+    try:
+        return check_call(gate, gong)
+    finally:
+        gong.close()
+        client.close()
 
 
 class Runtime:

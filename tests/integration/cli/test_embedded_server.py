@@ -154,6 +154,18 @@ def test_a_server_without_its_record_is_not_joined_by_a_second_one(tmp_path: Pat
         (data / "valkey.json").write_text(record)
 
 
+def test_an_enqueue_says_that_no_worker_lives(tmp_path: Path) -> None:
+    """The events are accepted, for the queue is durable; whoever enqueues is told that nobody works on it."""
+    data = tmp_path / "var"
+    environment = {"GONG_VIEWS_DATA_DIR": str(data)}
+    with EmbeddedServer(data):
+        done = command(tmp_path, "enqueue", "-", "--json", stdin=json.dumps(view(1)), **environment)
+        assert done.returncode == 0
+        told = json.loads(done.stdout)
+        assert (told["enqueued"], told["workers_alive"]) == (1, 0)
+        assert "no worker is alive" in done.stderr
+
+
 def test_a_path_too_long_for_a_socket_has_it_elsewhere(tmp_path: Path) -> None:
     """The socket is in a private folder under the temporary one, and producers find it by the record."""
     data = tmp_path / ("long" * 30)

@@ -36,9 +36,14 @@ def as_before(request: pytest.FixtureRequest) -> Iterator[None]:
             client.flushall()
 
 
-def checked(run: Run, **environment: str) -> tuple[int, dict[str, dict[str, Any]]]:
+def called(run: Run, **environment: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """As `checked`, with a call to Gong."""
+    return checked(run, "--call", **environment)
+
+
+def checked(run: Run, *words: str, **environment: str) -> tuple[int, dict[str, dict[str, Any]]]:
     """The exit code, and the findings by name."""
-    done = run("check", "--json", **environment)
+    done = run("check", "--json", *words, **environment)
     assert "Traceback" not in done.stderr
     data = json.loads(done.stdout)
     assert data["ok"] is (done.returncode == 0)
@@ -121,6 +126,43 @@ def test_what_is_away_outdated_or_unknown_fails_with_its_mend(run: Run, pipeline
     assert findings["permissions"]["verdict"] == "warning"
     assert str(pipeline.folder / "seen") in findings["permissions"]["text"]
     assert not (pipeline.folder / "absent.db").exists()
+
+
+def test_call_asks_gong_for_an_answer_that_creates_nothing(run: Run, pipeline: Pipeline) -> None:
+    """An empty event, answered 400, proves address and credential; it is one call, counted, and paced."""
+    before = pipeline.gong.stats()["calls"]
+    code, findings = called(run)
+    assert (code, findings["call"]["verdict"]) == (0, "ok"), findings
+    assert pipeline.gong.stats()["calls"] == before + 1
+    assert pipeline.gong.stats()["accepted"] == 0
+    assert pipeline.services.gate.status().last_24h == 1
+    assert "call" not in checked(run)[1]
+    assert pipeline.gong.stats()["calls"] == before + 1
+
+    code, findings = called(run, GONG_ACCESS_KEY_SECRET="wrong")
+    assert (code, findings["call"]["verdict"]) == (1, "failed")
+    assert "401" in findings["call"]["text"]
+    assert pipeline.services.gate.status().state == "open", "the workers' gate is none of its business"
+    code, findings = called(run, GONG_BASE_URL=f"http://127.0.0.1:{free_port()}")
+    assert (code, findings["call"]["verdict"]) == (1, "failed")
+    assert "GONG_BASE_URL" in findings["call"]["mend"]
+
+    pipeline.services.gate.hold("maintenance", "tests")
+    calls = pipeline.gong.stats()["calls"]
+    code, findings = called(run)
+    assert (code, findings["call"]["verdict"]) == (0, "warning")
+    assert "operator" in findings["call"]["text"]
+    assert pipeline.gong.stats()["calls"] == calls
+
+
+def test_the_preflights_settings_do_not_become_the_companys(run: Run, pipeline: Pipeline) -> None:
+    """A check from a machine with other limits in its environment changes none, and a worker's stay."""
+    pipeline.worker()
+    pipeline.enqueue([1])
+    pipeline.drain()
+    called(run, GONG_VIEWS_CALLS_PER_SECOND="2", GONG_VIEWS_CALLS_PER_DAY="900")
+    limits = pipeline.services.gate.status()
+    assert (limits.per_second_limit, limits.per_day_limit) == (100, 10_000)
 
 
 def test_a_running_worker_tells_once_that_the_policy_was_changed(

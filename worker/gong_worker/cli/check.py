@@ -8,14 +8,16 @@ from gong_worker.cli.output import JSON_OPTION, facts, show
 from gong_worker.operations.preflight import Finding, Verdict, preflight
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import redis_client
+from gong_worker.runtime import ask_gong
 from gong_worker.settings_report import settings_report
 
 
 @click.command()
+@click.option("--call", is_flag=True, help="also ask Gong for an answer that creates nothing: costs one call")
 @JSON_OPTION
-def check(as_json: bool) -> None:
+def check(call: bool, as_json: bool) -> None:
     """Look at every condition for working, and show all settings (secrets masked). Exit 1 when one fails."""
-    findings = preflight(redis_client)
+    findings = preflight(redis_client, ask_gong if call else None)
     passed = all(finding.verdict is not Verdict.FAILED for finding in findings)
     settings = settings_report()
     data = {"ok": passed, "findings": to_json(findings), "settings": settings}

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from gong_views.embedded import redis_url_of
 from gong_views.errors import QueueUnavailable
 from gong_views.names import Lane
 from gong_views.queue import ViewQueue
@@ -14,6 +15,7 @@ from gong_worker.cli.progress import progress_bar
 from gong_worker.file_import.job import Job, format_of, read_records
 from gong_worker.file_import.load import Progress, load
 from gong_worker.file_import.source import FileProblem, Format, Source, open_source
+from gong_worker.queue.workers import count_alive
 
 SOURCE = "file"  # how the ledger names the producer of events that came this way
 REJECTED, USAGE, QUEUE_UNAVAILABLE, INTERRUPTED = 1, 2, 3, 130
@@ -55,6 +57,7 @@ def _enqueue(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
         if job.resumed_after_line is not None:
             click.echo(f"going on after line {job.resumed_after_line}, where it was interrupted", err=True)
         code, error = _run(source, job, queue, lane)
+    alive = count_alive(redis_url_of(ProducerSettings.load()))
     data: dict[str, Any] = {
         "file": source.name,
         "format": form.value,
@@ -64,6 +67,7 @@ def _enqueue(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
         "rejected": job.progress.rejected,
         "rejects_file": str(job.rejects.path) if job.progress.rejected else None,
         "resumed_after_line": job.resumed_after_line,
+        "workers_alive": alive,
         "error": error,
     }
     show(data, as_json=as_json, text=lambda: _tell(data))
@@ -71,6 +75,8 @@ def _enqueue(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
         click.echo(f"Warning: {job.warning}", err=True)
     if error is not None:
         click.echo(f"Error: {error}", err=True)
+    if alive == 0 and job.progress.enqueued:
+        click.echo("Warning: no worker is alive; the events wait until one is started", err=True)
     return code
 
 

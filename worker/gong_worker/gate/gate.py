@@ -36,6 +36,8 @@ class Gate:
     credential, target: fingerprints of the credential and of the base URL. Holds for a refused credential or
         a wrong URL bind only gates with the same one, so a new one is free at once.
     name: who this is, for the log and for `limits_set_by`.
+    worker: whether its settings take effect for all when it first asks for a slot; of others, only while no
+        worker has started yet.
 
     Every method raises GateUnavailable when Redis does not decide; then no call may be made.
     """
@@ -49,8 +51,10 @@ class Gate:
         credential: str = "",
         target: str = "",
         name: str = "worker",
+        worker: bool = True,
         clock: Clock | None = None,
     ) -> None:
+        self._worker = worker
         self._settings = settings
         self._history = history
         self._name = name
@@ -70,7 +74,7 @@ class Gate:
 
         Raises also what `history` raises, when the day has to be counted and the ledger is away.
         """
-        if not self._registered:
+        if self._worker and not self._registered:
             self._register(worker=True)
         throttle = self._lanes[lane]
         wait = throttle.enter()

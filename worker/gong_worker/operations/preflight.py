@@ -61,8 +61,10 @@ def failed(name: str, text: str, mend: str | None = None) -> Finding:
     return Finding(name, Verdict.FAILED, text, mend)
 
 
-def preflight(open_client: OpenClient) -> list[Finding]:
-    """Every finding, in the order in which one would mend them."""
+def preflight(
+    open_client: OpenClient, ask_gong: Callable[[WorkerSettings], Finding] | None = None
+) -> list[Finding]:
+    """Every finding, in the order in which one would mend them; with `ask_gong` also what it comes to."""
     findings = list(check_settings())
     try:
         settings = WorkerSettings.load()
@@ -72,6 +74,12 @@ def preflight(open_client: OpenClient) -> list[Finding]:
     findings += check_queue(settings, open_client)
     findings += check_ledger(settings)
     findings.append(check_permissions(settings))
+    if ask_gong is not None and settings.has_credentials:
+        try:
+            findings.append(ask_gong(settings))
+        except (GongViewsError, redis.RedisError) as error:
+            text = str(error) if isinstance(error, GongViewsError) else type(error).__name__
+            findings.append(failed("call", f"not made: {text}"))
     return findings
 
 

@@ -34,7 +34,9 @@ def redis_client(url: str) -> redis.Redis:
     )
 
 
-def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger | None) -> Gate:
+def make_gate(
+    settings: WorkerSettings, client: redis.Redis, ledger: Ledger | None, *, worker: bool = True
+) -> Gate:
     """The company's gate, shared by every process on the same Redis."""
     return Gate(
         client,
@@ -47,6 +49,7 @@ def make_gate(settings: WorkerSettings, client: redis.Redis, ledger: Ledger | No
         history=ledger.calls_per_minute if ledger is not None else lambda _since: (),
         credential=settings.credential_fingerprint,
         target=hashlib.sha256(settings.gong_base_url.encode()).hexdigest()[:16],
+        worker=worker,
     )
 
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import cast
+from typing import Any, cast
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from gong_views.names import WORKERS_KEY
 from gong_worker.queue.refusals import FULL, WriteRefusals, refusal_code
@@ -113,6 +115,16 @@ def read_workers(client: redis.Redis) -> list[Worker]:
     now = seconds + micros / 1e6
     found = [_worker(raw, now) for raw in cast(dict[bytes, bytes], entries).values()]
     return sorted(found, key=lambda worker: (not worker.alive, worker.started_at, worker.id))
+
+
+def count_alive(redis_url: str) -> int | None:
+    """How many workers live on the queue at a URL; None when it does not tell within two seconds."""
+    options: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "protocol": 2}
+    try:
+        with redis.Redis.from_url(redis_url, retry=Retry(NoBackoff(), 0), **options) as client:
+            return sum(worker.alive for worker in read_workers(client))
+    except redis.RedisError:
+        return None
 
 
 def _worker(raw: bytes, now: float) -> Worker:
