@@ -9,11 +9,11 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis
-from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool, ConnectionPool
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 
 from gong_views.commands import Command
 from gong_views.connection import IDLE_SECONDS, MAX_IDLE, connection_options
-from gong_views.redis_errors import ConnectFailed
+from gong_views.redis_errors import ConnectFailed, was_demoted
 from gong_views.redis_url import location
 
 
@@ -24,7 +24,7 @@ class AsyncConnections:
     """
 
     def __init__(self, url: str, seconds: float) -> None:
-        self._class, self._options = connection_options(ConnectionPool, url, seconds)
+        self._class, self._options = connection_options(url, seconds, asynchronous=True)
         self._seconds = seconds
         self._local = threading.local()
         self.where = location(self._options)
@@ -41,7 +41,12 @@ class AsyncConnections:
                 connection = await pool.get_connection()
                 connecting = False
                 try:
-                    return await _exchange(connection, commands)
+                    replies = await _exchange(connection, commands)
+                    if not was_demoted(replies):
+                        return replies
+                    await connection.disconnect(nowait=True)
+                    # Nothing was executed. Where Sentinels know the new primary, it is asked at once.
+                    return await _exchange(connection, commands) if "sentinels" in self._options else replies
                 except BaseException:
                     # Also when cancelled: a reply may be on its way that must not be taken for another's.
                     await connection.disconnect(nowait=True)

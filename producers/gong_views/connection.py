@@ -12,30 +12,31 @@ from collections.abc import Sequence
 from typing import Any
 
 import redis
-from redis.connection import ConnectionPool
 
 from gong_views.commands import Command
 from gong_views.errors import SettingsError
-from gong_views.redis_errors import ConnectFailed
-from gong_views.redis_url import check_redis_url, location
+from gong_views.redis_errors import ConnectFailed, was_demoted
+from gong_views.redis_url import location, redis_options
 
 #: A connection idle for longer is not used again: a firewall may have forgotten it without a word.
 IDLE_SECONDS = 30.0
 MAX_IDLE = 32
 
 
-def connection_options(pool_class: Any, url: str, seconds: float) -> tuple[Any, dict[str, Any]]:
+def connection_options(url: str, seconds: float, *, asynchronous: bool = False) -> tuple[Any, dict[str, Any]]:
     """The connection class and options of a URL, with timeouts of ours and no retries behind our back.
 
     Raises SettingsError for a URL that cannot work; the text does not repeat the URL.
     """
     try:
-        check_redis_url(url)
+        read = redis_options(url, asynchronous=asynchronous)
     except ValueError as error:
         raise SettingsError(f"REDIS_URL: {error}") from None
-    # RESP 2 needs no HELLO: one round trip less to connect, and any Redis will do.
-    pool = pool_class.from_url(url, protocol=2)
+    for name in ("max_connections", "timeout"):  # a pool's; ours is bounded anyway
+        read.pop(name, None)
     ours: dict[str, Any] = {
+        # RESP 2 needs no HELLO: one round trip less to connect, and any Redis will do.
+        "protocol": 2,
         "decode_responses": False,
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
@@ -44,7 +45,7 @@ def connection_options(pool_class: Any, url: str, seconds: float) -> tuple[Any, 
         "retry_on_error": [],
         "health_check_interval": 0,
     }
-    return pool.connection_class, {**pool.connection_kwargs, **ours}
+    return read.pop("connection_class"), {**read, **ours}
 
 
 class Connections:
@@ -54,7 +55,7 @@ class Connections:
     """
 
     def __init__(self, url: str, seconds: float) -> None:
-        self._class, self._options = connection_options(ConnectionPool, url, seconds)
+        self._class, self._options = connection_options(url, seconds)
         self._seconds = seconds
         self._idle: deque[tuple[Any, float]] = deque()
         self._pid = os.getpid()
@@ -67,7 +68,24 @@ class Connections:
         connection that turns out to be closed, the last command (EXEC) cannot have been sent in full.
         """
         deadline = time.monotonic() + self._seconds
-        connection = self._take(deadline)
+        connection, replies = self._attempt(self._take(deadline), commands, deadline)
+        if was_demoted(replies):
+            connection.disconnect()
+            self.close()
+            if "sentinels" not in self._options:
+                return replies
+            # Nothing was executed, and the Sentinels know the new primary.
+            connection, replies = self._attempt(self._open(deadline), commands, deadline)
+        if self._pid == os.getpid() and len(self._idle) < MAX_IDLE:
+            self._idle.append((connection, time.monotonic()))
+        else:
+            connection.disconnect()
+        return replies
+
+    def _attempt(
+        self, connection: Any, commands: Sequence[Command], deadline: float
+    ) -> tuple[Any, list[Any]]:
+        """The replies, and the connection they came on."""
         packed = connection.pack_commands(commands)
         try:
             self._send(connection, packed, deadline)
@@ -82,11 +100,7 @@ class Connections:
                 replies.append(connection.read_response())
             except redis.ResponseError as error:
                 replies.append(error)
-        if self._pid == os.getpid() and len(self._idle) < MAX_IDLE:
-            self._idle.append((connection, time.monotonic()))
-        else:
-            connection.disconnect()
-        return replies
+        return connection, replies
 
     def close(self) -> None:
         """Close the idle connections; the next exchange opens a new one."""

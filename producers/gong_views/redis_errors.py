@@ -6,10 +6,13 @@ Nothing of the URL's user and password, of the payload or of Redis's own text ge
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import redis
 import redis.exceptions as rex
+from redis import sentinel
+from redis.asyncio import sentinel as async_sentinel
 
 from gong_views.errors import QueueUnavailable
 
@@ -20,28 +23,35 @@ class ConnectFailed(rex.ConnectionError):
     """No connection came about, so nothing was sent; the cause is chained to it."""
 
 
-_BY_CLASS: tuple[tuple[type[Exception], str, str], ...] = (
-    (
-        rex.OutOfMemoryError,
-        "out_of_memory",
-        "is out of memory (maxmemory): give it more, or let the workers drain the queue",
-    ),
-    (rex.ReadOnlyError, "read_only", "is a read-only replica: point REDIS_URL at the primary"),
-    (rex.BusyLoadingError, "loading", "is still loading its data from disk: try again in a moment"),
-    (
-        rex.NoPermissionError,
+_OUT_OF_MEMORY = (
+    "out_of_memory",
+    "is out of memory (maxmemory): give it more, or let the workers drain the queue",
+)
+_NO_PRIMARY = (
+    "no_primary",
+    "has no primary at the moment: a failover goes on, or REDIS_URL names the service or the Sentinels wrongly",
+)
+_READ_ONLY = ("read_only", "is a read-only replica: point REDIS_URL at the primary")
+_AUTHENTICATION = ("authentication", "refused the user or the password: correct REDIS_URL")
+_BY_CLASS: Mapping[type[Exception], tuple[str, str]] = {
+    sentinel.MasterNotFoundError: _NO_PRIMARY,
+    async_sentinel.MasterNotFoundError: _NO_PRIMARY,
+    rex.OutOfMemoryError: _OUT_OF_MEMORY,
+    rex.ReadOnlyError: _READ_ONLY,
+    rex.BusyLoadingError: ("loading", "is still loading its data from disk: try again in a moment"),
+    rex.NoPermissionError: (
         "no_permission",
         "does not let this user write: allow it MULTI, EXEC, LPUSH and HINCRBY on gong-views.*",
     ),
-    (rex.AuthenticationError, "authentication", "refused the user or the password: correct REDIS_URL"),
-    (rex.AuthorizationError, "authentication", "refused the user or the password: correct REDIS_URL"),
-)
+    rex.AuthenticationError: _AUTHENTICATION,
+    rex.AuthorizationError: _AUTHENTICATION,
+}
 _SOCKET = "the socket "
 _CLUSTER = ("cluster", "is a Redis Cluster: the queue needs a Redis without cluster mode")
 _BY_CODE: Mapping[str, tuple[str, str]] = {
-    "OOM": _BY_CLASS[0][1:],
-    "READONLY": _BY_CLASS[1][1:],
-    "NOAUTH": _BY_CLASS[4][1:],
+    "OOM": _OUT_OF_MEMORY,
+    "READONLY": _READ_ONLY,
+    "NOAUTH": _AUTHENTICATION,
     "WRONGTYPE": (
         "wrong_type",
         "has another application's data under a key of ours (gong-views.live, .bulk or .intake): "
@@ -59,6 +69,11 @@ _BY_CODE: Mapping[str, tuple[str, str]] = {
 }
 
 
+def was_demoted(replies: Sequence[Any]) -> bool:
+    """Whether the server is no primary (any more): it refused the commands and executed none."""
+    return any(isinstance(reply, rex.ReadOnlyError) for reply in replies)
+
+
 def explain(error: BaseException, where: str, seconds: float) -> QueueUnavailable:
     """The QueueUnavailable for what went wrong with the Redis at `where` within `seconds`."""
     reason, text = _reason(error, seconds)
@@ -72,9 +87,9 @@ def explain(error: BaseException, where: str, seconds: float) -> QueueUnavailabl
 def _reason(error: BaseException, seconds: float) -> tuple[str, str]:
     causes = _causes(error)
     for cause in causes:
-        for kind, reason, text in _BY_CLASS:
+        for kind, explained in _BY_CLASS.items():
             if isinstance(cause, kind):
-                return reason, text
+                return explained
         if isinstance(cause, rex.ResponseError):
             return _response(cause)
         if isinstance(

