@@ -36,6 +36,15 @@ class Watched:
             port = int(client.sentinel_get_master_addr_by_name(SERVICE)[1])  # type: ignore[no-untyped-call]
         return next(server for server in self.servers if server.port == port)
 
+    def has_replica(self) -> bool:
+        """Whether the Sentinel knows a replica that could take over."""
+        try:
+            with self.sentinel() as client:
+                replicas = client.sentinel_slaves(SERVICE)  # type: ignore[no-untyped-call]
+                return any(not one["is_sdown"] and one["master-link-status"] == "ok" for one in replicas)
+        except redis.RedisError:
+            return False
+
 
 @contextmanager
 def watched() -> Iterator[Watched]:
@@ -65,17 +74,8 @@ def watched() -> Iterator[Watched]:
             )  # fmt: skip
         try:
             found = Watched((primary, replica), port)
-            wait_until(lambda: _knows_the_replica(found), "the Sentinel to know the replica")
+            wait_until(lambda: found.has_replica(), "the Sentinel to know the replica")
             yield found
         finally:
             process.kill()
             process.wait()
-
-
-def _knows_the_replica(found: Watched) -> bool:
-    try:
-        with found.sentinel() as client:
-            replicas = client.sentinel_slaves(SERVICE)  # type: ignore[no-untyped-call]
-            return any(not one["is_sdown"] and one["master-link-status"] == "ok" for one in replicas)
-    except redis.RedisError:
-        return False

@@ -13,8 +13,8 @@ from gong_worker import logs
 from gong_worker.cli.processes import SIMULATOR_CREDENTIALS, child, simulator
 from gong_worker.embedded_server import EmbeddedServer, usable
 from gong_worker.ledger import migrate
+from gong_worker.operations.services import redis_client
 from gong_worker.queue.server import refuse_unfit
-from gong_worker.runtime import redis_client
 from gong_worker.settings import WorkerSettings
 
 

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from gong_views.embedded import redis_url_of
+from gong_views.redis_url import redis_options
 from gong_worker.gate import Gate, GateSettings
 from gong_worker.ledger import Ledger, LedgerUnavailable, SchemaOutdated, check_schema, open_engine
 from gong_worker.settings import WorkerSettings
@@ -29,9 +30,14 @@ class Services:
 
 def redis_client(url: str) -> redis.Redis:
     """A client whose every command ends within seconds and is tried once: the callers decide what to repeat."""
-    return redis.Redis.from_url(
-        url, socket_timeout=5.0, socket_connect_timeout=2.0, retry=Retry(NoBackoff(), 0), protocol=2
-    )
+    options = {
+        **redis_options(url),
+        "socket_timeout": 5.0,
+        "socket_connect_timeout": 2.0,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    return redis.Redis.from_pool(redis.ConnectionPool(**options))
 
 
 def make_gate(

@@ -21,10 +21,10 @@ import redis
 from kombu import __version__ as kombu_version
 from kombu.transport import redis as stock
 from kombu.transport.virtual import base as virtual
-from redis.connection import parse_url
 
 from gong_views.message import UnreadableMessage, parse
 from gong_views.names import TASK_NAME, Lane
+from gong_views.redis_url import redis_options
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
 from gong_worker.queue.refusals import FULL, refusal_code
@@ -73,14 +73,15 @@ def wired() -> tuple[Messages, ConsumerPause, float]:
 
 
 def broker_options(redis_url: str) -> dict[str, Any]:
-    """Celery's settings for the queue at a redis-py URL (redis://, rediss:// or unix://).
+    """Celery's settings for the queue at a REDIS_URL.
 
-    The channel connects by the URL in the transport's options, read by redis-py itself, so that the worker and
+    The channel connects by the URL in the transport's options, read by `redis_options`, so that the worker and
     every other part of the program understand one URL alike; kombu's reading differs for sockets and TLS.
     `broker_url` is what kombu shows of it, without user and password.
     """
     parts = urlsplit(redis_url)
-    place = "unix-socket" if parts.scheme == "unix" else parts.netloc.rpartition("@")[2] + parts.path
+    by_host = parts.scheme in ("redis", "rediss")
+    place = parts.netloc.rpartition("@")[2] + parts.path if by_host else parts.scheme.replace("+", "-")
     return {"broker_url": f"redis://{place}", "broker_transport_options": {"redis_url": redis_url}}
 
 
@@ -130,8 +131,8 @@ class DurableChannel(stock.Channel):
 
     def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
         """What kombu makes of its options, connecting as redis-py reads the queue's URL."""
-        read = parse_url(self.connection.client.transport_options["redis_url"])
-        self.connection_class = read.pop("connection_class", redis.Connection)
+        read = redis_options(self.connection.client.transport_options["redis_url"])
+        self.connection_class = read.pop("connection_class")
         params: dict[str, Any] = super()._connparams(asynchronous)
         for name in ("host", "port", "username", "password"):
             params.pop(name)
