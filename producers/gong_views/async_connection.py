@@ -12,7 +12,7 @@ import redis
 from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
 
 from gong_views.commands import Command
-from gong_views.connection import IDLE_SECONDS, MAX_IDLE, connection_options
+from gong_views.connection import FOLLOW_SECONDS, IDLE_SECONDS, MAX_IDLE, connection_options
 from gong_views.redis_errors import ConnectFailed, was_demoted
 from gong_views.redis_url import location
 
@@ -38,6 +38,7 @@ class AsyncConnections:
         connecting = True
         try:
             async with asyncio.timeout(self._seconds):
+                await self._follow_primary(pool)
                 connection = await pool.get_connection()
                 connecting = False
                 try:
@@ -64,6 +65,20 @@ class AsyncConnections:
         if getattr(self._local, "owner", None) == _owner():
             await self._local.pool.disconnect()
 
+    async def _follow_primary(self, pool: "_Pool") -> None:
+        """Close the idle connections if the Sentinels name another primary than before."""
+        sentinels = self._options.get("sentinels")
+        if sentinels is None or time.monotonic() - pool.followed_at < FOLLOW_SECONDS:
+            return
+        pool.followed_at = time.monotonic()
+        try:
+            primary = await sentinels.primary_async(self._seconds / 2)
+        except (redis.RedisError, OSError):
+            return  # no Sentinel answers: the connections there are may do
+        if primary != pool.primary:
+            pool.primary = primary
+            await pool.disconnect(inuse_connections=False)
+
     def _pool(self) -> "_Pool":
         owner = _owner()
         if getattr(self._local, "owner", None) != owner:
@@ -84,6 +99,8 @@ class _Pool(BlockingConnectionPool):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.primary: tuple[str, int] | None = None
+        self.followed_at = 0.0
         self._released: WeakKeyDictionary[AbstractConnection, float] = WeakKeyDictionary()
 
     async def ensure_connection(self, connection: Any) -> None:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
@@ -21,6 +21,9 @@ from gong_views.redis_url import location, redis_options
 #: A connection idle for longer is not used again: a firewall may have forgotten it without a word.
 IDLE_SECONDS = 30.0
 MAX_IDLE = 32
+#: How often Sentinels are asked whether the primary is still the same. After a failover they demote the old one only
+#: some ten seconds later, and what it acknowledges until then is lost.
+FOLLOW_SECONDS = 1.0
 
 
 def connection_options(url: str, seconds: float, *, asynchronous: bool = False) -> tuple[Any, dict[str, Any]]:
@@ -59,6 +62,8 @@ class Connections:
         self._seconds = seconds
         self._idle: deque[tuple[Any, float]] = deque()
         self._pid = os.getpid()
+        self._primary: tuple[str, int] | None = None
+        self._followed_at = 0.0
         self.where = location(self._options)
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
@@ -115,6 +120,8 @@ class Connections:
         if self._pid != os.getpid():
             # The sockets belong to the parent: forget them, do not speak on them.
             self._idle, self._pid = deque(), os.getpid()
+        if "sentinels" in self._options and time.monotonic() - self._followed_at > FOLLOW_SECONDS:
+            self._follow_primary(deadline)
         while True:
             try:
                 connection, since = self._idle.pop()
@@ -127,28 +134,23 @@ class Connections:
                 pass  # closed by the server, e.g. restarted
             connection.disconnect()
 
+    def _follow_primary(self, deadline: float) -> None:
+        """Close the idle connections if the Sentinels name another primary than before."""
+        left = (deadline - time.monotonic()) / 2
+        sentinels = self._options["sentinels"]
+        primary, failure = _in_thread(lambda: sentinels.primary(left), time.monotonic() + left)
+        self._followed_at = time.monotonic()
+        # Where no Sentinel answers, the connections there are may do.
+        if failure is None and primary != self._primary:
+            self._primary = primary
+            self.close()
+
     def _open(self, deadline: float) -> Any:
-        """A new, authenticated connection. In a thread, for a name lookup cannot be interrupted."""
+        """A new, authenticated connection."""
         connection: Any = self._class(**self._options)
-        failures: list[BaseException] = []
-
-        def connect() -> None:
-            try:
-                connection.connect()
-            except BaseException as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=connect, name="gong-views-connect", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the interpreter is shutting down: no more threads
-            connect()
-        else:
-            thread.join(max(deadline - time.monotonic(), 0.001))
-            if thread.is_alive():
-                raise ConnectFailed("connecting failed") from TimeoutError("it took too long")
-        if failures:
-            raise ConnectFailed("connecting failed") from failures[0]
+        _, failure = _in_thread(connection.connect, deadline)
+        if failure is not None:
+            raise ConnectFailed("connecting failed") from failure
         return connection
 
     def _send(self, connection: Any, packed: Any, deadline: float) -> None:
@@ -165,3 +167,30 @@ class Connections:
         # redis-py has no public way to shorten the timeout of a connection that is open.
         if connection._sock is not None:  # noqa: SLF001
             connection._sock.settimeout(left)  # noqa: SLF001
+
+
+def _in_thread(call: Callable[[], Any], deadline: float) -> tuple[Any, BaseException | None]:
+    """The call's result or its error, TimeoutError after the deadline.
+
+    In a thread, for looking up a host name cannot be interrupted. The error is returned: raised here it would lose
+    its context, which has the cause.
+    """
+    results: list[Any] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run, name="gong-views-connect", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # the interpreter is shutting down: no more threads
+        run()
+    else:
+        thread.join(max(deadline - time.monotonic(), 0.001))
+        if thread.is_alive():
+            return None, TimeoutError("it took too long")
+    return (None, failures[0]) if failures else (results[0], None)

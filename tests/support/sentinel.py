@@ -37,8 +37,11 @@ class Watched:
         return next(server for server in self.servers if server.port == port)
 
     def has_replica(self) -> bool:
-        """Whether the Sentinel knows a replica that could take over."""
+        """Whether a replica follows, and the Sentinel knows that it could take over."""
         try:
+            with self.primary().client() as client:
+                if client.info("replication").get("slave0", {}).get("state") != "online":
+                    return False
             with self.sentinel() as client:
                 replicas = client.sentinel_slaves(SERVICE)  # type: ignore[no-untyped-call]
                 return any(not one["is_sdown"] and one["master-link-status"] == "ok" for one in replicas)
@@ -52,8 +55,9 @@ def watched() -> Iterator[Watched]:
     with ExitStack() as stack:
         primary = stack.enter_context(valkey(appendfsync="no"))
         replica = stack.enter_context(valkey(appendfsync="no"))
-        with primary.client() as client:
-            client.config_set("repl-diskless-sync-delay", 0)
+        for server in (primary, replica):
+            with server.client() as client:
+                client.config_set("repl-diskless-sync-delay", 0)
         with replica.client() as client:
             client.replicaof("127.0.0.1", primary.port)
             wait_until(
