@@ -98,6 +98,7 @@ class Runtime:
             "ledger",
             [
                 PeriodicJob("renew claims", renewal_seconds, self._renew_claims),
+                PeriodicJob("tidy the ledger", 300.0, self.ledger.tidy),
                 PeriodicJob(
                     "take unreadable",
                     4.0,

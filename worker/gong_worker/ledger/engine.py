@@ -99,12 +99,13 @@ def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
     def _on_do_connect(dialect: Any, record: Any, args: Any, params: Any) -> None:
         # SQLite would make an empty file for whoever looks; only a migration makes a ledger.
         if is_missing(engine):
-            raise sqlite3.OperationalError("no such file")
+            raise sqlite3.OperationalError("there is no such file; `gong-views migrate` makes it")
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions of its own
-        for pragma in ("synchronous = FULL", "foreign_keys = ON", "fullfsync = ON"):
+        # secure_delete: what is deleted is overwritten, or a payload could be read in the file afterwards.
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "fullfsync = ON", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
         # Kept in the file, so set once: changing it needs the file for oneself.
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Engine
 import gong_worker
 from gong_views.private_files import make_private_file, make_private_folder
 from gong_worker.ledger.engine import is_missing, ledger_url, open_engine
-from gong_worker.ledger.errors import LedgerError, SchemaOutdated
+from gong_worker.ledger.errors import LedgerError, LedgerUnavailable, SchemaOutdated
 from gong_worker.ledger.transactions import reading, translated
 
 # Alembic takes a third of a command's start, and a schema that is as it should be needs none of it.
@@ -103,8 +103,11 @@ def _migrating(url: str) -> Iterator[sa.Connection]:
     address = ledger_url(url)
     if address.drivername == "sqlite":
         path = Path(str(address.database))
-        make_private_folder(path.parent)
-        make_private_file(path)
+        try:
+            make_private_folder(path.parent)
+            make_private_file(path)  # SQLite gives its other files the same mode
+        except OSError as error:
+            raise LedgerUnavailable(f"the ledger cannot be made at {path}: {error.strerror}") from None
     engine = open_engine(url, patient=True)
     try:
         # On SQLite the transaction begins with the write lock, so it is the mutex itself.

@@ -13,7 +13,7 @@ from gong_worker.ledger.buckets import Hour, Minute, literal, parsed
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.errors import LedgerUnavailable
 from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery
-from gong_worker.ledger.transactions import reading, writing
+from gong_worker.ledger.transactions import outside_transactions, reading, writing
 from gong_worker.ledger.values import AttemptReport, EventReport
 
 _ATTEMPT_COLUMNS: Final = tuple(getattr(Attempt, name) for name in AttemptReport.__slots__)
@@ -46,6 +46,16 @@ class Reads(LedgerPart):
             version = connection.exec_driver_sql("SHOW server_version").scalar_one()
             clock = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
             return f"PostgreSQL {version}", utc(clock)
+
+    def tidy(self) -> None:
+        """What a ledger on SQLite needs now and then: no deleted text left in its write-ahead log.
+
+        Deleted text is overwritten in the file itself; its earlier copies go with the log. While another process
+        reads, the log stays until the next time.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with outside_transactions(self.engine) as execute:
+                execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def event(self, event_id: str, reporting_system: str | None = None) -> list[EventReport]:
         """Every event of this id (one for each reporting system), with its calls and dead letters."""

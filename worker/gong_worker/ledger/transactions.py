@@ -1,7 +1,8 @@
 """One transaction, its lock, and the translation of what databases raise into the ledger's errors."""
 
+import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -35,6 +36,18 @@ def reading(engine: Engine) -> Iterator[sa.Connection]:
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with translated(engine), engine.connect() as connection, connection.execution_options(**options).begin():
         yield connection
+
+
+@contextmanager
+def outside_transactions(engine: Engine) -> Iterator[Callable[[str], object]]:
+    """SQLite's own `execute`, for what it does in no transaction. Raises LedgerUnavailable."""
+    with translated(engine), engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        try:
+            yield driver.execute
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(f"the ledger is unavailable: {error}") from None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,14 @@ from gong_worker.display import foreign_id
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.edits import Change
 from gong_worker.domain.states import DeadLetterResolution
-from gong_worker.ledger import DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterPage, Ledger
+from gong_worker.ledger import (
+    DeadLetter,
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetterPage,
+    Ledger,
+    LedgerUnavailable,
+)
 from gong_worker.operations.serialize import to_json
 
 PAGE = 200
@@ -97,6 +104,8 @@ def discard(ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, *, reason: str
                     result.add(Result(letter.id, "discarded", letter.event_id), done=True)
                 else:
                     result.add(resolved_before(letter))
+    with suppress(LedgerUnavailable):  # the letters are discarded; a worker does this again in a few minutes
+        ledger.tidy()
     return result
 
 
