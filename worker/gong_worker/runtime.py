@@ -99,6 +99,7 @@ class Runtime:
             [
                 PeriodicJob("renew claims", renewal_seconds, self._renew_claims),
                 PeriodicJob("tidy the ledger", 300.0, self.ledger.tidy),
+                PeriodicJob("compare the day", 15.0, services.gate.compare_day),
                 PeriodicJob(
                     "take unreadable",
                     4.0,

@@ -10,6 +10,7 @@ from gong_views.names import Lane
 from gong_worker.domain.outcomes import Delivered, Outcome
 from gong_worker.gate import Gate, GateSettings, Go, Slot
 from gong_worker.gate.clock import Clock
+from gong_worker.gate.scripts import KEYS
 
 # A moment well inside a five-minute bucket, an hour and a UTC day.
 START_US = 1_800_000_123_456_789
@@ -23,6 +24,8 @@ class FakeClock(Clock):
 
     def __init__(self) -> None:
         self.elapsed_us = 0
+        # How far Redis's clock has been set away from ours since.
+        self.redis_offset_us = 0
 
     def monotonic(self) -> float:
         return 1000.0 + self.elapsed_us / 1e6
@@ -31,7 +34,7 @@ class FakeClock(Clock):
         self.advance(seconds)
 
     def redis_now(self) -> int:
-        return START_US + self.elapsed_us
+        return START_US + self.elapsed_us + self.redis_offset_us
 
     def advance(self, seconds: float) -> None:
         self.elapsed_us += round(max(0.0, seconds) * 1e6)
@@ -89,6 +92,18 @@ class World:
         slot = self.go(gate, key)
         gate.report(slot, key, outcome or Delivered(200), written_late_seconds=late)
         return slot
+
+
+def snapshot(world: World) -> dict[str, bytes]:
+    """What a replica has at this moment."""
+    return {key: data for key in KEYS if (data := world.redis.dump(key))}
+
+
+def restore(world: World, kept: dict[str, bytes]) -> None:
+    """The replica takes over."""
+    world.redis.flushall()
+    for key, data in kept.items():
+        world.redis.restore(key, 0, data)
 
 
 def shortest_window(arrivals: list[float], count: int) -> float:

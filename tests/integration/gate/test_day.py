@@ -1,16 +1,17 @@
 """The rolling day: capped, exact under lapses, rebuilt from the ledger."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 import pytest
+import redis
 
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Ambiguous, Unreachable
-from gong_worker.gate import GateSettings, Go, Held, Lapsed, Later, Open
+from gong_worker.gate import GateSettings, GateUnavailable, Go, Held, Lapsed, Later, Open
 from gong_worker.gate.scripts import PREFIX
-from tests.integration.gate.support import World
+from tests.integration.gate.support import World, restore, snapshot
 
 SMALL = GateSettings(calls_per_day=10, day_reserve=4, reserve_ahead_seconds=1000)
 
@@ -171,3 +172,87 @@ class TestRebuild:
         held = gate.acquire(Lane.LIVE, "event")
         assert isinstance(held, Held)
         assert held.retry_in_seconds <= 86_400 + 400
+
+
+class TestComparedWithTheLedger:
+    """A replica that is behind, or a Redis that lost its last writes, knows too little of the day."""
+
+    def test_the_larger_holds(self, world: World) -> None:
+        """What the ledger has more is added where it has it; a ledger that has less changes nothing."""
+        more = {timedelta(hours=20): 3, timedelta(minutes=1): 4}
+        told: dict[timedelta, int] = {}
+
+        def history(_since: datetime) -> list[tuple[datetime, int]]:
+            return [(world.clock.now - ago, calls) for ago, calls in told.items()]
+
+        gate = world.gate(history=history)
+        for _ in range(2):
+            world.call(gate)
+        told.update(more)
+        world.clock.advance(60)
+        gate.compare_day()
+        assert gate.status().last_24h == 7
+        world.clock.advance(60)
+        told.clear()
+        gate.compare_day()
+        assert gate.status().last_24h == 7
+        world.clock.advance(4 * 3600 + 360)
+        assert gate.status().last_24h == 4
+
+    def test_once_a_minute_for_all(self, world: World) -> None:
+        """However many processes ask, the ledger is read once a minute; each reads it once at its start."""
+        asked: list[str] = []
+
+        def history_of(name: str) -> Callable[[datetime], list[tuple[datetime, int]]]:
+            return lambda _since: asked.append(name) or []  # type: ignore[func-returns-value]
+
+        gates = [world.gate(history=history_of(name)) for name in ("one", "two", "three")]
+        for gate in gates:
+            world.call(gate)
+        assert sorted(asked) == ["one", "three", "two"]
+        asked.clear()
+        for _ in range(20):
+            world.clock.advance(15)
+            for gate in gates:
+                gate.compare_day()
+        assert 4 <= len(asked) <= 6
+
+    def test_a_stale_replica_is_noticed_at_once(self, world: World) -> None:
+        """After Redis did not answer, the day is compared before the next slot: the quota is kept to the call."""
+        made: list[datetime] = []
+        gate = world.gate(SMALL, history=lambda _: [(at.replace(second=0, microsecond=0), 1) for at in made])
+        for number in range(6):
+            world.call(gate)
+            made.append(world.clock.now)
+            if number == 1:
+                behind = snapshot(world)
+        world.redis.connection_pool.disconnect()
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(GateUnavailable):
+            patch.setattr(world.redis, "evalsha", unreachable)
+            gate.peek()
+        restore(world, behind)
+        assert gate.status().last_24h == 2
+        held = gate.acquire(Lane.LIVE, "event")
+        assert isinstance(held, Held)
+        assert held.reason is HoldReason.DAILY_QUOTA
+
+    def test_a_ledger_that_is_away(self, world: World) -> None:
+        """Its error reaches who asked, and the comparison is made as soon as it answers."""
+        away = True
+
+        def history(_since: datetime) -> list[tuple[datetime, int]]:
+            if away:
+                raise OSError("ledger")
+            return [(world.clock.now, 5)]
+
+        world.call(world.gate())
+        gate = world.gate(history=history)
+        with pytest.raises(OSError, match="ledger"):
+            gate.acquire(Lane.LIVE, "event")
+        away = False
+        world.slot(gate)
+        assert gate.status().last_24h == 5
+
+
+def unreachable(*_: object) -> None:
+    raise redis.ConnectionError

@@ -8,7 +8,7 @@ from gong_views.names import Lane
 from gong_worker.domain.outcomes import Delivered, Unauthorized
 from gong_worker.gate import GateSettings, Go, Held, Lapsed, Later, Slot
 from gong_worker.gate.scripts import KEYS
-from tests.integration.gate.support import FAR, Simulation, World, shortest_window
+from tests.integration.gate.support import FAR, Simulation, World, restore, shortest_window, snapshot
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -116,15 +116,3 @@ class TestRewind:
         assert world.redis.zcard(KEYS[3]) == 3
         gate.refund(mine)
         assert gate.status().last_24h == 2
-
-
-def snapshot(world: World) -> dict[str, bytes]:
-    """What a replica has at this moment."""
-    return {key: data for key in KEYS if (data := world.redis.dump(key))}
-
-
-def restore(world: World, kept: dict[str, bytes]) -> None:
-    """The replica takes over."""
-    world.redis.flushall()
-    for key, data in kept.items():
-        world.redis.restore(key, 0, data)

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import threading
 import uuid
 
 import redis
@@ -11,10 +12,11 @@ from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Outcome, outcome_name
 from gong_worker.gate.clock import Clock
 from gong_worker.gate.lane_throttle import LaneThrottle
-from gong_worker.gate.rebuild import History, rebuild
+from gong_worker.gate.rebuild import History, Recorded, compare, rebuild
 from gong_worker.gate.scripts import Scripts
 from gong_worker.gate.settings import GateSettings, check_limits
 from gong_worker.gate.status import status_of, to_datetime
+from gong_worker.gate.trouble import GateUnavailable
 from gong_worker.gate.types import GateStatus, Go, Held, Lapsed, Later, Open, Reservation, Slot
 
 logger = logging.getLogger("gong_worker.gate")
@@ -33,6 +35,8 @@ class Gate:
     """One budget for every process with the same Redis. Thread-safe; makes no connection before it is asked.
 
     history: calls per minute since a moment, from the ledger; asked before the first slot on a fresh Redis.
+    recorded: the same without attempts that may still wait for their slot, to compare the day with; by default
+        `history`.
     credential, target: fingerprints of the credential and of the base URL. Holds for a refused credential or
         a wrong URL bind only gates with the same one, so a new one is free at once.
     name: who this is, for the log and for `limits_set_by`.
@@ -48,6 +52,7 @@ class Gate:
         settings: GateSettings,
         *,
         history: History,
+        recorded: Recorded | None = None,
         credential: str = "",
         target: str = "",
         name: str = "worker",
@@ -57,12 +62,16 @@ class Gate:
         self._worker = worker
         self._settings = settings
         self._history = history
+        self._recorded = recorded or (lambda since, _open_until: history(since))
         self._name = name
         self._clock = clock or Clock()
         self._scripts = Scripts(client, credential, target, self._clock)
         self._lanes = {lane: LaneThrottle(self._clock) for lane in Lane}
         self._probe_lease = round(settings.probe_lease_seconds * 1e6)
         self._registered = False
+        # Redis may be another one after it failed: a replica that is behind, or one that lost its last writes.
+        self._day_doubtful = True
+        self._comparing = threading.Lock()
 
     @property
     def round_trips(self) -> int:
@@ -76,6 +85,7 @@ class Gate:
         """
         if self._worker and not self._registered:
             self._register(worker=True)
+        self.compare_day(only_if_doubtful=True)
         throttle = self._lanes[lane]
         wait = throttle.enter()
         if wait > 0:
@@ -110,6 +120,21 @@ class Gate:
                 return Later(int(reply[2]) / 1e6), int(reply[2]) / 1e6
             case _:
                 return Later(_OPEN_END_SECONDS), _OPEN_END_SECONDS
+
+    def compare_day(self, *, only_if_doubtful: bool = False) -> None:
+        """Compare the day's count with the ledger's; the larger holds. Call it at least once a minute.
+
+        It is done by whichever process comes first after a minute, and before the first slot that this process asks
+        for after its start or after Redis did not answer. Raises also what `history` raises.
+        """
+        if only_if_doubtful and not self._day_doubtful:
+            return
+        with self._comparing:
+            doubtful = self._day_doubtful
+            reply = self._run("compare_day")
+            if reply[0] == "due" or (doubtful and reply[0] == "ok"):
+                compare(self._scripts, self._recorded, int(reply[1]))
+            self._day_doubtful = False
 
     def confirm(self, slot: Slot) -> Go | Held | Lapsed:
         """The last check; returns `Go` when the request is to be written (it may wait some ms for that).
@@ -229,6 +254,13 @@ class Gate:
         )  # fmt: skip
 
     def _run(self, script: str, **arguments: object) -> list[str]:
+        try:
+            return self._run_registered(script, arguments)
+        except GateUnavailable:
+            self._day_doubtful = True
+            raise
+
+    def _run_registered(self, script: str, arguments: dict[str, object]) -> list[str]:
         reply = self._scripts.run(script, **arguments)
         if reply[0] == "unregistered":
             self._register(worker=script == "acquire")

@@ -1,4 +1,4 @@
-"""After a wipe, and on a fresh Redis, the day is counted from the ledger before the first slot."""
+"""The gate's day and the ledger's: counted from it after a wipe, and compared with it from time to time."""
 
 import logging
 import uuid
@@ -11,7 +11,11 @@ logger = logging.getLogger("gong_worker.gate")
 
 # Calls per minute since a moment: (start of the minute, calls made in it).
 History = Callable[[datetime], Iterable[tuple[datetime, int]]]
+# The same without attempts that have no outcome and were begun after the second moment: they may wait for their slot.
+Recorded = Callable[[datetime, datetime], Iterable[tuple[datetime, int]]]
 _DAY = timedelta(hours=24, minutes=6)
+# An attempt's row is written at most a second or two before its call is counted; older open ones are calls.
+_OPEN = timedelta(seconds=60)
 
 
 def calls_since(history: History, redis_us: int) -> list[tuple[int, int]]:
@@ -40,3 +44,17 @@ def rebuild(scripts: Scripts, history: History, token: str, redis_us: int) -> fl
         extra={"action": "gate_rebuilt"},
     )
     return 0.0
+
+
+def compare(scripts: Scripts, recorded: Recorded, redis_us: int) -> None:
+    """Raise the gate's day to the ledger's where that has more. Raises what `recorded` raises."""
+    open_until = datetime.fromtimestamp(redis_us / 1e6, UTC) - _OPEN
+    minutes = calls_since(lambda since: recorded(since, open_until), redis_us)
+    reply = scripts.run("compare_day", minutes=minutes)
+    raised = int(reply[2]) if reply[0] == "compared" else 0
+    if raised > 0:
+        logger.warning(
+            "gate: the day's count lacked %d calls that the ledger has; it has been raised",
+            raised,
+            extra={"action": "gate_day_raised", "count": raised},
+        )

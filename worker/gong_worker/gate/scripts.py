@@ -21,7 +21,7 @@ KEYS: Final = tuple(
     )
 )  # fmt: skip
 # What the scripts share, in the order in which each part builds on those before it.
-_SHARED: Final = ("state", "pace", "day", "holds")
+_SHARED: Final = ("state", "pace", "day", "holds", "clock")
 _ALONE: Final = {"register"}
 _READING: Final = {"peek", "status"}
 
@@ -35,8 +35,11 @@ def source(name: str) -> tuple[str, str]:
     """
     folder = files("gong_worker.gate") / "lua"
     parts = (name,) if name in _ALONE else (*_SHARED, name)
-    flags = "no-writes" if name in _READING else "allow-oom"
-    text = f"#!lua flags={flags}\n" + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
+    reading = name in _READING
+    head = (
+        f"#!lua flags={'no-writes' if reading else 'allow-oom'}\nlocal READ_ONLY = {str(reading).lower()}\n"
+    )
+    text = head + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
     return text, hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 (how Redis names scripts)
 
 

@@ -70,12 +70,18 @@ class Reads(LedgerPart):
         with reading(self.engine) as connection:
             return list(_reports(connection, sa.true()))
 
-    def calls_per_minute(self, since: datetime) -> list[tuple[datetime, int]]:
+    def calls_per_minute(
+        self, since: datetime, *, open_until: datetime | None = None
+    ) -> list[tuple[datetime, int]]:
         """Calls started since, by minute (UTC), oldest first; what never reached Gong is no call.
 
-        A call whose worker died is one: it may have arrived.
+        A call whose worker died is one: it may have arrived. Rows without an outcome that were begun after
+        `open_until` are left out: they may still wait for their slot.
         """
         since = utc(since)
+        is_open = Attempt.outcome.is_(None)
+        if open_until is not None:
+            is_open = sa.and_(is_open, Attempt.started_at <= utc(open_until))
         minute: Any = Minute(Attempt.started_at)
         first_hour = since.replace(minute=0, second=0, microsecond=0)
         query = (
@@ -84,7 +90,7 @@ class Reads(LedgerPart):
                 # The hour is what is indexed.
                 Hour(Attempt.started_at) >= literal(self.engine.dialect.name, first_hour),
                 Attempt.started_at >= since,
-                sa.or_(Attempt.outcome.is_(None), Attempt.outcome != AttemptOutcome.UNREACHABLE),
+                sa.or_(is_open, Attempt.outcome != AttemptOutcome.UNREACHABLE),
             )
             .group_by(minute)
             .order_by(minute)

@@ -53,6 +53,9 @@ def make_gate(
             probe_lease_seconds=max(60.0, settings.request_timeout_seconds + 15.0),
         ),
         history=ledger.calls_per_minute if ledger is not None else lambda _since: (),
+        recorded=None
+        if ledger is None
+        else lambda since, open_until: ledger.calls_per_minute(since, open_until=open_until),
         credential=settings.credential_fingerprint,
         target=hashlib.sha256(settings.gong_base_url.encode()).hexdigest()[:16],
         worker=worker,

@@ -4,7 +4,7 @@
 local slot = args.slot
 local KEPT_LAG = SECOND / 20
 
-if not known() or state.gen ~= slot.gen then return {'lapsed', now, 'void'} end
+if not known() or state.gen ~= slot.gen or slot.number <= get('void_seq') then return {'lapsed', now, 'void'} end
 if slot.number > get('seq') then
   -- A replica that was behind has taken over: what it knows of the day is too little. It is counted anew.
   redis.call('HDEL', DAY, 'gen')

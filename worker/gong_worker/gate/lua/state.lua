@@ -1,11 +1,12 @@
 -- First part of every gate script: its keys, its argument, the state it works on.
 --
 -- KEYS, the same for every script, all with the hash tag {gong-views.gate}:
---   1 state     hash    gen, epoch, seq, next, bump_seq                   the line of slots
+--   1 state     hash    gen, clock (when a script last ran)
+--                       epoch, seq, void_seq, next, bump_seq              the line of slots
 --                       live_next, bulk_next                              when the last asker told to come back comes
 --                       not_before, backoff, rate, rate_at, decreased_at  Retry-After and the adaptive rate
 --                       open_until, opens, probe_slot, probe_until        circuit breaker and the one leased probe
---                       day_total, day_swept                              the rolling day
+--                       day_total, day_swept, day_compared                the rolling day
 --                       reply_lo, reply_over, jitter_at, jitter_n, margin  measured jitter
 --                       operator_note, operator_by, operator_at, operator_until, rejections_at
 --                       probe_event, probe_answer, probe_answered         the event that probes, or probed last
@@ -55,6 +56,7 @@ local function clear(field)
   if state[field] then state[field], changed[field], cleared[field] = nil, nil, true end
 end
 local function save()
+  set('clock', now)
   local put, del = {}, {}
   for field, value in pairs(changed) do put[#put + 1] = field; put[#put + 1] = value end
   for field in pairs(cleared) do del[#del + 1] = field end
