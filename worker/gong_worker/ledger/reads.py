@@ -79,7 +79,7 @@ class Reads(LedgerPart):
         `open_until` are left out: they may still wait for their slot.
         """
         since = utc(since)
-        is_open = Attempt.outcome.is_(None)
+        is_open: sa.ColumnElement[bool] = Attempt.outcome.is_(None)
         if open_until is not None:
             is_open = sa.and_(is_open, Attempt.started_at <= utc(open_until))
         minute: Any = Minute(Attempt.started_at)
