@@ -61,6 +61,8 @@ def test_calls_per_minute(ledger: Ledger) -> None:
         (at(0), 1),
         (at(60), 1),
     ]
+    # A row without an outcome may still wait for its slot.
+    assert ledger.calls_per_minute(at(30), open_until=at(59)) == [(at(0), 1)]
 
 
 def test_ends_by_lane_and_day_of_enqueue(ledger: Ledger) -> None:
