@@ -60,6 +60,20 @@ def test_shorter_never_shortens(world: World) -> None:
     assert held.retry_in_seconds == pytest.approx(60.0, abs=0.01)
 
 
+def test_an_operator_may_end_it(world: World) -> None:
+    """A release leaves a Retry-After in force; told to end even that, the next call is made at once, in pace."""
+    gate = world.gate()
+    world.call(gate, Throttled(retry_after_seconds=86_400.0))
+    assert gate.release("op") == ()
+    assert isinstance(gate.peek(), Held)
+    assert gate.release("op", even_retry_after=True) == (HoldReason.RETRY_AFTER,)
+    assert isinstance(gate.peek(), Open)
+    world.clock.advance(1.0)
+    slots = [world.go(gate) for _ in range(4)]
+    assert slots[0].at == pytest.approx(world.clock.monotonic(), abs=5.0)
+    assert all(late.at > early.at for early, late in pairwise(slots))
+
+
 def test_evenly_spaced_restart(world: World) -> None:
     """When the wait is over the calls start one spacing apart, at the lower rate."""
     gate = world.gate(FAR)

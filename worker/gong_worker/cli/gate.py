@@ -27,15 +27,17 @@ def hold(reason: str, minutes: float | None, utc: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.option("--even-retry-after", is_flag=True, help="also a Retry-After, e.g. of a proxy that is not Gong")
 @UTC_OPTION
 @JSON_OPTION
-def release(utc: bool, as_json: bool) -> None:
+def release(even_retry_after: bool, utc: bool, as_json: bool) -> None:
     """End a hold: the operator's, or one for refused credentials, a wrong address, rejections or the breaker.
 
-    A Retry-After and the day's quota are Gong's, and stand.
+    A Retry-After is Gong's and stands unless --even-retry-after is given; the day's quota always stands.
     """
     services = open_services(ledger_may_be_away=True)
-    _tell(use_cases.release(services, by=operator()), utc=utc, as_json=as_json)
+    change = use_cases.release(services, by=operator(), even_retry_after=even_retry_after)
+    _tell(change, utc=utc, as_json=as_json)
 
 
 @click.group()

@@ -218,9 +218,13 @@ class Gate:
         self._run("operator", verb="hold", note=note, by=by, for_us=_micros(for_seconds) or 0)
         logger.warning("gate: held by an operator", extra={"action": "gate_held", "reason": "operator"})
 
-    def release(self, by: str) -> tuple[HoldReason, ...]:
-        """End every hold that is ours to end (not a Retry-After, not the day); returns what stood."""
-        found = self._run("operator", verb="release")[2:]
+    def release(self, by: str, *, even_retry_after: bool = False) -> tuple[HoldReason, ...]:
+        """End every hold that is ours to end; returns what stood.
+
+        A Retry-After is Gong's and stands, unless it is to be ended too: a proxy in front of Gong may have sent it.
+        The day's quota always stands.
+        """
+        found = self._run("operator", verb="release", even_retry_after=even_retry_after)[2:]
         reasons = tuple(reason for reason in HoldReason if reason.value in found)
         logger.warning("gate: released by an operator", extra={"action": "gate_released"})
         return reasons

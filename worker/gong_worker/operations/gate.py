@@ -29,9 +29,9 @@ def hold(services: Services, reason: str, *, by: str, for_seconds: float | None 
     return _done(services, AuditAction.HOLD, changed, by, reason, {"for_seconds": for_seconds})
 
 
-def release(services: Services, *, by: str) -> GateChange:
-    """End every hold that is ours to end. Raises GateUnavailable; needs no ledger."""
-    ended = [reason.value for reason in services.gate.release(by)]
+def release(services: Services, *, by: str, even_retry_after: bool = False) -> GateChange:
+    """End every hold that is ours to end, and a Retry-After if told so. Raises GateUnavailable; needs no ledger."""
+    ended = [reason.value for reason in services.gate.release(by, even_retry_after=even_retry_after)]
     changed = f"ended: {', '.join(ended)}" if ended else "nothing was held that a release ends"
     return _done(services, AuditAction.RELEASE, changed, by, None, {"ended": ended})
 

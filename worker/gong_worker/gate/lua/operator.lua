@@ -1,6 +1,6 @@
 -- What an operator may do. Argument: verb, then
 --   hold: note, by, for_us (0: until released)
---   release: nothing more
+--   release: even_retry_after (end that too?)
 --   limits: by, limits {setting: value}
 -- Replies: ok, and for a release the reasons that stood
 local function hold()
@@ -22,6 +22,12 @@ local function release()
                           'open_until', 'opens', 'probe_slot', 'probe_until', 'probe_event', 'probe_answer',
                           'probe_answered', 'refused_pair', 'refused_event', 'refused_many'}) do clear(field) end
   redis.call('DEL', HOLDS, FAILING, REJECTED)
+  if args.even_retry_after and get('not_before') > now then
+    found[#found + 1] = 'retry_after'
+    -- No slot was given beyond it but those that lapsed, so the line begins anew.
+    for _, field in ipairs({'not_before', 'backoff', 'live_next', 'bulk_next'}) do clear(field) end
+    set('next', now)
+  end
   new_epoch()
   save()
   return {'ok', now, unpack(found)}
