@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gong_worker.ledger import Ledger, LedgerUnavailable, migrate, open_engine
-from gong_worker.operations.dead_letters import discard
+from gong_worker.ledger import DeadLetterFilter, Ledger, LedgerUnavailable, migrate, open_engine
+from gong_worker.operations.dead_letters import Bulk, discard
 from tests.integration.ledger.support import at, claimed, dead_letter_event
 
 PERSON = "someone.private@example.com"
@@ -25,7 +25,8 @@ def test_nothing_of_a_discarded_payload_is_left_in_the_files(tmp_path: Path) -> 
         )
     files = [file for file in tmp_path.iterdir() if file.name.startswith("ledger.db")]
     assert any(PERSON.encode() in file.read_bytes() for file in files)
-    assert [done["result"] for done in discard(ledger, [1, 2], by="ops")] == ["discarded"] * 2
+    done = discard(ledger, DeadLetterFilter(), Bulk(by="ops"), reason=None)
+    assert [result.result for result in done.results] == ["discarded"] * 2
     assert [file.name for file in files if PERSON.encode() in file.read_bytes()] == []
     assert ledger.counts()["dead"] == 1
     ledger.close()

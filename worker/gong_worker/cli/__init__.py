@@ -34,7 +34,7 @@ COMMANDS = {
 # Each one's first line, told without loading it (tests/unit/test_cli.py compares).
 HELP = {
     "audit": "Every change an operator made and every payload somebody saw, the latest first.",
-    "check": "Show the settings (secrets masked) and whether queue and ledger answer. Exit 1 when one does not.",
+    "check": "Look at every condition for working, and show all settings (secrets masked). Exit 1 when one fails.",
     "dead-letters": "Events that Gong refused for good, that spent their attempts, or that nobody could read.",
     "demo": "Deliver a few hundred events through real parts and every kind of trouble, then check each one.",
     "enqueue": "Put the events of FILE (- for standard input) on the queue: JSON lines or CSV, gzipped or not.",
