@@ -46,6 +46,12 @@ def alter_database(database_url: str, what: str) -> None:
     admin = sa.create_engine(address.set(database="postgres"), isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
         connection.execute(sa.text(f"ALTER DATABASE {address.database} {what}"))
-        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-        connection.execute(sa.text(ended), {"name": address.database})
+        altered_at = connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
+        # One that was being opened meanwhile may appear only now, with the setting of before.
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE (datname = :name OR datname IS NULL AND backend_type = 'client backend') AND backend_start <= :at"
+        )
+        values = {"name": address.database, "at": altered_at}
+        wait_until(lambda: not connection.execute(sa.text(ended), values).all(), "the sessions to end")
     admin.dispose()

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 import redis
@@ -26,6 +27,9 @@ from gong_worker.queue.workers import HEARTBEAT_SECONDS, Heartbeat
 from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
+
+# How often deleted text is taken out of SQLite's write-ahead log.
+TIDY_SECONDS = 300.0
 
 
 def ask_gong(settings: WorkerSettings) -> Finding:
@@ -98,7 +102,9 @@ class Runtime:
             "ledger",
             [
                 PeriodicJob("renew claims", renewal_seconds, self._renew_claims),
-                PeriodicJob("tidy the ledger", 300.0, self.ledger.tidy),
+                PeriodicJob(
+                    "tidy the ledger", TIDY_SECONDS, self.ledger.tidy, time.monotonic() + TIDY_SECONDS
+                ),
                 PeriodicJob("compare the day", 15.0, services.gate.compare_day),
                 PeriodicJob(
                     "take unreadable",

@@ -33,7 +33,9 @@ def reading(engine: Engine) -> Iterator[sa.Connection]:
     """A transaction that reads one snapshot of the ledger. Raises LedgerUnavailable."""
     options: dict[str, object] = {READ_ONLY: True}
     if engine.dialect.name == "postgresql":
-        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        # Not `postgresql_readonly`: SQLAlchemy resets it to READ WRITE, with which the connection's later
+        # transactions would write in spite of a database that is set to read-only.
+        options |= {"isolation_level": "REPEATABLE READ"}
     with translated(engine), engine.connect() as connection, connection.execution_options(**options).begin():
         yield connection
 
