@@ -1,5 +1,8 @@
 """The one JSON reader for events, whichever way they come in: from Python, over HTTP, from files.
 
+The one exception is a message that a stock Celery producer put on the queue itself: its body is Celery's, and of a
+name given twice the last counts, as for Celery.
+
 Refused are texts that two readers could read differently: the same name twice in an object, NaN and infinities,
 what is not UTF-8. A lone surrogate is refused by `ViewEvent`, which names the field.
 """

@@ -7,12 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import redis
 import redis.asyncio
 import redis.asyncio.sentinel
 import redis.sentinel
 from redis.asyncio.connection import Connection as AioConnection
 from redis.asyncio.connection import SSLConnection as AioSSLConnection
 from redis.connection import Connection, SSLConnection
+
+# redis-py's own Sentinel connections hang on its pools, which have no deadline for an exchange; ours override how a
+# connection is opened, which redis-py keeps private.
+for _class in (Connection, AioConnection):
+    if not hasattr(_class, "_connect"):
+        raise ImportError(
+            f"redis {redis.__version__} has no {_class.__name__}._connect: install redis>=6.4,<9, with which "
+            "redis+sentinel:// was tested"
+        )
 
 
 @dataclass(frozen=True, slots=True)

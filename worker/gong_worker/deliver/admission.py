@@ -126,7 +126,7 @@ class Admission:
         self._quietly(lambda: self.gate.refund(slot))
 
     def _quietly(self, action: Callable[[], object]) -> None:
-        # A courtesy whose failure costs nothing but a lease's length or one slot.
+        # Best effort: a failure costs one lease or one slot.
         try:
             action()
         except (LedgerUnavailable, GateUnavailable, ClaimLost) as error:

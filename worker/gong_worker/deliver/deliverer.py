@@ -1,7 +1,8 @@
 """The pipeline of one received message.
 
 Whatever happens, a message leaves the queue only after the ledger has the event's end (or, for one that
-waits, its next attempt). Nothing here knows Redis, SQL or HTTP; it knows in which order they must happen.
+waits, its next attempt). Here is the order of the steps; Redis, SQL and HTTP
+are in the parts.
 """
 
 import json

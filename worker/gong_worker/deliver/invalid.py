@@ -6,21 +6,25 @@ from datetime import datetime
 from typing import Any
 
 from gong_views import EventKey
+from gong_views.canonical import payload_sha256
 from gong_worker.ledger import EventFacts
 
 
 def readable_facts(event: dict[str, Any], enqueued_at: datetime) -> tuple[EventKey, EventFacts] | None:
     """Its key and what the ledger keeps beside it; None when `reportingSystem` or `eventId` cannot be read.
 
-    The time of the event is the enqueue's: its own may be what is wrong with it. The hash is of the JSON as it
-    is, which may be no canonical one.
+    The time of the event is the enqueue's: its own may be what is wrong with it. Where the event has no canonical
+    JSON, the hash is of the JSON as it came.
     """
     system = _text(event, "reportingSystem", "reporting_system")
     event_id = _text(event, "eventId", "event_id")
     if not system or not event_id:
         return None
     content_id = _text(event, "contentId", "content_id") or ""
-    digest = hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
+    try:
+        digest = payload_sha256(event)
+    except ValueError:
+        digest = hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
     return EventKey(system, event_id), EventFacts(content_id, enqueued_at, digest)
 
 

@@ -15,4 +15,3 @@ class AuditAction(StrEnum):
     DISCARD = "discard"
     EXPORT = "export"  # payloads written to a file
     SHOW = "show"  # one payload shown
-    DROP = "drop"

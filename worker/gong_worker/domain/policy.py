@@ -74,7 +74,7 @@ def decide(
     *,
     own_fault: bool = False,
 ) -> Decision:
-    """The event's fate; `attempts_spent` counts those before this call.
+    """What becomes of the event; `attempts_spent` counts those before this call.
 
     own_fault: the gate saw other events succeed with the same credential and address while this one was refused.
     """
@@ -96,7 +96,7 @@ def decide(
         case ServerError() | Ambiguous():
             spent = attempts_spent + 1
             if spent >= policy.max_attempts:
-                return DeadLetterEvent(DeadLetterReason.EXHAUSTED, (_last_words(outcome),))
+                return DeadLetterEvent(DeadLetterReason.EXHAUSTED, (_exhausted_text(outcome),))
             return Retry(policy.delay_seconds(spent, jitter), spent=True)
         case Unreachable():
             return Retry(policy.delay_seconds(attempts_spent, jitter), spent=False)
@@ -104,7 +104,7 @@ def decide(
             assert_never(outcome)
 
 
-def _last_words(outcome: ServerError | Ambiguous) -> str:
+def _exhausted_text(outcome: ServerError | Ambiguous) -> str:
     if isinstance(outcome, ServerError):
         return f"the last of the attempts was answered with HTTP {outcome.http_status}"
     return f"the last of the attempts had no answer of Gong's: {outcome.error}"

@@ -36,7 +36,7 @@ class DeadLetterReason(StrEnum):
     REFUSED = "refused"  # 401, 403, 404 and the like for this event alone, while others succeed
     INVALID = "invalid"  # a readable message whose event breaks the contract
     UNREADABLE = "unreadable"  # no event can be read from the message
-    DROPPED = "dropped"  # an operator dropped what waited for a held part
+    # `dropped` is reserved in the schema; nothing writes it yet.
 
 
 class DeadLetterResolution(StrEnum):

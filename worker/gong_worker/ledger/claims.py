@@ -19,7 +19,7 @@ from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.models import Delivery
-from gong_worker.ledger.rows import DeliveryState, LetterState
+from gong_worker.ledger.rows import DeadLetterFacts, DeliveryState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AlreadyHandled, Busy, Claim, Claimed, EventFacts, MessageRef
 
@@ -51,7 +51,7 @@ def decide(
     message: MessageRef,
     facts: EventFacts,
     *,
-    letters: list[LetterState],
+    letters: list[DeadLetterFacts],
     now: datetime,
     lease_seconds: float,
 ) -> Take | Busy:
@@ -77,7 +77,7 @@ def decide(
             return Take.TAKE_OVER if until <= now else Busy(until)
 
 
-def _is_first_replay(message: MessageRef, letters: list[LetterState]) -> bool:
+def _is_first_replay(message: MessageRef, letters: list[DeadLetterFacts]) -> bool:
     """Whether it replays a letter of the event of which no replay has died yet."""
     replay_of = message.replay_of
     return any(letter.id == replay_of for letter in letters) and not any(
@@ -85,7 +85,7 @@ def _is_first_replay(message: MessageRef, letters: list[LetterState]) -> bool:
     )
 
 
-def _is_held(state: DeliveryState, letters: list[LetterState]) -> bool:
+def _is_held(state: DeliveryState, letters: list[DeadLetterFacts]) -> bool:
     """Whether the letter of the event's last death holds it; a discarded one has let it go."""
     return any(
         letter.message_id == state.message_id and letter.resolution is not DeadLetterResolution.DISCARDED
@@ -93,12 +93,12 @@ def _is_held(state: DeliveryState, letters: list[LetterState]) -> bool:
     )
 
 
-def _close_letters_of_delivered(
+def _close_dead_letters_of_delivered(
     connection: sa.Connection, key: EventKey, state: DeliveryState, message: MessageRef, now: datetime
 ) -> None:
     """The replay of a letter whose event was delivered meanwhile has nothing left to do either."""
     if state.status is Status.DELIVERED:
-        rows.close_letters_of_delivered(connection, key, message, now)
+        rows.close_dead_letters_of_delivered(connection, key, message, now)
 
 
 def _lease_end(state: DeliveryState, now: datetime) -> datetime:
@@ -144,12 +144,12 @@ class Claiming(LedgerPart):
                 return Claimed(claim)
             state = rows.lock(connection, key)
             duplicate_before = rows.is_duplicate(connection, key, message)
-            if duplicate_before or rows.has_letter(connection, key, message):
+            if duplicate_before or rows.has_dead_letter(connection, key, message):
                 # Seen to its end before; this is its redelivery, whatever the event has come to meanwhile.
-                _close_letters_of_delivered(connection, key, state, message, now)
+                _close_dead_letters_of_delivered(connection, key, state, message, now)
                 return AlreadyHandled(state.status, duplicate=duplicate_before)
             dead = state.status is Status.DEAD
-            letters = rows.letters_of(connection, key) if dead else []
+            letters = rows.dead_letters_of(connection, key) if dead else []
             decision = decide(state, message, facts, letters=letters, now=now, lease_seconds=lease_seconds)
             match decision:
                 case Busy():
@@ -162,7 +162,7 @@ class Claiming(LedgerPart):
                     return AlreadyHandled(state.status, duplicate=False)
                 case Take.DUPLICATE:
                     rows.add_duplicate(connection, key, message, now)
-                    _close_letters_of_delivered(connection, key, state, message, now)
+                    _close_dead_letters_of_delivered(connection, key, state, message, now)
                     return AlreadyHandled(state.status, duplicate=True)
                 case Take.CLAIM | Take.TAKE_OVER | Take.REOPEN:
                     spent = 0 if decision is Take.REOPEN else state.attempt_count

@@ -47,7 +47,7 @@ _RESULT: Final = ("started_at", "duration_ms", "outcome", "http_status", "reques
 _WRITE_RESULT: Final = (
     sa.update(Attempt).where(_IS_OURS).values({name: bindparam(f"new_{name}") for name in _RESULT})
 )
-_ADD_LETTER: Final = sa.insert(DeadLetterRow)
+_ADD_DEAD_LETTER: Final = sa.insert(DeadLetterRow)
 
 
 def _write_result(
@@ -63,12 +63,12 @@ def _write_result(
 
 def _end_as_duplicate(connection: sa.Connection, claim: Claim, state: DeliveryState, now: datetime) -> None:
     """Our message is about to be acknowledged while another one carries, or carried, the event."""
-    if not rows.same_message(state, claim.message) and not rows.has_letter(
+    if not rows.same_message(state, claim.message) and not rows.has_dead_letter(
         connection, claim.key, claim.message
     ):
         rows.add_duplicate(connection, claim.key, claim.message, now)
     if state.status is Status.DELIVERED:
-        rows.close_letters_of_delivered(connection, claim.key, claim.message, now)
+        rows.close_dead_letters_of_delivered(connection, claim.key, claim.message, now)
 
 
 class Recording(LedgerPart):
@@ -117,7 +117,7 @@ class Recording(LedgerPart):
         When another message delivered first, this one is counted as a duplicate.
         """
         if integration_id is not None and not -_MAX_INT64 <= integration_id < _MAX_INT64:
-            integration_id = None  # no number of Gong's: the delivery counts, not its ornament
+            integration_id = None  # outside int64: stored as null
         with writing(self.engine) as connection:
             state = rows.lock(connection, claim.key)
             _write_result(connection, claim, attempt_number, attempt)
@@ -140,7 +140,7 @@ class Recording(LedgerPart):
                 **rows.brought_by(claim.message, claim.facts),
             }
             rows.update_delivery(connection, claim.key, state, changes, move=Move.COMPLETED)
-            rows.close_letters_of_delivered(connection, claim.key, claim.message, now)
+            rows.close_dead_letters_of_delivered(connection, claim.key, claim.message, now)
             return ours
 
     def dead_letter_event(
@@ -173,7 +173,7 @@ class Recording(LedgerPart):
                 **rows.NO_CLAIM,
             }
             rows.update_delivery(connection, claim.key, state, changes, move=Move.DEAD_LETTERED)
-            rows.close_replayed_letter(connection, claim.key, claim.message, payload, now)
+            rows.close_replayed_dead_letter(connection, claim.key, claim.message, payload, now)
             letter = {
                 "reporting_system": claim.key.reporting_system,
                 "event_id": claim.key.event_id,
@@ -190,7 +190,7 @@ class Recording(LedgerPart):
                 "replay_of": claim.message.replay_of,
                 "error_kind": error_kind(errors, payload),
             }
-            connection.execute(_ADD_LETTER, letter)
+            connection.execute(_ADD_DEAD_LETTER, letter)
             return True
 
     def defer(

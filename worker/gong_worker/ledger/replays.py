@@ -41,7 +41,7 @@ class Replays(LedgerPart):
             if connection.execute(_KNOWN, rows.of(key)).first() is None:
                 return False
             state = rows.lock(connection, key)
-            letters = rows.letters_of(connection, key)
+            letters = rows.dead_letters_of(connection, key)
             if state.status is not Status.DEAD or any(letter.replay_of == letter_id for letter in letters):
                 return False
             if connection.execute(_REOPEN, {**rows.of(key), "letter": letter_id}).rowcount == 0:

@@ -131,7 +131,7 @@ def same_message(state: DeliveryState, message: MessageRef) -> bool:
     return state.message_id == bounded(message.message_id)
 
 
-_LETTER_OF: Final = (
+_DEAD_LETTER_OF: Final = (
     sa.select(DeadLetterRow.id)
     .where(is_event(DeadLetterRow), DeadLetterRow.message_id == bindparam("message"))
     .limit(1)
@@ -141,9 +141,9 @@ _DUPLICATE_OF: Final = sa.select(Duplicate.message_id).where(
 )
 
 
-def has_letter(connection: sa.Connection, key: EventKey, message: MessageRef) -> bool:
+def has_dead_letter(connection: sa.Connection, key: EventKey, message: MessageRef) -> bool:
     """Whether this message ended as a dead letter of this event."""
-    return connection.execute(_LETTER_OF, {**of(key), "message": message.message_id}).first() is not None
+    return connection.execute(_DEAD_LETTER_OF, {**of(key), "message": message.message_id}).first() is not None
 
 
 def is_duplicate(connection: sa.Connection, key: EventKey, message: MessageRef) -> bool:
@@ -186,7 +186,7 @@ def drop_duplicate(connection: sa.Connection, key: EventKey, message: MessageRef
         connection.execute(_COUNT_DUPLICATE, {**of(key), "more": -1})
 
 
-class LetterState(NamedTuple):
+class DeadLetterFacts(NamedTuple):
     """What a decision about a dead event needs of its letters."""
 
     id: int
@@ -195,14 +195,14 @@ class LetterState(NamedTuple):
     replay_of: int | None
 
 
-_LETTERS: Final = sa.select(*(getattr(DeadLetterRow, name) for name in LetterState._fields)).where(
+_LETTERS: Final = sa.select(*(getattr(DeadLetterRow, name) for name in DeadLetterFacts._fields)).where(
     is_event(DeadLetterRow)
 )
 
 
-def letters_of(connection: sa.Connection, key: EventKey) -> list[LetterState]:
+def dead_letters_of(connection: sa.Connection, key: EventKey) -> list[DeadLetterFacts]:
     """All letters of an event."""
-    return [LetterState(*row) for row in connection.execute(_LETTERS, of(key))]
+    return [DeadLetterFacts(*row) for row in connection.execute(_LETTERS, of(key))]
 
 
 _NO_EVENT: Final = DeadLetterRow.event_id.is_(None)
@@ -244,7 +244,7 @@ _CLOSE_REPLAYED: Final = (
 )
 
 
-def close_letters_of_delivered(
+def close_dead_letters_of_delivered(
     connection: sa.Connection, key: EventKey, message: MessageRef, now: datetime
 ) -> None:
     """Gong has the event: no letter of it needs its payload, nor Gong's error texts, which may quote it."""
@@ -252,7 +252,7 @@ def close_letters_of_delivered(
     connection.execute(_CLOSE_DELIVERED, {**of(key), **ours})
 
 
-def close_replayed_letter(
+def close_replayed_dead_letter(
     connection: sa.Connection, key: EventKey, message: MessageRef, payload: Any, now: datetime
 ) -> None:
     """The replay of a letter died with a letter of its own, which holds the payload from now on.

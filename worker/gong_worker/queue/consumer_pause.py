@@ -33,7 +33,7 @@ class ConsumerPause:
             if self._until is None:
                 self._until = ended
                 self._state = (why, datetime.now(UTC))
-                log.warning("intake paused", extra={"action": "intake_paused", "reason": why})
+                log.warning("consumer paused", extra={"action": "intake_paused", "reason": why})
 
     def poll(self) -> None:
         """Ask whether the reason has ended, and if so take messages again. Called twice a second."""
@@ -43,5 +43,5 @@ class ConsumerPause:
         with self._lock:
             self._until = None
             self._state = (None, datetime.now(UTC))
-        log.warning("intake resumed", extra={"action": "intake_resumed"})
+        log.warning("consumer resumed", extra={"action": "intake_resumed"})
         self._on_resume()

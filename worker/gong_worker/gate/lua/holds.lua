@@ -42,8 +42,8 @@ local function standing(at)
   if state.rejections_at then add(first, 'rejections', 0, false) end
   local refused = soft_hold(UNAUTHORIZED)
   if refused then add(found, 'unauthorized', refused, true) end
-  local astray = soft_hold(MISCONFIGURED)
-  if astray then add(found, 'misconfigured', astray, true) end
+  local misconfigured_at = soft_hold(MISCONFIGURED)
+  if misconfigured_at then add(found, 'misconfigured', misconfigured_at, true) end
   if state.open_until then add(found, 'breaker', get('open_until'), true) end
   if get('not_before') > at then add(found, 'retry_after', get('not_before'), false) end
   if known() and day_total() >= day_cap() then add(found, 'daily_quota', day_frees_at(), false) end
