@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import redis
 
@@ -54,6 +55,7 @@ class Runtime:
 
     def __init__(self, services: Services, *, concurrency: int) -> None:
         settings = services.settings
+        self._gate = services.gate
         self.stop = threading.Event()
         self.messages = Messages(services.client, concurrency=concurrency)
         self.consumer_pause = ConsumerPause(self.messages.wake.up)
@@ -120,7 +122,9 @@ class Runtime:
         )
 
     def start(self) -> None:
-        """Start the maintenance threads."""
+        """Let the settings count for all workers, and start the maintenance threads."""
+        with suppress(GateUnavailable):  # the first call asks for it again
+            self._gate.register()
         self._queue_side.start()
         self._ledger_side.start()
 

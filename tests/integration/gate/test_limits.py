@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gong_worker.gate import Gate, GateSettings
+from gong_worker.gate.types import LimitOrigin
 from tests.integration.gate.support import FAR, World
 
 
@@ -21,18 +22,50 @@ def test_restart_of_one_worker_is_enough(world: World) -> None:
     assert limits(running) == (10.0, 30_000, 29_500)
     first, second = world.slot(running), world.slot(running)
     assert second.at - first.at < 0.11
-    assert running.status().limits_set_by == "restarted"
+    assert {(one.origin, one.by) for one in running.status().limits} == {
+        (LimitOrigin.ENVIRONMENT, "restarted")
+    }
 
 
 def test_live_limits_outlive_a_restart(world: World) -> None:
-    """Limits set live stay when a worker starts with an unchanged environment, and go when it has changed."""
+    """What an operator set stands, whatever environments workers start with, until unset; then the latest counts."""
     world.call(world.gate())
-    world.gate().set_limits(calls_per_second=5, day_reserve=1000)
+    world.gate().set_limits(calls_per_second=5, day_reserve=1000, by="ann")
     restarted = world.gate()
     world.call(restarted)
     assert limits(restarted) == (5.0, 10_000, 9_000)
-    world.call(world.gate(GateSettings(calls_per_second=4)))
-    assert limits(restarted) == (4.0, 10_000, 9_500)
+    world.gate(GateSettings(calls_per_second=4, calls_per_day=20_000), name="second").register()
+    assert limits(restarted) == (5.0, 20_000, 19_000)
+    assert [(one.name, one.value, one.origin, one.by) for one in restarted.status().limits] == [
+        ("calls_per_second", 5.0, LimitOrigin.OPERATOR, "ann"),
+        ("calls_per_day", 20_000.0, LimitOrigin.ENVIRONMENT, "second"),
+        ("day_reserve", 1000.0, LimitOrigin.OPERATOR, "ann"),
+    ]
+    assert restarted.unset_limits(["calls_per_second", "calls_per_day"]) == ("calls_per_second",)
+    assert limits(restarted) == (4.0, 20_000, 19_000)
+    assert restarted.unset_limits() == ("day_reserve",)
+    assert restarted.unset_limits() == ()
+    assert limits(restarted) == (4.0, 20_000, 19_500)
+
+
+def test_a_worker_that_registers_again_changes_nothing(world: World) -> None:
+    """Of two environments the one started last counts, whoever asks for a slot first."""
+    one, two = world.gate(GateSettings(calls_per_second=3)), world.gate(GateSettings(calls_per_second=6))
+    one.register()
+    two.register()
+    world.call(one)
+    assert limits(two)[0] == 6.0
+
+
+def test_limits_that_were_set_outlive_a_wipe(world: World) -> None:
+    """After a wipe of Redis, what operators had set comes back from the ledger before the first slot."""
+    worker = Gate(
+        world.redis, GateSettings(), history=lambda _: (), clock=world.clock,
+        operator_limits=lambda: {"calls_per_second": 7.0},
+    )  # fmt: skip
+    world.call(worker)
+    assert limits(worker) == (7.0, 10_000, 9_500)
+    assert worker.status().limits[0].origin is LimitOrigin.OPERATOR
 
 
 def test_looking_changes_nothing(world: World) -> None:

@@ -4,8 +4,9 @@ import getpass
 
 import click
 
-from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show
+from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show, table
 from gong_worker.cli.status import hold_lines
+from gong_worker.gate.settings import LIMITS
 from gong_worker.operations import gate as use_cases
 from gong_worker.operations.gate import GateChange
 from gong_worker.operations.serialize import to_json
@@ -40,9 +41,22 @@ def release(even_retry_after: bool, utc: bool, as_json: bool) -> None:
     _tell(change, utc=utc, as_json=as_json)
 
 
-@click.group()
-def limits() -> None:
-    """The company's limits, as all workers see them."""
+@click.group(invoke_without_command=True)
+@JSON_OPTION
+@click.pass_context
+def limits(context: click.Context, as_json: bool) -> None:
+    """The company's limits, as all workers see them, and where each comes from."""
+    if context.invoked_subcommand is not None:
+        return
+    found = use_cases.limits(open_services(ledger_may_be_away=True))
+    show(
+        {"limits": to_json(found)},
+        as_json=as_json,
+        text=lambda: table(
+            ("limit", "value", "from", "by"),
+            ([one.name, f"{one.value:g}", one.origin.value, one.by] for one in found),
+        ),
+    )
 
 
 @limits.command("set")
@@ -58,7 +72,7 @@ def set_limits(
     utc: bool,
     as_json: bool,
 ) -> None:
-    """Change limits at once for all running workers; a restarted worker keeps them until its settings change."""
+    """Change limits at once for all workers. They stand over restarts, until `limits unset`."""
     if calls_per_second is None and calls_per_day is None and day_reserve is None:
         raise click.UsageError("name at least one of --calls-per-second, --calls-per-day, --day-reserve")
     try:
@@ -71,6 +85,16 @@ def set_limits(
         )
     except ValueError as error:
         raise click.UsageError(str(error)) from None
+    _tell(change, utc=utc, as_json=as_json)
+
+
+@limits.command("unset")
+@click.argument("names", nargs=-1, type=click.Choice(LIMITS), metavar="[NAME]...")
+@UTC_OPTION
+@JSON_OPTION
+def unset_limits(names: tuple[str, ...], utc: bool, as_json: bool) -> None:
+    """Take back what was set, all of it without a NAME: the latest started worker's environment counts again."""
+    change = use_cases.unset_limits(open_services(ledger_may_be_away=True), by=operator(), names=names)
     _tell(change, utc=utc, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ class AuditAction(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     LIMITS = "limits"
+    UNSET_LIMITS = "unset_limits"
     REPLAY = "replay"  # dead letters enqueued again as they were
     EDIT = "edit"  # dead letters enqueued again with another payload
     CANCEL_REPLAY = "cancel_replay"  # replays taken off the queue again, their letters open as before

@@ -4,6 +4,7 @@ import logging
 import math
 import threading
 import uuid
+from collections.abc import Callable, Collection, Mapping
 
 import redis
 
@@ -37,9 +38,10 @@ class Gate:
     history: calls per minute since a moment, from the ledger; asked before the first slot on a fresh Redis.
     recorded: the same without attempts that may still wait for their slot, to compare the day with; by default
         `history`.
+    operator_limits: what operators have set and not unset, from the ledger; asked after a wipe of Redis.
     credential, target: fingerprints of the credential and of the base URL. Holds for a refused credential or
         a wrong URL bind only gates with the same one, so a new one is free at once.
-    name: who this is, for the log and for `limits_set_by`.
+    name: who this is, for the log and for the origin of limits.
     worker: whether its settings take effect for all when it first asks for a slot; of others, only while no
         worker has started yet.
 
@@ -53,6 +55,7 @@ class Gate:
         *,
         history: History,
         recorded: Recorded | None = None,
+        operator_limits: Callable[[], Mapping[str, float]] = dict,
         credential: str = "",
         target: str = "",
         name: str = "worker",
@@ -63,6 +66,7 @@ class Gate:
         self._settings = settings
         self._history = history
         self._recorded = recorded or (lambda since, _open_until: history(since))
+        self._operator_limits = operator_limits
         self._name = name
         self._clock = clock or Clock()
         self._scripts = Scripts(client, credential, target, self._clock)
@@ -108,6 +112,9 @@ class Gate:
             wait = rebuild(self._scripts, self._history, token, int(reply[1]))
             if wait:
                 return Later(wait), wait
+            # What operators had set went with the Redis that was wiped; the ledger's audit has it.
+            if limits := self._operator_limits():
+                self._put_limits(limits, "operator, before Redis was wiped")
         match reply[0]:
             case "slot":
                 number, at, after, probe = int(reply[2]), int(reply[3]), int(reply[4]), reply[6] == "1"
@@ -237,7 +244,7 @@ class Gate:
         *,
         by: str = "operator",
     ) -> None:
-        """Change limits for every worker at once, until set again or until a worker starts with others.
+        """Change limits for every worker at once, until they are set again or unset, over restarts.
 
         Raises ValueError when they do not make sense together with those in force.
         """
@@ -246,16 +253,34 @@ class Gate:
         day = now.per_day_limit if calls_per_day is None else calls_per_day
         reserve = now.per_day_limit - now.per_day_cap if day_reserve is None else day_reserve
         check_limits(rate, day, reserve)
-        limits = {
-            "calls_per_second": repr(float(rate)),
-            "calls_per_day": str(day),
-            "day_reserve": str(reserve),
+        given = {
+            "calls_per_second": calls_per_second,
+            "calls_per_day": calls_per_day,
+            "day_reserve": day_reserve,
         }
-        self._run("operator", verb="limits", by=by, limits=limits)
+        self._put_limits({name: value for name, value in given.items() if value is not None}, by)
         logger.warning(
             "gate: limits set to %g/s, %d a day, %d of them left to others", rate, day, reserve,
             extra={"action": "gate_limits_set"},
         )  # fmt: skip
+
+    def unset_limits(self, names: Collection[str] = ()) -> tuple[str, ...]:
+        """Take back what `set_limits` set, all of it by default: the latest starter's environment counts again.
+
+        Returns the names of those that had been set.
+        """
+        found = tuple(self._run("operator", verb="unset", names=list(names))[2:])
+        logger.warning(
+            "gate: limits unset: %s", ", ".join(found) or "none", extra={"action": "gate_limits_set"}
+        )
+        return found
+
+    def register(self) -> None:
+        """Let this worker's settings count from now on, for all; called at a worker's start."""
+        self._register(worker=True)
+
+    def _put_limits(self, limits: Mapping[str, float], by: str) -> None:
+        self._run("operator", verb="limits", by=by, limits={n: repr(value) for n, value in limits.items()})
 
     def _run(self, script: str, **arguments: object) -> list[str]:
         try:

@@ -62,6 +62,10 @@ class GateSettings:
         return {name: repr(value) for name, value in asdict(self).items()}
 
 
+# What an operator may set for all workers; the rest is each starter's environment.
+LIMITS = ("calls_per_second", "calls_per_day", "day_reserve")
+
+
 def check_limits(calls_per_second: float, calls_per_day: int, day_reserve: int) -> None:
     """ValueError unless these three make sense together."""
     if not 0 < calls_per_second <= 1000:

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 from gong_worker.domain.holds import PROBED, GateState, HoldReason
 from gong_worker.gate.rebuild import History, calls_since
-from gong_worker.gate.types import GateStatus, HoldView, Probe
+from gong_worker.gate.settings import LIMITS
+from gong_worker.gate.types import GateStatus, HoldView, LimitOrigin, LimitView, Probe
 
 # Width of the buckets of the rolling day (lua/day.lua).
 _BUCKET_US = 300_000_000
@@ -56,9 +57,18 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         failures_in_a_row=int(fields["failing"]),
         rejections_in_a_row=int(fields["rejected"]),
         probe=_probe(fields) if any(hold.reason in PROBED for hold in holds) else None,
-        limits_set_by=fields["set_by"],
+        limits=tuple(
+            LimitView(
+                name, float(fields[name]), _origin(fields, name), fields[f"set.{name}"] or fields["env_by"]
+            )
+            for name in LIMITS
+        ),
         holds=holds,
     )
+
+
+def _origin(fields: dict[str, str], name: str) -> LimitOrigin:
+    return LimitOrigin.OPERATOR if fields[f"set.{name}"] else LimitOrigin.ENVIRONMENT
 
 
 def _note(reason: HoldReason | None, note: str, by: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from gong_worker.domain.holds import HoldReason
 
@@ -114,6 +115,23 @@ class HoldView:
     by: str | None = None
 
 
+class LimitOrigin(StrEnum):
+    """Where a limit in force comes from."""
+
+    ENVIRONMENT = "environment"  # of the worker that was started last
+    OPERATOR = "operator"  # `gong-views limits set`; until it is unset
+
+
+@dataclass(frozen=True, slots=True)
+class LimitView:
+    """A limit in force. `by`: the operator who set it, or the process whose environment has it."""
+
+    name: str
+    value: float
+    origin: LimitOrigin
+    by: str
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """The event that probes a held gate, or probed it last.
@@ -156,5 +174,5 @@ class GateStatus:
     failures_in_a_row: int
     rejections_in_a_row: int
     probe: Probe | None
-    limits_set_by: str
+    limits: tuple[LimitView, ...]
     holds: tuple[HoldView, ...]

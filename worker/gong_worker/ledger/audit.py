@@ -63,6 +63,24 @@ class Audit(LedgerPart):
         with writing(self.engine) as connection:
             connection.execute(sa.insert(OperatorAction).values(row))
 
+    def operator_limits(self) -> dict[str, float]:
+        """The limits that operators have set and not unset, by name."""
+        changes = (AuditAction.LIMITS.value, AuditAction.UNSET_LIMITS.value)
+        query = (
+            sa.select(OperatorAction.action, OperatorAction.details)
+            .where(OperatorAction.action.in_(changes))
+            .order_by(OperatorAction.id)
+        )
+        limits: dict[str, float] = {}
+        with reading(self.engine) as connection:
+            for action, details in connection.execute(query):
+                if action == AuditAction.LIMITS:
+                    limits |= details
+                else:
+                    for name in details["names"]:
+                        limits.pop(name, None)
+        return limits
+
     def list_actions(
         self,
         *,

@@ -1,12 +1,13 @@
 """Holding and releasing the gate, and the company's limits: what was changed, and what still holds."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.holds import HoldReason
+from gong_worker.gate.types import LimitView
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.services import Services
 from gong_worker.operations.status import GateReport, gate_report
@@ -45,6 +46,18 @@ def set_limits(services: Services, *, by: str, **limits: float | int | None) -> 
     services.gate.set_limits(**given, by=by)  # type: ignore[arg-type]
     changed = "limits set: " + ", ".join(f"{name} {value:g}" for name, value in given.items())
     return _done(services, AuditAction.LIMITS, changed, by, None, given)
+
+
+def unset_limits(services: Services, *, by: str, names: Collection[str] = ()) -> GateChange:
+    """Take back what was set, all of it by default. Raises GateUnavailable."""
+    found = services.gate.unset_limits(names)
+    changed = f"limits unset: {', '.join(found)}" if found else "no such limit was set"
+    return _done(services, AuditAction.UNSET_LIMITS, changed, by, None, {"names": list(found)})
+
+
+def limits(services: Services) -> tuple[LimitView, ...]:
+    """The limits in force, and where each comes from. Raises GateUnavailable."""
+    return services.gate.status().limits
 
 
 def _done(

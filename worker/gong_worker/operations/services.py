@@ -56,6 +56,7 @@ def make_gate(
         recorded=None
         if ledger is None
         else lambda since, open_until: ledger.calls_per_minute(since, open_until=open_until),
+        operator_limits=dict if ledger is None else ledger.operator_limits,
         credential=settings.credential_fingerprint,
         target=hashlib.sha256(settings.gong_base_url.encode()).hexdigest()[:16],
         worker=worker,

@@ -2,7 +2,8 @@
 --   hold: note, by, for_us (0: until released)
 --   release: even_retry_after (end that too?)
 --   limits: by, limits {setting: value}
--- Replies: ok, and for a release the reasons that stood
+--   unset: names (of limits; none: all)
+-- Replies: ok, and for a release the reasons that stood, for an unset the limits that were set
 local function hold()
   set('operator_note', args.note)
   set('operator_by', args.by)
@@ -33,11 +34,15 @@ local function release()
   return {'ok', now, unpack(found)}
 end
 
-local function set_limits()
+local function change_limits(changed, by)
   local _, before = law()
-  redis.call('HSET', LIMITS, 'set_by', args.by)
-  for name, value in pairs(args.limits) do
+  for name, value in pairs(changed) do
     redis.call('HSET', LIMITS, name, value)
+    if by then
+      redis.call('HSET', LIMITS, 'set.' .. name, by)
+    else
+      redis.call('HDEL', LIMITS, 'set.' .. name)
+    end
     limits[name] = value
   end
   -- Calls are remembered for one old window only; a longer one starts when it can be kept.
@@ -45,9 +50,24 @@ local function set_limits()
   if after > before then set('next', math.max(get('next'), now + after + unknown())) end
   redis.call('DEL', RETURNED)
   save()
-  return {'ok', now}
+end
+
+local function unset_limits()
+  local wanted, changed, names = {}, {}, {}
+  for _, name in ipairs(args.names) do wanted[name] = true end
+  for field in pairs(limits) do
+    local name = string.match(field, '^set%.(.+)$')
+    if name and limits['env.' .. name] and (#args.names == 0 or wanted[name]) then
+      changed[name] = limits['env.' .. name]
+      names[#names + 1] = name
+    end
+  end
+  change_limits(changed, nil)
+  return {'ok', now, unpack(names)}
 end
 
 if args.verb == 'hold' then return hold() end
 if args.verb == 'release' then return release() end
-return set_limits()
+if args.verb == 'unset' then return unset_limits() end
+change_limits(args.limits, args.by)
+return {'ok', now}

@@ -6,7 +6,8 @@ local function tell(name, value)
   if type(value) == 'number' then value = string.format('%.17g', value) end
   reply[#reply + 1] = tostring(value)
 end
-for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve', 'adaptive_increase', 'set_by'}) do tell(name, limits[name] or '') end
+for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve', 'adaptive_increase', 'env_by'}) do tell(name, limits[name] or '') end
+for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve'}) do tell('set.' .. name, limits['set.' .. name] or '') end
 for _, name in ipairs({'operator_note', 'operator_by', 'probe_event', 'probe_answer', 'probe_answered'}) do tell(name, state[name] or '') end
 local _, _, spacing, margin = law()
 tell('known', known() and 1 or 0)
