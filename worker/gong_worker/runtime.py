@@ -95,6 +95,7 @@ class Runtime:
                 PeriodicJob("read the clock", 5.0, self._told_once(self.clock.read)),
                 PeriodicJob("run deferred", 0.5, self._told_once(self.run_deferred)),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
+                PeriodicJob("log holds", 1.0, self._log_holds),
                 PeriodicJob("heartbeat", HEARTBEAT_SECONDS, self.heartbeat.beat),
                 PeriodicJob("look at the server", 60.0, self._told_once(ServerWatch(services.client).look)),
                 PeriodicJob("forget old workers", 600.0, self._told_once(self.heartbeat.forget_old)),
@@ -127,6 +128,10 @@ class Runtime:
             self._gate.register()
         self._queue_side.start()
         self._ledger_side.start()
+
+    def _log_holds(self) -> None:
+        with suppress(GateUnavailable):  # told elsewhere, when it begins and when it ends
+            self._gate.log_holds()
 
     def deliver(self, tag: str) -> None:
         """Deliver the message in hand under a tag."""

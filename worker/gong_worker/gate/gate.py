@@ -12,11 +12,12 @@ from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Outcome, outcome_name
 from gong_worker.gate.clock import Clock
+from gong_worker.gate.hold_log import HoldLog
 from gong_worker.gate.lane_throttle import LaneThrottle
 from gong_worker.gate.rebuild import History, Recorded, compare, rebuild
 from gong_worker.gate.scripts import Scripts
 from gong_worker.gate.settings import GateSettings, check_limits
-from gong_worker.gate.status import status_of, to_datetime
+from gong_worker.gate.status import holds_of, status_of, to_datetime
 from gong_worker.gate.trouble import GateUnavailable
 from gong_worker.gate.types import GateStatus, Go, Held, Lapsed, Later, Open, Reservation, Slot
 
@@ -73,6 +74,7 @@ class Gate:
         self._lanes = {lane: LaneThrottle(self._clock) for lane in Lane}
         self._probe_lease = round(settings.probe_lease_seconds * 1e6)
         self._registered = False
+        self._holds = HoldLog()
         # Redis may be another one after it failed: a replica that is behind, or one that lost its last writes.
         self._day_doubtful = True
         self._comparing = threading.Lock()
@@ -204,7 +206,7 @@ class Gate:
             reply=_micros(reply_seconds),
         )
         if reply[2]:
-            logger.warning("gate: held, %s", reply[2], extra={"action": "gate_held", "reason": reply[2]})
+            self._holds.began(HoldReason(reply[2]))
         return reply[3] == "1"
 
     def refund(self, slot: Slot) -> None:
@@ -220,10 +222,14 @@ class Gate:
         """Everything an operator wants to know; changes nothing. Raises also what `history` raises."""
         return status_of(self._run("status"), self._history)
 
+    def log_holds(self) -> None:
+        """Log the holds that began or ended since the last time; called by a worker every second or two."""
+        self._holds.compare(holds_of(self._run("status")))
+
     def hold(self, note: str, by: str, *, for_seconds: float | None = None) -> None:
         """Let no call through until `release`, or for so long by Redis's clock."""
         self._run("operator", verb="hold", note=note, by=by, for_us=_micros(for_seconds) or 0)
-        logger.warning("gate: held by an operator", extra={"action": "gate_held", "reason": "operator"})
+        self._holds.began(HoldReason.OPERATOR, by=by)
 
     def release(self, by: str, *, even_retry_after: bool = False) -> tuple[HoldReason, ...]:
         """End every hold that is ours to end; returns what stood.

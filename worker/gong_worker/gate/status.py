@@ -37,7 +37,7 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         day = sum(calls for _, calls in buckets)
     reason = HoldReason(fields["reason"]) if fields["reason"] else None
     limit, per_second = int(float(fields["calls_per_day"])), float(fields["calls_per_second"])
-    holds = tuple(_hold(texts, fields) for texts in _told(pairs, "hold"))
+    holds = holds_of(reply)
     return GateStatus(
         now=datetime.fromtimestamp(now / 1e6, UTC),
         state=GateState.HELD if reason else GateState.OPEN,
@@ -65,6 +65,13 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         ),
         holds=holds,
     )
+
+
+def holds_of(reply: list[str]) -> tuple[HoldView, ...]:
+    """The holds that stand, from the status script's reply."""
+    pairs = list(zip(reply[2::2], reply[3::2], strict=True))
+    fields = dict(pairs)
+    return tuple(_hold(texts, fields) for texts in _told(pairs, "hold"))
 
 
 def _origin(fields: dict[str, str], name: str) -> LimitOrigin:
