@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -44,3 +45,20 @@ def test_the_queue_is_readable(desk: Desk, command: Command) -> None:
     assert (gone.code, "is in the queue" in gone.err) == (1, True)
     shown = command(environment, "queue", "peek", "--place", "bulk").out
     assert "content-hub/view-4" in shown and "dana" not in shown + json.dumps(bulk)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_dry_run_reckons_with_what_waits_and_the_limits_in_force(
+    desk: Desk, command: Command, tmp_path: Path
+) -> None:
+    """Its cost is by the limits an operator has set, behind the backlog of its lane, and says that nobody works."""
+    desk.services.gate.set_limits(calls_per_second=2, calls_per_day=100, day_reserve=40)
+    with ViewQueue(desk.services.redis_url) as queue:
+        queue.enqueue_many([view(number) for number in range(7)], lane="bulk")
+    file = tmp_path / "views.jsonl"
+    file.write_text("".join(json.dumps(view(number)) + "\n" for number in range(100, 120)))
+    told = command(desk.environment, "enqueue", str(file), "--lane", "bulk", "--dry-run", "--json").json
+    assert (told["calls"], told["cost"]["backlog"], told["cost"]["left_today"]) == (20, 7, 60)
+    assert "no worker is alive" in told["cost"]["blocked"]
+    shown = command(desk.environment, "enqueue", str(file), "--dry-run").out
+    assert "0 events wait before it" in shown

@@ -44,7 +44,11 @@ def enqueue(file: str, lane: str, wanted: str, dry_run: bool, as_json: bool) -> 
     """
     with open_source(file) as source:
         form = format_of(source, wanted)
-        code = _cost(source, form, as_json) if dry_run else _enqueue(source, form, Lane(lane), as_json)
+        code = (
+            _dry_run(source, form, Lane(lane), as_json)
+            if dry_run
+            else _enqueue(source, form, Lane(lane), as_json)
+        )
     sys.exit(code)
 
 
@@ -116,12 +120,17 @@ def _tell(data: dict[str, Any]) -> None:
         click.echo(f"{data['rejected']} rejected: see {data['rejects_file']}")
 
 
-def _cost(source: Source, form: Format, as_json: bool) -> int:
+def _dry_run(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
+    """Reckon by the limits in force and behind what waits; without queue and ledger by this environment's limits."""
+    from gong_worker.cli.bulk import cost_text
     from gong_worker.file_import.estimate import estimate, seconds_needed
+    from gong_worker.operations.cost import cost_if_known
+    from gong_worker.operations.serialize import to_json
     from gong_worker.settings import WorkerSettings
 
     settings = WorkerSettings.load()
     found = estimate(read_records(source, form, Progress()))
+    cost = cost_if_known(found.calls, lane)
     per_day = settings.calls_per_day - settings.day_reserve
     seconds = seconds_needed(found.calls, per_second=settings.calls_per_second, per_day=per_day)
     data: dict[str, Any] = {
@@ -136,20 +145,22 @@ def _cost(source: Source, form: Format, as_json: bool) -> int:
         "calls_per_day": per_day,
         "seconds": round(seconds, 1),
         "days": round(seconds / 86_400, 3),
+        "cost": to_json(cost),
         "first_rejects": [{"line": record.line, "errors": record.errors} for record in found.first_rejects],
     }
-    show(data, as_json=as_json, text=lambda: _tell_cost(data))
+    show(data, as_json=as_json, text=lambda: _tell_cost(data, cost_text(cost, utc=True) if cost else None))
     return REJECTED if found.rejected else 0
 
 
-def _tell_cost(data: dict[str, Any]) -> None:
+def _tell_cost(data: dict[str, Any], cost: str | None) -> None:
     about = "" if data["calls_exact"] else "at most "
     click.echo(
         f"{data['events']} valid events, {data['rejected']} invalid: {about}{data['calls']} calls to Gong"
     )
-    click.echo(
+    idle = (
         f"at {data['calls_per_day']} calls a day: {data['days']:.2f} days, after what the queue already holds"
     )
+    click.echo(f"{cost}; {data['cost']['backlog']} events wait before it" if cost else idle)
     for reject in data["first_rejects"]:
         for error in reject["errors"]:
             click.echo(f"line {reject['line']}: {error['field']} {error['message']}", err=True)

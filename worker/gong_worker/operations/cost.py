@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from redis import RedisError
+
+from gong_views.errors import GongViewsError
 from gong_views.names import Lane
 from gong_worker.operations.drain import drain, forecast
-from gong_worker.operations.services import Services
+from gong_worker.operations.services import Services, open_services
 from gong_worker.queue import inspect
 from gong_worker.queue.workers import read_workers
 
@@ -26,6 +29,14 @@ class Cost:
     certain: bool
     why: str
     blocked: str | None
+
+
+def cost_if_known(calls: int, lane: Lane) -> Cost | None:
+    """As `cost`, of the environment's queue and ledger; None when they are not to be had."""
+    try:
+        return cost(open_services(), calls, lane)
+    except (GongViewsError, RedisError):
+        return None
 
 
 def cost(services: Services, calls: int, lane: Lane) -> Cost:
