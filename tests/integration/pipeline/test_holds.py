@@ -1,6 +1,10 @@
 """A held pipeline: why, until when, what it costs (nothing), and how it goes on."""
 
+from datetime import datetime, timedelta
+
+from gong_worker.domain.states import Status as EventStatus
 from gong_worker.operations.drain import forecast
+from gong_worker.operations.events import find_events
 from gong_worker.operations.status import Status, status
 from gong_worker.queue import inspect
 from tests.support.pipeline import Pipeline
@@ -22,13 +26,30 @@ def calls(pipeline: Pipeline) -> int:
     return int(pipeline.gong.stats()["calls"])
 
 
+def waiting(pipeline: Pipeline) -> str:
+    """The id of an event that waits for its next try."""
+
+    def found() -> str:
+        reports = [pipeline.ledger.event(f"view-{number}") for number in range(60)]
+        return next((one[0].event_id for one in reports if one and one[0].status is EventStatus.WAITING), "")
+
+    return wait_until(found, "an event to wait")
+
+
 def test_retry_after_holds_every_worker_and_spends_nothing(pipeline: Pipeline) -> None:
-    """One 429 stops two workers until its Retry-After; no call is made inside it, no attempt is spent."""
+    """One 429 stops two workers until its Retry-After; no call is made inside it, no attempt is spent.
+
+    An event that waits is told to be due when the hold ends, not before.
+    """
     pipeline.gong.fault("status", status=429, skip=5, headers={"Retry-After": "4"})
     workers = [pipeline.worker(ready=False), pipeline.worker(ready=False)]
     pipeline.wait_ready(*workers)
     pipeline.enqueue(range(60))
-    assert held_for(pipeline, "retry_after").gate.until is not None
+    until = held_for(pipeline, "retry_after").gate.until
+    assert until is not None
+    [told] = find_events(pipeline.services, waiting(pipeline))
+    assert told["held_by"] == ["retry_after"]
+    assert datetime.fromisoformat(told["next_attempt_at"]) >= until - timedelta(milliseconds=1)
     pipeline.drain()
     pipeline.verify()
     assert pipeline.gong.stats()["inside_retry_after"] == 0

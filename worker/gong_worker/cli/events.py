@@ -20,7 +20,7 @@ def events() -> None:
 @JSON_OPTION
 def show_event(event_id: str, reporting_system: str | None, as_json: bool) -> None:
     """State, every attempt and the requestIds of an event. Exit 1 when the ledger does not know it."""
-    found = find_events(open_services().ledger, event_id, reporting_system)
+    found = find_events(open_services(), event_id, reporting_system)
     if not found:
         raise click.ClickException(
             f"the ledger knows no event {event_id!r}: not taken up yet (see gong-views status), or never enqueued"
