@@ -40,7 +40,7 @@ HELP = {
     "enqueue": "Put the events of FILE (- for standard input) on the queue: JSON lines or CSV, gzipped or not.",
     "events": "Look at single events.",
     "hold": "Stop every worker before its next call, until `gong-views release`.",
-    "limits": "The company's limits, as all workers see them.",
+    "limits": "The company's limits, as all workers see them, and where each comes from.",
     "migrate": "Create the ledger's tables, or bring them up to date.",
     "queue": "Look at what waits in the queue, without touching it.",
     "reconcile": "Check that what went in is delivered, dead or still on its way. Exit 1 on drift.",
