@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
+from gong_worker.ledger.values import LaneDay
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.reconcile import reconcile
 from tests.support.pipeline import Pipeline
@@ -39,6 +40,28 @@ def test_a_stale_replica_begins_a_new_generation(
         assert [record.messages for record in caplog.records] == ([40] if more == 0 else [])
         assert enqueued(pipeline) == 56 + 60 * more
         pipeline.enqueue(range(100 * more + 100, 100 * more + 160))
+
+
+def test_a_look_that_was_overtaken_is_no_loss(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis is read, more is enqueued and mirrored by another worker, the mirror is read: nothing was lost."""
+    pipeline.enqueue(range(5))
+    mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
+    read = pipeline.ledger.mirrored_enqueue_counts
+
+    def overtaken(generation: str) -> dict[LaneDay, int]:
+        monkeypatch.undo()
+        pipeline.enqueue(range(5, 9))
+        mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
+        return read(generation)
+
+    monkeypatch.setattr(pipeline.ledger, "mirrored_enqueue_counts", overtaken)
+    with caplog.at_level(logging.ERROR):
+        mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
+    assert caplog.records == []
+    assert reconcile(pipeline.services)["drift"] == []
+    assert enqueued(pipeline) == 9
 
 
 def test_only_what_changed_is_written(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,16 @@ GENERATION_FIELD = "generation"
 Counts = dict[tuple[Lane, date], int]
 
 # A new generation counts what is beyond the mirror of the old one. ARGV: old and new generation, then each
-# mirrored field and its count. One step, so that it happens once however many workers see it.
+# mirrored field and its count. One step, so that it happens once however many workers see it. The counts are looked
+# at again here: those that a worker read before it read the mirror may be older than the mirror. Returns by how many
+# messages Redis is behind.
 BEGIN_GENERATION = """#!lua flags=allow-oom
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end
+local behind = 0
+for i = 3, #ARGV, 2 do
+  behind = behind + math.max(0, tonumber(ARGV[i + 1]) - tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0'))
+end
+if behind == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'generation', ARGV[2])
 for i = 3, #ARGV, 2 do
   local more = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '0') - tonumber(ARGV[i + 1])
@@ -35,7 +42,7 @@ for i = 3, #ARGV, 2 do
     redis.call('HDEL', KEYS[1], ARGV[i])
   end
 end
-return 1
+return behind
 """
 
 
@@ -63,7 +70,7 @@ def mirror_enqueue_counts(client: redis.Redis, ledger: Ledger) -> None:
     generation, counts = read_enqueue_counts(client)
     mirrored = ledger.mirrored_enqueue_counts(generation)
     if any(counts.get(place, 0) < number for place, number in mirrored.items()):
-        _begin_generation(client, generation, mirrored, counts)
+        _begin_generation(client, generation, mirrored)
         generation, counts = read_enqueue_counts(client)
         mirrored = ledger.mirrored_enqueue_counts(generation)
     more = {place: number for place, number in counts.items() if number > mirrored.get(place, 0)}
@@ -72,12 +79,12 @@ def mirror_enqueue_counts(client: redis.Redis, ledger: Ledger) -> None:
 
 
 def _begin_generation(
-    client: redis.Redis, generation: str, mirrored: Mapping[tuple[Lane, date], int], counts: Counts
+    client: redis.Redis, generation: str, mirrored: Mapping[tuple[Lane, date], int]
 ) -> None:
     fields = [item for (lane, day), number in mirrored.items() for item in (f"{lane}|{day}", number)]
     begin = client.register_script(BEGIN_GENERATION)
-    if begin(keys=[ENQUEUE_COUNTS_KEY], args=[generation, uuid.uuid4().hex, *fields]):
-        behind = sum(max(0, number - counts.get(place, 0)) for place, number in mirrored.items())
+    behind = int(begin(keys=[ENQUEUE_COUNTS_KEY], args=[generation, uuid.uuid4().hex, *fields]))
+    if behind:
         log.error(
             "Redis has counted fewer messages than before: a replica that was behind was promoted, or an older"
             " backup restored; `gong-views reconcile` says what is missing",
