@@ -6,7 +6,7 @@ COPY pyproject.toml constraints.txt README.md ./
 COPY producers producers
 COPY worker worker
 COPY migrations migrations
-RUN pip install --no-cache-dir --constraint constraints.txt '.[worker,postgres,outbox]'
+RUN pip install --no-cache-dir --constraint constraints.txt '.[worker,postgres,outbox,alerts]'
 
 USER gong
 WORKDIR /home/gong

@@ -39,6 +39,8 @@ DELAYED_MESSAGES_KEY: Final = "gong-views.delayed.messages"
 FAILURES_KEY: Final = "gong-views.failures"
 # hash: worker id -> its heartbeat as JSON
 WORKERS_KEY: Final = "gong-views.workers"
+# hash: "<target>|<alert>" -> since when, and whether it was told (gong_worker/queue/lua/alert.lua)
+ALERTS_KEY: Final = "gong-views.alerts"
 # list of "<delivery tag>@<Redis time (s)>\n<queue>\n<raw item>": what no worker could read, until the ledger has it
 UNREADABLE_KEY: Final = "gong-views.unreadable"
 # string, expires by itself: written to find out whether Redis takes writes

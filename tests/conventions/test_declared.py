@@ -18,7 +18,7 @@ EXAMPLES_OWN = {"app", "content"}  # each example imports its own modules
 # Which folders may import what: the base install, and the extras that a user of that code has.
 PLACES = {
     "producers": ("outbox", "embedded"),
-    "worker migrations": ("worker", "outbox", "postgres", "embedded"),
+    "worker migrations": ("worker", "outbox", "postgres", "embedded", "alerts"),
     "tests benchmarks examples": tuple(EXTRAS),
 }
 # Modules that only the named package ever loads: who has it installed.

@@ -113,10 +113,10 @@ def _start(instance: Any, **_: Any) -> None:
             app.conf.update({**started, "broker_transport_options": options})
         services = open_services(settings)
         refuse_unfit(services.client)
+        reduce_panel()
+        _runtime = Runtime(services, concurrency=instance.concurrency)
     except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:
         raise SystemExit(f"gong-views: {error}") from None
-    reduce_panel()
-    _runtime = Runtime(services, concurrency=instance.concurrency)
     wire(
         _runtime.messages,
         _runtime.consumer_pause,

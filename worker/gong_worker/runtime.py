@@ -9,12 +9,15 @@ from contextlib import suppress
 import redis
 
 from gong_views.embedded import redis_url_of
+from gong_worker import notify
+from gong_worker.alerts_settings import AlertSettings
 from gong_worker.deliver import Deliverer
 from gong_worker.gate import GateUnavailable
 from gong_worker.gong import GongClient
 from gong_worker.gong_auth import auth_of
 from gong_worker.ledger import Ledger, open_engine
 from gong_worker.maintenance import MaintenanceThread, PeriodicJob
+from gong_worker.operations.alerts import AlertWatch
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.preflight import Finding
 from gong_worker.operations.preflight_call import check_call
@@ -48,6 +51,16 @@ def ask_gong(settings: WorkerSettings) -> Finding:
     finally:
         gong.close()
         client.close()
+
+
+def alert_thread(services: Services) -> MaintenanceThread | None:
+    """This process's part in the alerts, not started; None without GONG_VIEWS_ALERT_URLS. Raises SettingsError."""
+    settings = AlertSettings.load()
+    if not settings.addresses:
+        return None
+    notify.refuse_unknown(settings.addresses)
+    watch = AlertWatch(services, settings, notify.send)
+    return MaintenanceThread("alerts", [PeriodicJob("alerts", settings.interval_seconds / 3, watch.run)])
 
 
 class Runtime:
@@ -122,12 +135,16 @@ class Runtime:
             ],
         )
 
+        self._alerts = alert_thread(services)
+
     def start(self) -> None:
         """Let the settings count for all workers, and start the maintenance threads."""
         with suppress(GateUnavailable):  # the first call asks for it again
             self._gate.register()
         self._queue_side.start()
         self._ledger_side.start()
+        if self._alerts is not None:
+            self._alerts.start()
 
     def _log_holds(self) -> None:
         with suppress(GateUnavailable):  # told elsewhere, when it begins and when it ends
@@ -148,6 +165,8 @@ class Runtime:
         attempt(self.run_deferred)
         self._queue_side.stop()
         self._ledger_side.stop()
+        if self._alerts is not None:
+            self._alerts.stop()
         attempt(self.heartbeat.remove)
         self.gong.close()
 

@@ -15,6 +15,7 @@ TEST_PREFIX = "GONG_VIEWS_TEST_"
 CLASSES = (
     "gong_worker.settings:WorkerSettings",
     "gong_worker.settings:LogSettings",
+    "gong_worker.alerts_settings:AlertSettings",
     "gong_worker.outbox_relay:RelaySettings",
     "gong_worker.web.settings:WebSettings",
 )

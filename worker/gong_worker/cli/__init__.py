@@ -10,6 +10,7 @@ import click
 
 # name -> module:object. Loaded when asked for, so that no command waits for what only others import.
 COMMANDS = {
+    "alerts": "gong_worker.cli.alerts:alerts",
     "audit": "gong_worker.cli.audit:audit",
     "check": "gong_worker.cli.check:check",
     "dead-letters": "gong_worker.cli.replays:dead_letters",
@@ -33,6 +34,7 @@ COMMANDS = {
 
 # Each one's first line, told without loading it (tests/unit/test_cli.py compares).
 HELP = {
+    "alerts": "Troubles that are told to GONG_VIEWS_ALERT_URLS without being asked.",
     "audit": "Every change an operator made and every payload somebody saw, the latest first.",
     "check": "Look at every condition for working, and show all settings (secrets masked). Exit 1 when one fails.",
     "dead-letters": "Events that Gong refused for good, that spent their attempts, or that nobody could read.",

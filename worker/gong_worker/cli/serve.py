@@ -18,6 +18,7 @@ def serve(host: str | None, port: int | None) -> None:
     """
     from gong_views.aio import AsyncViewQueue
     from gong_worker import logs
+    from gong_worker.alerts_settings import AlertSettings
     from gong_worker.web import WebSettings, create_app
     from gong_worker.web.server import listen, run
 
@@ -31,6 +32,13 @@ def serve(host: str | None, port: int | None) -> None:
         raise click.ClickException(
             f"cannot listen on {settings.host} port {settings.port}: {error}"
         ) from None
+    if AlertSettings.load().addresses:
+        from gong_worker.operations.services import open_services
+        from gong_worker.runtime import alert_thread
+
+        watching = alert_thread(open_services(ledger_may_be_away=True))
+        assert watching is not None
+        watching.start()
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"taking events at http://{shown}:{listener.getsockname()[1]}/v1/views")
     run(app, settings, listener)

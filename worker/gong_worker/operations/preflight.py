@@ -15,6 +15,8 @@ import redis
 from gong_views.embedded import redis_url_of
 from gong_views.environment import ENV_FILE, read_variables
 from gong_views.errors import GongViewsError
+from gong_worker import notify
+from gong_worker.alerts_settings import AlertSettings
 from gong_worker.ledger import Ledger, SchemaOutdated, check_schema, open_engine
 from gong_worker.queue.availability import away, check_writes, place
 from gong_worker.queue.server import evicting, read_server, unfit
@@ -74,6 +76,7 @@ def preflight(
     findings += check_queue(settings, open_client)
     findings += check_ledger(settings)
     findings.append(check_permissions(settings))
+    findings += check_alerts()
     if ask_gong is not None and settings.has_credentials:
         try:
             findings.append(ask_gong(settings))
@@ -202,6 +205,19 @@ def check_ledger(settings: WorkerSettings) -> Iterator[Finding]:
         yield failed("ledger", str(error), "start the database, or correct DATABASE_URL")
     finally:
         ledger.close()
+
+
+def check_alerts() -> Iterator[Finding]:
+    """Whether the addresses of alerts are understood; nothing when there are none."""
+    addresses = AlertSettings.load().addresses
+    if not addresses:
+        return
+    try:
+        notify.refuse_unknown(addresses)
+    except GongViewsError as error:
+        yield failed("alerts", str(error))
+    else:
+        yield ok("alerts", f"{len(addresses)} addresses; gong-views alerts test sends a message")
 
 
 def check_permissions(settings: WorkerSettings) -> Finding:

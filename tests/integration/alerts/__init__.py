@@ -1,0 +1,1 @@
+"""Alerts: told once when a trouble begins, once when it ends."""
