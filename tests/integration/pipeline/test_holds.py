@@ -1,6 +1,6 @@
 """A held pipeline: why, until when, what it costs (nothing), and how it goes on."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from gong_worker.domain.states import Status as EventStatus
 from gong_worker.operations.drain import forecast
@@ -48,8 +48,8 @@ def test_retry_after_holds_every_worker_and_spends_nothing(pipeline: Pipeline) -
     until = held_for(pipeline, "retry_after").gate.until
     assert until is not None
     [told] = find_events(pipeline.services, waiting(pipeline))
-    assert told["held_by"] == ["retry_after"]
-    assert datetime.fromisoformat(told["next_attempt_at"]) >= until - timedelta(milliseconds=1)
+    assert told.held_by == ["retry_after"]
+    assert told.next_attempt_at is not None and told.next_attempt_at >= until - timedelta(milliseconds=1)
     pipeline.drain()
     pipeline.verify()
     assert pipeline.gong.stats()["inside_retry_after"] == 0

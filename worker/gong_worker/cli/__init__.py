@@ -40,7 +40,7 @@ HELP = {
     "dead-letters": "Events that Gong refused for good, that spent their attempts, or that nobody could read.",
     "demo": "Deliver a few hundred events through real parts and every kind of trouble, then check each one.",
     "enqueue": "Put the events of FILE (- for standard input) on the queue: JSON lines or CSV, gzipped or not.",
-    "events": "Look at single events.",
+    "events": "Search events, follow the calls live, and see what happened to one event.",
     "hold": "Stop every worker before its next call, until `gong-views release`.",
     "limits": "The company's limits, as all workers see them, and where each comes from.",
     "migrate": "Create the ledger's tables, or bring them up to date.",

@@ -39,7 +39,7 @@ def peek_queue(place: str, limit: int, utc: bool, as_json: bool) -> None:
 @JSON_OPTION
 def find_event(event_id: str, reporting_system: str | None, utc: bool, as_json: bool) -> None:
     """Where an event's messages are: in a lane, delayed, or in a worker's hand. Exit 1 when there is none."""
-    found = find(open_services(ledger_may_be_away=True).client, event_id, reporting_system)
+    found, _ = find(open_services(ledger_may_be_away=True).client, event_id, reporting_system)
     show(to_json(found), as_json=as_json, text=lambda: _table(found, utc=utc))
     if not found:
         raise click.ClickException(

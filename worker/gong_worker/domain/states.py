@@ -21,6 +21,16 @@ class Status(StrEnum):
     DEAD = "dead"
 
 
+class EventStatus(StrEnum):
+    """Where an event stands, also before the ledger has it."""
+
+    QUEUED = "queued"  # its message waits, no worker has seen it
+    SENDING = "sending"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
 class Resolution(StrEnum):
     """How it became known that Gong has an event. The value is the ledger's `deliveries.resolution`."""
 

@@ -1,5 +1,6 @@
 """What became of every event, on SQLite or PostgreSQL. The only package that knows SQL."""
 
+from gong_worker.ledger.attempt_feed import AttemptFilter, AttemptKey, AttemptLine
 from gong_worker.ledger.audit import AuditEntry, AuditPage
 from gong_worker.ledger.dead_letter_search import (
     DeadLetterFilter,
@@ -16,6 +17,8 @@ from gong_worker.ledger.errors import (
     LedgerUnavailable,
     SchemaOutdated,
 )
+from gong_worker.ledger.event_history import LetterReport
+from gong_worker.ledger.event_search import BadCursor, EventFilter, EventPage, EventSummary
 from gong_worker.ledger.ledger import Ledger
 from gong_worker.ledger.migrate import check_schema, migrate
 from gong_worker.ledger.values import (
@@ -37,9 +40,13 @@ from gong_worker.ledger.values import (
 __all__ = [
     "AlreadyHandled",
     "AttemptFacts",
+    "AttemptFilter",
+    "AttemptKey",
+    "AttemptLine",
     "AttemptReport",
     "AuditEntry",
     "AuditPage",
+    "BadCursor",
     "Busy",
     "Claim",
     "ClaimLost",
@@ -51,13 +58,17 @@ __all__ = [
     "DeadLetterPage",
     "DeadLetterSummary",
     "EventFacts",
+    "EventFilter",
+    "EventPage",
     "EventReport",
+    "EventSummary",
     "FinalCounts",
     "LaneDay",
     "Ledger",
     "LedgerError",
     "LedgerRefused",
     "LedgerUnavailable",
+    "LetterReport",
     "MessageRef",
     "ReconciliationSnapshot",
     "SchemaOutdated",

@@ -1,16 +1,31 @@
 """The ledger as the rest of the application sees it."""
 
+from gong_worker.ledger.attempt_feed import AttemptFeed
 from gong_worker.ledger.audit import Audit
 from gong_worker.ledger.claims import Claiming
 from gong_worker.ledger.counts import Counts
 from gong_worker.ledger.dead_letter_search import DeadLetterSearch
 from gong_worker.ledger.dead_letters import DeadLetters
+from gong_worker.ledger.event_history import EventHistories
+from gong_worker.ledger.event_search import EventSearch
 from gong_worker.ledger.reads import Reads
 from gong_worker.ledger.record import Recording
 from gong_worker.ledger.replays import Replays
 
 
-class Ledger(Claiming, Recording, DeadLetters, DeadLetterSearch, Reads, Counts, Audit, Replays):
+class Ledger(
+    Claiming,
+    Recording,
+    DeadLetters,
+    DeadLetterSearch,
+    Reads,
+    EventSearch,
+    EventHistories,
+    AttemptFeed,
+    Counts,
+    Audit,
+    Replays,
+):
     """What became of every event and every message.
 
     Every method is one transaction and may raise LedgerUnavailable; after that it may be called again with

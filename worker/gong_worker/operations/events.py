@@ -1,36 +1,144 @@
-"""What is known of one event."""
+"""Events: search them, and what is known of one, from its enqueue to its end."""
 
+import time
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any
 
-from gong_worker.domain.states import Status
+from redis import RedisError
+
+from gong_views import EventKey
+from gong_views.names import Lane
+from gong_worker.domain.states import EventStatus, Resolution, Status
 from gong_worker.gate import GateUnavailable
-from gong_worker.operations.serialize import to_json
+from gong_worker.ledger import AttemptReport, EventFilter, EventPage, EventReport, Ledger
+from gong_worker.ledger.values import Int64
+from gong_worker.operations.queue import WaitingMessage, find
 from gong_worker.operations.services import Services
+from gong_worker.operations.timeline import TimelineStep, timeline
+
+FIND_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventStory:
+    """All that is known of one event.
+
+    `queued`: its messages in the queue; `queue_searched` False: the queue did not answer, or is too long to be read to
+    its end in time. Of an event that no worker has seen (status `queued`) only what its message tells is known.
+    `held_by`: while it waits, the reasons for which the gate is held; `next_attempt_at` is then not before the last of
+    these holds ends, and None when one has no end. Without an answer of the gate it is the ledger's.
+    """
+
+    reporting_system: str
+    event_id: str
+    status: EventStatus
+    lane: Lane
+    source: str | None
+    content_id: str | None
+    message_id: str | None
+    enqueued_at: datetime | None
+    resolution: Resolution | None = None
+    request_id: str | None = None
+    integration_id: Int64 | None = None
+    attempt_count: int = 0
+    duplicate_count: int = 0
+    first_seen_at: datetime | None = None
+    updated_at: datetime | None = None
+    settled_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    lease_expires_at: datetime | None = None
+    event_timestamp: datetime | None = None
+    payload_sha256: str | None = None
+    held_by: list[str] = field(default_factory=list)
+    attempts: list[AttemptReport] = field(default_factory=list)
+    dead_letter_ids: list[int] = field(default_factory=list)
+    timeline: list[TimelineStep] = field(default_factory=list)
+    queued: list[WaitingMessage] = field(default_factory=list)
+    queue_searched: bool = True
+
+
+def search_events(
+    ledger: Ledger, wanted: EventFilter, *, limit: int, after: str | None = None, seconds: float | None = None
+) -> EventPage:
+    """The next events that a worker has seen, the latest enqueued first, looked for as long as told at most.
+
+    Raises BadCursor, LedgerUnavailable.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    page = ledger.search_events(wanted, limit=limit, after=after)
+    found, total = page.events, page.total
+    while page.next is not None and len(found) < limit and (end is None or time.monotonic() < end):
+        page = ledger.search_events(wanted, limit=limit - len(found), after=page.next)
+        found = found + page.events
+    if after is None and page.next is None:
+        total = len(found)
+    return EventPage(total, page.next, found)
 
 
 def find_events(
-    services: Services, event_id: str, reporting_system: str | None = None
-) -> list[dict[str, Any]]:
-    """Every event of that id (one a reporting system), with its attempts, ready for JSON.
+    services: Services, event_id: str, reporting_system: str | None = None, *, seconds: float = FIND_SECONDS
+) -> list[EventStory]:
+    """Every event of that id, one a reporting system, also what no worker has seen yet.
 
-    One that waits has `held_by`, the reasons for which the gate is held at present; its `next_attempt_at` is then not
-    before the last of these holds ends, and null when one has no end. Without an answer of the gate it is the ledger's.
+    The queue is read for what the ledger does not have settled, for so many seconds at most. Raises LedgerUnavailable.
     """
     reports = services.ledger.event(event_id, reporting_system)
-    found: list[dict[str, Any]] = to_json(reports)
-    if not any(report.status is Status.WAITING for report in reports):
-        return found
+    queued: list[WaitingMessage] = []
+    complete = True
+    if not reports or any(report.status is not Status.DELIVERED for report in reports):
+        queued, complete = _queued(services, event_id, reporting_system, seconds)
+        if not reports and not queued:  # a worker may have taken its message up meanwhile
+            reports = services.ledger.event(event_id, reporting_system)
+    found = [_known(services, report, queued, complete) for report in reports]
+    known = {story.reporting_system for story in found}
+    unseen = dict.fromkeys(one.reporting_system for one in queued if one.reporting_system is not None)
+    return found + [_unseen(event_id, system, queued, complete) for system in unseen if system not in known]
+
+
+def _queued(
+    services: Services, event_id: str, reporting_system: str | None, seconds: float
+) -> tuple[list[WaitingMessage], bool]:
+    try:
+        return find(services.client, event_id, reporting_system, seconds=seconds)
+    except RedisError:
+        return [], False
+
+
+def _known(
+    services: Services, report: EventReport, queued: list[WaitingMessage], complete: bool
+) -> EventStory:
+    values = {one.name: getattr(report, one.name) for one in fields(report)}
+    key = EventKey(report.reporting_system, report.event_id)
+    letters = services.ledger.letters_of(key) if report.dead_letter_ids else []
+    held_by, due = _held(services, report)
+    return EventStory(
+        **{**values, "status": EventStatus(report.status.value), "next_attempt_at": due},
+        held_by=held_by,
+        timeline=timeline(report, letters),
+        queued=[message for message in queued if message.reporting_system == report.reporting_system],
+        queue_searched=complete,
+    )
+
+
+def _unseen(event_id: str, system: str, queued: list[WaitingMessage], complete: bool) -> EventStory:
+    own = [message for message in queued if message.reporting_system == system]
+    first = own[0]
+    return EventStory(
+        system, event_id, EventStatus.QUEUED, first.lane, first.source, first.content_id, first.message_id,
+        first.enqueued_at, queued=own, queue_searched=complete,
+    )  # fmt: skip
+
+
+def _held(services: Services, report: EventReport) -> tuple[list[str], datetime | None]:
+    if report.status is not Status.WAITING:
+        return [], report.next_attempt_at
     try:
         holds = [hold for hold in services.gate.status().holds if hold.mine]
     except GateUnavailable:
-        return found
-    for report, shown in zip(reports, found, strict=True):
-        if report.status is Status.WAITING:
-            ends = [hold.until for hold in holds]
-            shown["held_by"] = [hold.reason.value for hold in holds]
-            shown["next_attempt_at"] = to_json(_after(report.next_attempt_at, ends))
-    return found
+        return [], report.next_attempt_at
+    return [hold.reason.value for hold in holds], _after(
+        report.next_attempt_at, [hold.until for hold in holds]
+    )
 
 
 def _after(due: datetime | None, ends: list[datetime | None]) -> datetime | None:

@@ -1,5 +1,6 @@
 """What waits in the queue, readable: the next messages of a lane, and where one event's messages are."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,15 +42,26 @@ def peek(client: redis.Redis, place: Lane | None, *, limit: int) -> list[Waiting
     return [_waiting(message) for message, _ in zip(found, range(limit), strict=False)]
 
 
-def find(client: redis.Redis, event_id: str, reporting_system: str | None = None) -> list[WaitingMessage]:
-    """Every message of an event, wherever it is; reads the whole queue. Raises RedisError."""
-    return [
-        _waiting(message)
-        for message in browse_all(client)
-        if message.envelope is not None
-        and message.envelope.event.get("eventId") == event_id
-        and reporting_system in (None, message.envelope.event.get("reportingSystem"))
-    ]
+def find(
+    client: redis.Redis, event_id: str, reporting_system: str | None = None, *, seconds: float | None = None
+) -> tuple[list[WaitingMessage], bool]:
+    """The messages of an event, wherever they are, and whether the whole queue was read for them.
+
+    Reads every message, which takes about 30 s a million, for so many seconds at most. Raises RedisError.
+    """
+    end = None if seconds is None else time.monotonic() + seconds
+    found = []
+    for message in browse_all(client):
+        envelope = message.envelope
+        if envelope is not None and _is_of(envelope.event, event_id, reporting_system):
+            found.append(_waiting(message))
+        if end is not None and time.monotonic() > end:
+            return found, False
+    return found, True
+
+
+def _is_of(event: dict[str, Any], event_id: str, reporting_system: str | None) -> bool:
+    return event.get("eventId") == event_id and reporting_system in (None, event.get("reportingSystem"))
 
 
 def _waiting(message: QueuedMessage) -> WaitingMessage:

@@ -1,0 +1,100 @@
+"""Calls of all events as they come, for whoever follows them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from gong_views.names import Lane
+from gong_worker.domain.outcomes import AttemptOutcome
+from gong_worker.ledger.base import LedgerPart
+from gong_worker.ledger.buckets import Hour, literal
+from gong_worker.ledger.columns import utc
+from gong_worker.ledger.models import Attempt, Delivery
+from gong_worker.ledger.transactions import reading
+
+
+class AttemptKey(NamedTuple):
+    """One call; a number can be given anew after a cancelled one, a token cannot."""
+
+    event_id: str
+    reporting_system: str
+    attempt_number: int
+    claim_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptLine:
+    """One call and the event it is of. `outcome` None: it is in flight, or waits for its slot."""
+
+    started_at: datetime
+    reporting_system: str
+    event_id: str
+    attempt_number: int
+    outcome: AttemptOutcome | None
+    http_status: int | None
+    duration_ms: int | None
+    request_id: str | None
+    error: str | None
+    lane: Lane
+    source: str | None
+    content_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFilter:
+    """Which calls are meant; what is None does not matter."""
+
+    reporting_system: str | None = None
+    content_id: str | None = None
+    source: str | None = None
+    lane: Lane | None = None
+    outcome: AttemptOutcome | None = None
+
+
+_KEY: Final = tuple(getattr(Attempt, name) for name in AttemptKey._fields)
+_EVENT: Final = ("lane", "source", "content_id")
+_LINE: Final = tuple(getattr(Delivery if name in _EVENT else Attempt, name) for name in AttemptLine.__slots__)
+_CALLS: Final = sa.select(Attempt.claim_token, *_LINE).join(
+    Delivery,
+    sa.and_(Delivery.event_id == Attempt.event_id, Delivery.reporting_system == Attempt.reporting_system),
+)
+
+
+class AttemptFeed(LedgerPart):
+    """Reads of calls by time."""
+
+    def attempts_since(
+        self, since: datetime, wanted: AttemptFilter, also: Collection[AttemptKey] = ()
+    ) -> dict[AttemptKey, AttemptLine]:
+        """The calls begun since, and those of `also` that are still there, in the order of their beginnings."""
+        since = utc(since)
+        # The hour is what is indexed.
+        first_hour = literal(self.engine.dialect.name, since.replace(minute=0, second=0, microsecond=0))
+        recent = sa.and_(Hour(Attempt.started_at) >= first_hour, Attempt.started_at >= since)
+        conditions = _conditions(wanted)
+        with reading(self.engine) as connection:
+            found = connection.execute(_CALLS.where(recent, *conditions)).all()
+            if also:
+                found = [*connection.execute(_CALLS.where(sa.tuple_(*_KEY).in_(also))).all(), *found]
+        lines: dict[AttemptKey, AttemptLine] = {}
+        for row in sorted(found, key=lambda row: row.started_at):
+            token, *line = row
+            known = AttemptLine(*line)
+            lines[AttemptKey(known.event_id, known.reporting_system, known.attempt_number, token)] = known
+        return lines
+
+
+def _conditions(wanted: AttemptFilter) -> list[sa.ColumnElement[bool]]:
+    given: tuple[tuple[Any, Any], ...] = (
+        (Attempt.reporting_system, wanted.reporting_system),
+        (Delivery.content_id, wanted.content_id),
+        (Delivery.source, wanted.source),
+        (Delivery.lane, wanted.lane),
+    )
+    found: list[sa.ColumnElement[bool]] = [column == value for column, value in given if value is not None]
+    if wanted.outcome is not None:  # one that is in flight may still come to it
+        found.append(sa.or_(Attempt.outcome.is_(None), Attempt.outcome == wanted.outcome))
+    return found
