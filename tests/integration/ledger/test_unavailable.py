@@ -3,7 +3,9 @@
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -124,12 +126,40 @@ def test_postgres_read_only(postgres_url: str) -> None:
 
 def test_postgres_connections_that_broke(postgres_url: str) -> None:
     """After a restart of the server the next call works, without an error for each old connection."""
-    with opened(postgres_url) as ledger:
+    others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    with opened(postgres_url) as ledger, sa.create_engine(ledger_url(postgres_url)).connect() as other:
         claim = claimed(ledger, "m1")
-        with sa.create_engine(ledger_url(postgres_url)).connect() as other:
-            others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        for step in (
+            lambda: ledger.begin_attempt(claim, now=at(1)),
+            lambda: deliver(ledger, claim, 1, number=1),
+            lambda: ask(ledger, "m2", 2),
+            lambda: ask(ledger, "m1", 3),
+        ):
             other.execute(sa.text(f"SELECT pg_terminate_backend(pid) {others}"))
-        assert deliver(ledger, claim, 1)
+            assert step()
+
+
+def test_postgres_keeps_its_connections(postgres_url: str) -> None:
+    """Threads that write at once, as a worker's do, open a connection each and no further ones later."""
+    opened_count = 0
+    with opened(postgres_url) as ledger, ThreadPoolExecutor(12) as pool:
+
+        @sa.event.listens_for(ledger.engine, "connect")
+        def _count(*_: object) -> None:
+            nonlocal opened_count
+            opened_count += 1
+
+        together = threading.Barrier(12)
+        for _ in range(3):
+            list(pool.map(lambda _: hold_one(ledger, together), range(12)))
+    assert opened_count == 12
+
+
+def hold_one(ledger: Ledger, together: threading.Barrier) -> None:
+    """A connection in use while the others are."""
+    with ledger.engine.connect() as connection:
+        connection.execute(sa.text("SELECT 1"))
+        together.wait(30)
 
 
 def test_postgres_row_held_by_another(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

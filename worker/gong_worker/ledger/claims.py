@@ -15,7 +15,7 @@ from sqlalchemy import bindparam
 
 from gong_views import EventKey
 from gong_worker.domain.states import DeadLetterResolution, Move, Status, status_after
-from gong_worker.ledger import rows
+from gong_worker.ledger import attempt_rows, rows, steps
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.models import Delivery
@@ -23,9 +23,6 @@ from gong_worker.ledger.rows import DeadLetterFacts, DeliveryState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AlreadyHandled, Busy, Claim, Claimed, EventFacts, MessageRef
 
-_INSERT: Final = rows.on_each(
-    Delivery, lambda insert: insert.on_conflict_do_nothing(index_elements=["event_id", "reporting_system"])
-)
 _RENEW: Final = (
     sa.update(Delivery)
     .where(rows.is_event(Delivery), Delivery.claim_token == bindparam("token"))
@@ -139,10 +136,15 @@ class Claiming(LedgerPart):
             "duplicate_count": 0,
             "first_seen_at": now,
         }
+        if self.steps.run(steps.CLAIM, new | lease):
+            return Claimed(claim)
+        again = {**rows.delivered_by(key, message, now), **rows.brought_by(message, facts), "more": 1}
+        if self.steps.run(steps.DUPLICATE, again):
+            return AlreadyHandled(Status.DELIVERED, duplicate=True)
         with writing(self.engine) as connection:
-            if rows.inserted(connection, _INSERT, new | lease):
-                return Claimed(claim)
             state = rows.lock(connection, key)
+            if state.claim_token == claim.token:
+                return Claimed(claim)  # written when the connection broke, which is why it was asked again
             duplicate_before = rows.is_duplicate(connection, key, message)
             if duplicate_before or rows.has_dead_letter(connection, key, message):
                 # Seen to its end before; this is its redelivery, whatever the event has come to meanwhile.
@@ -166,7 +168,7 @@ class Claiming(LedgerPart):
                     return AlreadyHandled(state.status, duplicate=True)
                 case Take.CLAIM | Take.TAKE_OVER | Take.REOPEN:
                     spent = 0 if decision is Take.REOPEN else state.attempt_count
-                    rows.interrupt_open_attempts(connection, key)
+                    connection.execute(attempt_rows.INTERRUPT, rows.of(key))
                     changes = {**lease, "attempt_count": spent}
                     rows.update_delivery(connection, key, state, changes, move=_MOVES[decision])
                     return Claimed(Claim(key, claim.token, message, facts, spent, state.first_seen_at))

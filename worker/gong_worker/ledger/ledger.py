@@ -35,4 +35,5 @@ class Ledger(
 
     def close(self) -> None:
         """Close the connections."""
+        self.steps.close()
         self.engine.dispose()

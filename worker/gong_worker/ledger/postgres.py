@@ -59,8 +59,9 @@ def open_postgres(
         hide_parameters=True,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "application_name": "gong-views"},
         pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=10,
+        # All of them are kept: an overflow beside a small pool opens and closes a connection for each use.
+        pool_size=15,
+        max_overflow=0,
         pool_timeout=pool_timeout,
         pool_recycle=_RECYCLE_SECONDS,
         isolation_level="READ COMMITTED",

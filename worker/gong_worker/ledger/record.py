@@ -9,56 +9,26 @@ from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam
 
 from gong_worker.domain.error_kinds import error_kind
-from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.states import DeadLetterReason, Move, Resolution, Status
-from gong_worker.ledger import rows
+from gong_worker.ledger import attempt_rows, rows, steps
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.errors import ClaimLost
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery
+from gong_worker.ledger.models import DeadLetterRow
 from gong_worker.ledger.rows import DeliveryState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AttemptFacts, Claim
 
 _MAX_INT64: Final = 2**63
-# Our own attempt: a number can be given anew after a cancelled one, a token cannot.
-_IS_OURS: Final = sa.and_(
-    rows.is_event(Attempt),
-    Attempt.attempt_number == bindparam("number"),
-    Attempt.claim_token == bindparam("token"),
-)
-_HELD: Final = (
-    sa.update(Delivery)
-    .where(
-        rows.is_event(Delivery),
-        Delivery.claim_token == bindparam("token"),
-        Delivery.lease_expires_at > bindparam("now"),
-    )
-    .values(updated_at=bindparam("now"))
-)
-_LAST_NUMBER: Final = sa.select(sa.func.max(Attempt.attempt_number)).where(rows.is_event(Attempt))
-_BEGIN: Final = sa.insert(Attempt)
-_CANCEL: Final = sa.delete(Attempt).where(
-    _IS_OURS, sa.or_(Attempt.outcome.is_(None), Attempt.outcome == AttemptOutcome.INTERRUPTED)
-)
-_RESULT: Final = ("started_at", "duration_ms", "outcome", "http_status", "request_id", "error")
-_WRITE_RESULT: Final = (
-    sa.update(Attempt).where(_IS_OURS).values({name: bindparam(f"new_{name}") for name in _RESULT})
-)
 _ADD_DEAD_LETTER: Final = sa.insert(DeadLetterRow)
 
 
 def _write_result(
     connection: sa.Connection, claim: Claim, number: int | None, attempt: AttemptFacts | None
 ) -> None:
-    if number is None or attempt is None:
-        return  # no call was begun
-    result = {f"new_{name}": getattr(attempt, name) for name in _RESULT}
-    connection.execute(
-        _WRITE_RESULT, {**rows.of(claim.key), "number": number, "token": claim.token, **result}
-    )
+    if number is not None and attempt is not None:  # else no call was begun
+        connection.execute(attempt_rows.WRITE_RESULT, attempt_rows.result(claim, number, attempt))
 
 
 def _end_as_duplicate(connection: sa.Connection, claim: Claim, state: DeliveryState, now: datetime) -> None:
@@ -80,27 +50,16 @@ class Recording(LedgerPart):
         Raises ClaimLost when another took the event over, or the lease has run out so that one may at any
         moment: make no call.
         """
-        held = {**rows.of(claim.key), "token": claim.token, "now": now}
-        with writing(self.engine) as connection:
-            if connection.execute(_HELD, held).rowcount == 0:
-                raise ClaimLost
-            # Our own open one, if any, is from a commit whose answer got lost.
-            rows.interrupt_open_attempts(connection, claim.key)
-            number = int(connection.execute(_LAST_NUMBER, rows.of(claim.key)).scalar() or 0) + 1
-            row = {
-                "event_id": claim.key.event_id,
-                "reporting_system": claim.key.reporting_system,
-                "attempt_number": number,
-                "claim_token": claim.token,
-                "started_at": now,
-            }
-            connection.execute(_BEGIN, row)
-            return number
+        # Our own open one, if any, is from a commit whose answer got lost: it is interrupted.
+        number = self.steps.run(steps.BEGIN, {**rows.of(claim.key), "token": claim.token, "now": now})
+        if number is None:
+            raise ClaimLost
+        return int(number)
 
     def cancel_attempt(self, claim: Claim, number: int) -> None:
         """Remove the note of a call that was not made after all."""
         with writing(self.engine) as connection:
-            connection.execute(_CANCEL, {**rows.of(claim.key), "number": number, "token": claim.token})
+            connection.execute(attempt_rows.CANCEL, attempt_rows.ours(claim, number))
 
     def complete(
         self,
@@ -118,16 +77,22 @@ class Recording(LedgerPart):
         """
         if integration_id is not None and not -_MAX_INT64 <= integration_id < _MAX_INT64:
             integration_id = None  # outside int64: stored as null
+        held = {
+            **attempt_rows.result(claim, attempt_number, attempt),
+            **rows.delivered_by(claim.key, claim.message, now),
+            "new_resolution": resolution,
+            "new_integration_id": integration_id,
+        }
+        if self.steps.run(steps.COMPLETE, held):
+            return True
         with writing(self.engine) as connection:
             state = rows.lock(connection, claim.key)
             _write_result(connection, claim, attempt_number, attempt)
             if state.status is Status.DELIVERED:
                 _end_as_duplicate(connection, claim, state, now)
                 return False
-            ours = state.claim_token == claim.token
-            if not ours:
-                # It comes late, but Gong has the event through this message and no other.
-                rows.drop_duplicate(connection, claim.key, claim.message)
+            # It comes late, but Gong has the event through this message and no other.
+            rows.drop_duplicate(connection, claim.key, claim.message)
             changes = {
                 "resolution": resolution,
                 "request_id": attempt.request_id,
@@ -141,7 +106,7 @@ class Recording(LedgerPart):
             }
             rows.update_delivery(connection, claim.key, state, changes, move=Move.COMPLETED)
             rows.close_dead_letters_of_delivered(connection, claim.key, claim.message, now)
-            return ours
+            return False
 
     def dead_letter_event(
         self,

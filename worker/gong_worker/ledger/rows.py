@@ -13,10 +13,9 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gong_views import EventKey
-from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.states import DeadLetterResolution, Move, Status, status_after
 from gong_worker.ledger.columns import UtcDateTime, bounded
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery, Duplicate
+from gong_worker.ledger.models import DeadLetterRow, Delivery, Duplicate
 from gong_worker.ledger.values import EventFacts, MessageRef
 
 NO_CLAIM: Final[dict[str, None]] = {"claim_token": None, "lease_expires_at": None}
@@ -39,6 +38,11 @@ class DeliveryState(NamedTuple):
 def on_each(model: Any, build: Callable[[Any], Any]) -> dict[str, Any]:
     """An INSERT that knows ON CONFLICT, by dialect."""
     return {"postgresql": build(postgresql.insert(model)), "sqlite": build(sqlite.insert(model))}
+
+
+INSERT_DELIVERY: Final = on_each(
+    Delivery, lambda insert: insert.on_conflict_do_nothing(index_elements=["event_id", "reporting_system"])
+)
 
 
 def inserted(connection: sa.Connection, insert: dict[str, Any], values: dict[str, Any]) -> bool:
@@ -74,6 +78,11 @@ def brought_by(message: MessageRef, facts: EventFacts) -> dict[str, Any]:
     }
 
 
+#: The names of the columns of `brought_by`.
+BROUGHT: Final = (
+    *("message_id", "lane", "source", "enqueued_at"),
+    *("content_id", "event_timestamp", "payload_sha256"),
+)
 _LOCK: Final = (
     sa.select(*(getattr(Delivery, name) for name in DeliveryState._fields))
     .where(is_event(Delivery))
@@ -114,18 +123,6 @@ def update_delivery(
         raise AssertionError("the row changed under its lock")
 
 
-_INTERRUPT: Final = (
-    sa.update(Attempt)
-    .where(is_event(Attempt), Attempt.outcome.is_(None))
-    .values(outcome=AttemptOutcome.INTERRUPTED)
-)
-
-
-def interrupt_open_attempts(connection: sa.Connection, key: EventKey) -> None:
-    """Calls whose worker said nothing more: nobody knows whether they reached Gong."""
-    connection.execute(_INTERRUPT, of(key))
-
-
 def same_message(state: DeliveryState, message: MessageRef) -> bool:
     """Whether the event's row belongs to this message."""
     return state.message_id == bounded(message.message_id)
@@ -157,7 +154,7 @@ _ADD_DUPLICATE: Final = on_each(
 _DROP_DUPLICATE: Final = sa.delete(Duplicate).where(
     is_event(Duplicate), Duplicate.message_id == bindparam("message")
 )
-_COUNT_DUPLICATE: Final = (
+COUNT_DUPLICATE: Final = (
     sa.update(Delivery)
     .where(is_event(Delivery))
     .values(duplicate_count=Delivery.duplicate_count + bindparam("more", type_=sa.Integer))
@@ -176,14 +173,14 @@ def add_duplicate(connection: sa.Connection, key: EventKey, message: MessageRef,
         "seen_at": now,
     }
     if inserted(connection, _ADD_DUPLICATE, row):
-        connection.execute(_COUNT_DUPLICATE, {**of(key), "more": 1})
+        connection.execute(COUNT_DUPLICATE, {**of(key), "more": 1})
 
 
 def drop_duplicate(connection: sa.Connection, key: EventKey, message: MessageRef) -> None:
     """A message counted as a duplicate proved to be the one that delivered."""
     deleted = connection.execute(_DROP_DUPLICATE, {**of(key), "message": message.message_id})
     if deleted.rowcount == 1:
-        connection.execute(_COUNT_DUPLICATE, {**of(key), "more": -1})
+        connection.execute(COUNT_DUPLICATE, {**of(key), "more": -1})
 
 
 class DeadLetterFacts(NamedTuple):
@@ -215,7 +212,7 @@ _CLOSED: Final = {
     "resolution": sa.func.coalesce(DeadLetterRow.resolution, DeadLetterResolution.SUPERSEDED),
     "resolved_at": sa.func.coalesce(DeadLetterRow.resolved_at, bindparam("now", type_=UtcDateTime)),
 }
-_CLOSE_DELIVERED: Final = (
+CLOSE_DELIVERED: Final = (
     sa.update(DeadLetterRow)
     .where(
         sa.or_(is_event(DeadLetterRow), sa.and_(_NO_EVENT, _IS_THE_REPLAYED_ONE), _WAS_PUT_BACK),
@@ -248,8 +245,12 @@ def close_dead_letters_of_delivered(
     connection: sa.Connection, key: EventKey, message: MessageRef, now: datetime
 ) -> None:
     """Gong has the event: no letter of it needs its payload, nor Gong's error texts, which may quote it."""
-    ours = {"replayed": message.replay_of, "message": message.message_id, "now": now}
-    connection.execute(_CLOSE_DELIVERED, {**of(key), **ours})
+    connection.execute(CLOSE_DELIVERED, delivered_by(key, message, now))
+
+
+def delivered_by(key: EventKey, message: MessageRef, now: datetime) -> dict[str, Any]:
+    """The parameters of CLOSE_DELIVERED."""
+    return {**of(key), "replayed": message.replay_of, "message": message.message_id, "now": now}
 
 
 def close_replayed_dead_letter(

@@ -24,7 +24,7 @@ def writing(engine: Engine) -> Iterator[sa.Connection]:
 
     Raises LedgerUnavailable, LedgerRefused.
     """
-    with translated(engine), _turn(engine), engine.begin() as connection:
+    with translated(engine), turn(engine), engine.begin() as connection:
         yield connection
 
 
@@ -46,14 +46,11 @@ def outside_transactions(engine: Engine) -> Iterator[Callable[[str], object]]:
     with translated(engine), engine.connect() as connection:
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
-        try:
-            yield driver.execute
-        except sqlite3.Error as error:
-            raise LedgerUnavailable(f"the ledger is unavailable: {error}") from None
+        yield driver.execute
 
 
 @contextmanager
-def _turn(engine: Engine) -> Iterator[None]:
+def turn(engine: Engine) -> Iterator[None]:
     if engine.dialect.name != "sqlite":
         yield
         return
@@ -75,10 +72,10 @@ def translated(engine: Engine) -> Iterator[None]:
     """
     try:
         yield
-    except (exc.IntegrityError, exc.DataError) as error:
-        raise LedgerRefused(f"the ledger refused a value: {_name(error)}") from None
     except exc.DBAPIError as error:
-        raise LedgerUnavailable(f"the ledger is unavailable: {_reason(error, engine)}") from None
+        raise _ledger_error(error.orig, engine) from None
+    except _driver_error(engine) as error:
+        raise _ledger_error(error, engine) from None
     except exc.StatementError as error:
         # A value that its column's type refused before anything was sent.
         if isinstance(error.orig, (ValueError, TypeError, OverflowError)):
@@ -90,16 +87,24 @@ def translated(engine: Engine) -> Iterator[None]:
         raise LedgerUnavailable("the ledger is unavailable: the connection broke") from None
 
 
-def _name(error: exc.DBAPIError) -> str:
-    state = getattr(error.orig, "sqlstate", None) or getattr(error.orig, "sqlite_errorname", None)
-    return type(error.orig).__name__ + (f" ({state})" if state else "")
+def _driver_error(engine: Engine) -> type[Exception]:
+    """The root of the errors of the engine's driver."""
+    error: type[Exception] = engine.dialect.loaded_dbapi.Error
+    return error
 
 
-def _reason(error: exc.DBAPIError, engine: Engine) -> str:
+def _ledger_error(error: BaseException | None, engine: Engine) -> LedgerUnavailable | LedgerRefused:
+    driver = engine.dialect.loaded_dbapi
+    state = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+    name = type(error).__name__ + (f" ({state})" if state else "")
+    if isinstance(error, (driver.IntegrityError, driver.DataError)):
+        return LedgerRefused(f"the ledger refused a value: {name}")
+    return LedgerUnavailable(f"the ledger is unavailable: {_reason(error, engine)} [{name}]")
+
+
+def _reason(error: BaseException | None, engine: Engine) -> str:
     """The driver's own words, without a row it may quote (PostgreSQL's DETAIL) and without the password."""
-    primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
-    text = str(primary or error.orig).strip().split("\n")[0]
+    primary = getattr(getattr(error, "diag", None), "message_primary", None)
+    text = str(primary or error).strip().split("\n")[0]
     password = engine.url.password
-    if password:
-        text = text.replace(str(password), "***")
-    return f"{text} [{_name(error)}]"
+    return text.replace(str(password), "***") if password else text
