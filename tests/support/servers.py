@@ -48,6 +48,7 @@ class Valkey:
         self.port = free_port()
         self.appendfsync = appendfsync
         self.process: subprocess.Popen[bytes] | None = None
+        self.options: list[str] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -64,6 +65,7 @@ class Valkey:
                 str(get_binary_path()),
                 "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder),
                 "--appendonly", "yes", "--appendfsync", self.appendfsync, "--save", "",
+                *self.options,
             ],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip

@@ -10,6 +10,7 @@ import click
 
 # name -> module:object. Loaded when asked for, so that no command waits for what only others import.
 COMMANDS = {
+    "acl": "gong_worker.cli.acl:acl",
     "alerts": "gong_worker.cli.alerts:alerts",
     "audit": "gong_worker.cli.audit:audit",
     "check": "gong_worker.cli.check:check",
@@ -34,6 +35,7 @@ COMMANDS = {
 
 # Each one's first line, told without loading it (tests/unit/test_cli.py compares).
 HELP = {
+    "acl": "Print the rights in Redis of each kind of process, as ACL rules or as an ACL file.",
     "alerts": "Troubles that are told to GONG_VIEWS_ALERT_URLS without being asked.",
     "audit": "Every change an operator made and every payload somebody saw, the latest first.",
     "check": "Look at every condition for working, and show all settings (secrets masked). Exit 1 when one fails.",
@@ -59,7 +61,7 @@ HELP = {
 }
 
 # These take an unknown variable: `check` tells of it itself, the others read none.
-WITHOUT_SETTINGS = ("check", "demo", "simulator")
+WITHOUT_SETTINGS = ("acl", "check", "demo", "simulator")
 
 
 class Commands(click.Group):

@@ -12,6 +12,7 @@ import gong_worker
 from gong_views.private_files import make_private_file, make_private_folder
 from gong_worker.ledger.engine import is_missing, ledger_url, open_engine
 from gong_worker.ledger.errors import LedgerError, LedgerUnavailable, SchemaOutdated
+from gong_worker.ledger.roles import grant_roles
 from gong_worker.ledger.transactions import reading, translated
 
 # Alembic takes a third of a command's start, and a schema that is as it should be needs none of it.
@@ -45,7 +46,9 @@ def alembic_config(connection: sa.Connection | None = None) -> "Config":
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Bring the ledger at `url` up to `revision`, all of it or nothing. Safe to run twice at once.
+    """Bring the ledger at `url` up to `revision`, all of it or nothing; its roles have their rights then.
+
+    Safe to run twice at once.
 
     Raises LedgerUnavailable; SchemaOutdated when the schema is newer than this program; LedgerError for an
     URL that is no ledger's.
@@ -55,6 +58,8 @@ def migrate(url: str, revision: str = "head") -> None:
     with _migrating(url) as connection:
         _refuse_newer(connection)
         command.upgrade(alembic_config(connection), revision)
+        if connection.dialect.name == "postgresql":
+            grant_roles(connection)
 
 
 def downgrade(url: str, revision: str = "base") -> None:

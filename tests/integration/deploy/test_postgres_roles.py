@@ -1,0 +1,134 @@
+"""The roles of deploy/postgres/roles.sql on a real PostgreSQL: each does its job, and is refused the rest."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+
+import pytest
+import sqlalchemy as sa
+
+from gong_views import EventKey
+from gong_views.names import Lane
+from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.states import DeadLetterReason
+from gong_worker.ledger import Ledger, migrate, open_engine
+from gong_worker.ledger.dead_letter_search import DeadLetterFilter
+from tests.integration.ledger.support import PAYLOAD, at, claimed, deliver, result
+from tests.integration.ledger.test_migrate import VIEWS
+from tests.support.roles import Roles, ledger_roles
+from tests.support.servers import Postgres
+
+
+@pytest.fixture(scope="module")
+def roles(postgres_server: Postgres) -> Iterator[Roles]:
+    """The roles, with a ledger that their owner has migrated."""
+    with ledger_roles(postgres_server) as made:
+        migrate(made.url("owner"))
+        yield made
+
+
+@contextmanager
+def ledger_of(roles: Roles, role: str) -> Iterator[Ledger]:
+    ledger = Ledger(open_engine(roles.url(role)))
+    try:
+        yield ledger
+    finally:
+        ledger.close()
+
+
+def test_the_ledger_works_with_the_roles(roles: Roles) -> None:
+    """Workers claim, call, settle and mirror; operators search, replay, discard and are audited."""
+    with ledger_of(roles, "worker") as ledger:
+        ledger.ping()
+        deliver(ledger, claimed(ledger, "message-1"))
+        claim = claimed(ledger, "message-2", key=EventKey("crm", "event-2"))
+        number = ledger.begin_attempt(claim, now=at(1))
+        ledger.dead_letter_event(
+            claim, number, result("rejected", 1, 400), now=at(1),
+            reason=DeadLetterReason.REJECTED, errors=["no"], payload=PAYLOAD,
+        )  # fmt: skip
+        ledger.mirror_enqueue_counts("g", {(Lane.LIVE, date(2026, 3, 1)): 2})
+        assert ledger.operator_limits() == {}
+    with ledger_of(roles, "console") as ledger:
+        letters = ledger.search_dead_letters(DeadLetterFilter(), limit=10).dead_letters
+        ledger.mark_discarded([letters[0].id], "ann", at(2))
+        ledger.record_action(AuditAction.DISCARD, by="ann", at=datetime.now(UTC))
+        assert ledger.list_actions(limit=1).total == 1
+        ledger.reconciliation_snapshot()
+
+
+def allowed(url: str, statement: str) -> bool:
+    """Whether the role may; whatever it did is rolled back."""
+    engine = sa.create_engine(url)
+    try:
+        with engine.connect() as connection:
+            connection.execute(
+                sa.text("SET TRANSACTION READ WRITE")
+            )  # the dashboards' default is a convenience
+            connection.execute(sa.text(statement))
+        return True
+    except sa.exc.ProgrammingError as error:
+        assert error.orig.sqlstate == "42501", error
+        return False
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("statement", "who"),
+    [
+        ("SELECT payload FROM dead_letters", {"owner", "worker", "console"}),
+        ("SELECT * FROM deliveries", {"owner", "worker", "console"}),
+        ("SELECT * FROM calls_daily", {"owner", "worker", "console", "dashboards"}),
+        ("DELETE FROM attempts", {"owner", "worker", "console"}),
+        ("UPDATE operator_actions SET by = 'bob'", {"owner"}),
+        ("DELETE FROM operator_actions", {"owner"}),
+        ("INSERT INTO operator_actions (at, by, action, count) VALUES (now(), 'x', 'hold', 1)", {"owner", "console"}),
+        ("UPDATE alembic_version SET version_num = version_num", {"owner"}),
+        ("TRUNCATE deliveries CASCADE", {"owner"}),
+        ("DROP TABLE duplicates", {"owner"}),
+        ("CREATE TABLE more (a int)", {"owner"}),
+        ("CREATE TEMPORARY TABLE more (a int)", {"owner"}),
+        ("CREATE ROLE more", set()),
+        ("CREATE SCHEMA more", {"owner"}),
+        ("SELECT pg_read_file('PG_VERSION')", set()),
+        ("COPY (SELECT 1) TO PROGRAM 'true'", set()),
+    ],
+)  # fmt: skip
+def test_each_role_is_refused_what_is_not_its_job(roles: Roles, statement: str, who: set[str]) -> None:
+    """The audit is only added to, the schema is its owner's, dashboards see views; nobody reaches the server."""
+    assert {
+        role for role in ("owner", "worker", "console", "dashboards") if allowed(roles.url(role), statement)
+    } == who
+
+
+def test_whatever_a_migration_makes_is_covered(roles: Roles) -> None:
+    """Each table and view of the schema, also of a later migration, is granted; twice is as good as once."""
+    owner = sa.create_engine(roles.url("owner"))
+    with owner.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE later (id bigserial PRIMARY KEY)"))
+        connection.execute(sa.text("CREATE VIEW later_view AS SELECT id FROM later"))
+    roles.run_script()
+    migrate(roles.url("owner"))
+    inspector = sa.inspect(owner)
+    may = sa.text("SELECT has_table_privilege(:role, :name, :right)")
+
+    def rights(role: str, name: str) -> str:
+        asked = {"role": f"gong_views_{role}", "name": name}
+        return "".join(
+            right[0] for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
+            if connection.execute(may, {**asked, "right": right}).scalar_one()
+        )  # fmt: skip
+
+    with owner.connect() as connection:
+        for table in inspector.get_table_names():
+            less = {"alembic_version": ("S", "S", ""), "operator_actions": ("S", "SI", "")}
+            expected = less.get(table, ("SIUD", "SIUD", ""))
+            assert tuple(rights(role, table) for role in ("worker", "console", "dashboards")) == expected, (
+                table
+            )
+        assert set(inspector.get_view_names()) >= {*VIEWS, "later_view"}
+        for view in inspector.get_view_names():
+            assert rights("dashboards", view) == "S", view
+    owner.dispose()
+    assert allowed(roles.url("worker"), "INSERT INTO later DEFAULT VALUES")

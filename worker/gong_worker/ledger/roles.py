@@ -1,0 +1,56 @@
+"""The rights of the ledger's PostgreSQL roles, given anew at the end of each migration to those roles that exist.
+
+deploy/postgres/roles.sql makes the roles. Whatever tables and views a migration makes, a role has its rights on them
+when the migration is done. What another table needs in addition goes into `_LESS`; all the rest follows from its kind.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+import sqlalchemy as sa
+
+
+class LedgerRole(StrEnum):
+    """The roles beside the owner, who migrates; each one's name in PostgreSQL."""
+
+    WORKER = "gong_views_worker"
+    CONSOLE = "gong_views_console"  # the operators' commands and the console
+    DASHBOARDS = "gong_views_dashboards"  # the views only, in which there is no person's data
+
+
+_ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
+_ON_TABLES: Final[Mapping[LedgerRole, str]] = {LedgerRole.WORKER: _ALL, LedgerRole.CONSOLE: _ALL}
+#: Tables on which a role has less: the schema's version is the owner's, the audit is only added to, by operators.
+_LESS: Final[Mapping[str, Mapping[LedgerRole, str]]] = {
+    "alembic_version": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT"},
+    "operator_actions": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT, INSERT"},
+}
+
+
+def grant_roles(connection: sa.Connection) -> None:
+    """Give each role that exists its rights on everything in the ledger's schema, and take what it had beyond them."""
+    known = sa.text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:names)")
+    found = set(connection.execute(known, {"names": list(LedgerRole)}).scalars())
+    roles = [role for role in LedgerRole if role in found]
+    if not roles:
+        return
+    inspector = sa.inspect(connection)
+    quote = connection.dialect.identifier_preparer.quote
+    schema = quote(inspector.default_schema_name or "public")
+    statements = []
+    for role in roles:
+        statements += [
+            f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}",
+            f"GRANT USAGE ON SCHEMA {schema} TO {role}",
+        ]
+        if role in _ON_TABLES:
+            statements.append(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}")
+            for table in inspector.get_table_names():
+                rights = _LESS.get(table, {}).get(role, _ON_TABLES[role])
+                statements.append(f"GRANT {rights} ON {schema}.{quote(table)} TO {role}")
+        statements += [
+            f"GRANT SELECT ON {schema}.{quote(view)} TO {role}" for view in inspector.get_view_names()
+        ]
+    for statement in statements:
+        connection.execute(sa.text(statement))
