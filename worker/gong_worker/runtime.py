@@ -9,6 +9,7 @@ from contextlib import suppress
 import redis
 
 from gong_views.embedded import redis_url_of
+from gong_worker import liveness
 from gong_worker import notify
 from gong_worker.alerts_settings import AlertSettings
 from gong_worker.deliver import Deliverer
@@ -109,6 +110,7 @@ class Runtime:
                 PeriodicJob("run deferred", 0.5, self._told_once(self.run_deferred)),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
                 PeriodicJob("log holds", 1.0, self._log_holds),
+                PeriodicJob("sign of life", liveness.BEAT_SECONDS, lambda: liveness.beat(settings.data_dir)),
                 PeriodicJob("heartbeat", HEARTBEAT_SECONDS, self.heartbeat.beat),
                 PeriodicJob("look at the server", 60.0, self._told_once(ServerWatch(services.client).look)),
                 PeriodicJob("forget old workers", 600.0, self._told_once(self.heartbeat.forget_old)),

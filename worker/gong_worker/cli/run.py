@@ -32,11 +32,18 @@ def migrate() -> None:
     default="INFO",
     show_default=True,
 )
-def worker(concurrency: int | None, loglevel: str) -> None:
+@click.option("--health", is_flag=True, help="exit 0 when a worker with this data directory lives, else 1")
+def worker(concurrency: int | None, loglevel: str, health: bool) -> None:
     """Take events off the queue and deliver them, until SIGTERM or Ctrl-C."""
     from gong_worker.settings import WorkerSettings
 
     settings = WorkerSettings.load()
+    if health:
+        from gong_worker.liveness import dead
+
+        if (why := dead(settings.data_dir)) is not None:
+            raise click.ClickException(why)
+        return
     if not settings.has_credentials:
         raise click.UsageError(
             "no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
