@@ -9,8 +9,7 @@ from contextlib import suppress
 import redis
 
 from gong_views.embedded import redis_url_of
-from gong_worker import liveness
-from gong_worker import notify
+from gong_worker import liveness, notify
 from gong_worker.alerts_settings import AlertSettings
 from gong_worker.deliver import Deliverer
 from gong_worker.gate import GateUnavailable
