@@ -49,7 +49,7 @@ audit: $(STAMP) ## ask for known weaknesses of every pinned package (needs the a
 
 sbom: $(STAMP) ## the software bill of materials of an installation (CycloneDX), into build/sbom.json
 	$(BIN)/uv venv --quiet --clear build/sbom
-	$(BIN)/uv pip install --quiet --python build/sbom --constraint constraints.txt '.[worker,outbox,postgres,embedded,alerts]'
+	$(BIN)/uv pip install --quiet --python build/sbom --constraint constraints.txt '.[worker,console,outbox,postgres,embedded,alerts]'
 	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment build/sbom/bin/python \
 		--pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
 	rm -r build/sbom

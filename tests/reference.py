@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from gong_views import ViewEvent
 from gong_views.settings import ProducerSettings
+from gong_worker.console.settings import ConsoleSettings
 from gong_worker.outbox_relay import RelaySettings
 from gong_worker.settings import LogSettings, WorkerSettings
 from gong_worker.simulator.config import SimulatorConfig
@@ -117,6 +118,7 @@ SETTINGS: dict[str, list[type[BaseModel]]] = {
     "Every process": [ProducerSettings, LogSettings],
     "Workers, and the operators' commands": [WorkerSettings],
     "`gong-views serve`": [WebSettings],
+    "`gong-views console`": [ConsoleSettings],
     "`gong-views relay`": [RelaySettings],
 }
 

@@ -19,6 +19,7 @@ CALLED_BY_OTHERS = {
         "cache_ok", "impl", "inherit_cache", "process_bind_param", "process_result_value", "hide_parameters",
     },
     "the database drivers, which read these attributes": {"autocommit", "isolation_level"},
+    "NiceGUI, of its configuration": {"socket_io_js_transports"},
     "logging, of a formatter": {"converter", "format"},
     "redis-py, of a connection pool": {"ensure_connection"},
     "Click, of a group": {"get_command", "format_commands"},

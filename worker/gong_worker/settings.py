@@ -28,7 +28,7 @@ def _base_url(value: str) -> str:
         raise ValueError("it must be an address such as https://us-12345.api.gong.io")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError("it must be the bare address, without user, password, query or fragment")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("plain http is allowed to this machine only: use https://")
     return value.rstrip("/")
 
@@ -39,7 +39,8 @@ def _request_timeout(read: dict[str, Any]) -> float:
     return min(DEFAULT_REQUEST_TIMEOUT_SECONDS, visibility / 3)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -18,6 +18,7 @@ CLASSES = (
     "gong_worker.alerts_settings:AlertSettings",
     "gong_worker.outbox_relay:RelaySettings",
     "gong_worker.web.settings:WebSettings",
+    "gong_worker.console.settings:ConsoleSettings",
 )
 
 

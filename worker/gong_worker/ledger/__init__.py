@@ -1,5 +1,6 @@
 """What became of every event, on SQLite or PostgreSQL. The only package that knows SQL."""
 
+from gong_worker.ledger.activity import HourOutcome
 from gong_worker.ledger.attempt_feed import AttemptFilter, AttemptKey, AttemptLine
 from gong_worker.ledger.audit import AuditEntry, AuditPage
 from gong_worker.ledger.dead_letter_search import (
@@ -63,6 +64,7 @@ __all__ = [
     "EventReport",
     "EventSummary",
     "FinalCounts",
+    "HourOutcome",
     "LaneDay",
     "Ledger",
     "LedgerError",

@@ -1,5 +1,6 @@
 """The ledger as the rest of the application sees it."""
 
+from gong_worker.ledger.activity import Activity
 from gong_worker.ledger.attempt_feed import AttemptFeed
 from gong_worker.ledger.audit import Audit
 from gong_worker.ledger.claims import Claiming
@@ -23,6 +24,7 @@ class Ledger(
     EventHistories,
     AttemptFeed,
     Counts,
+    Activity,
     Audit,
     Replays,
 ):

@@ -1,12 +1,12 @@
 """What `gong-views serve` reads from the environment (or `.env`)."""
 
 from functools import cached_property
-from ipaddress import ip_address
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from gong_views.settings import ProducerSettings, blank_is_unset
+from gong_worker.settings import is_loopback
 from gong_worker.web.keys import ApiKey, parse_keys
 
 
@@ -70,7 +70,7 @@ class WebSettings(ProducerSettings):
     def _closed_or_keyed(self) -> Self:
         if len({key.secret for key in self.keys}) < len(self.keys):
             raise ValueError("GONG_VIEWS_API_KEYS: the same key is given twice: each needs a name of its own")
-        if not self.keys and not _is_loopback(self.host):
+        if not self.keys and not is_loopback(self.host):
             raise ValueError(
                 f"GONG_VIEWS_API_KEYS is not set, and the address {self.host} is open to other machines: "
                 "set keys (name1:key1,name2:key2), or listen on 127.0.0.1"
@@ -81,10 +81,3 @@ class WebSettings(ProducerSettings):
     def keys(self) -> tuple[ApiKey, ...]:
         """The API keys; empty when none are asked for."""
         return parse_keys(self.api_keys.get_secret_value()) if self.api_keys is not None else ()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

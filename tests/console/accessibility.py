@@ -1,0 +1,19 @@
+"""axe-core on a page."""
+
+from importlib.resources import files
+
+from playwright.sync_api import Page
+
+_AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds serious or critical, each with the element."""
+    page.evaluate(_AXE)
+    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['impact']} {one['id']}: {node['html'][:200]} ({node['failureSummary']})"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

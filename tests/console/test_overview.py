@@ -1,0 +1,45 @@
+"""The first page, in a real browser."""
+
+from playwright.sync_api import Browser, expect
+
+from gong_worker.operations import gate
+from tests.console.accessibility import faults
+from tests.console.served import World, signed_in
+
+
+def test_the_overview_tells_of_a_hold_without_a_reload(browser: Browser, world: World) -> None:
+    """The gate in words, a hold with its end as soon as somebody holds, and open again when it is released."""
+    with signed_in(browser, world, "vera") as page:
+        state = page.locator(".state")
+        expect(state).to_have_text("Open: calls are made.")
+        expect(page.get_by_text("9,500 left to us")).to_be_visible()
+        before = page.locator(".cards").bounding_box()
+        gate.hold(world.services, "maintenance at Gong", by="anna", for_seconds=600)
+        expect(state).to_have_text("Held: no call is made.")
+        hold = page.locator(".holds li")
+        expect(hold).to_contain_text("operator by anna, until")
+        expect(hold).to_contain_text("maintenance at Gong")
+        assert page.locator(".cards").bounding_box() == before
+        gate.release(world.services, by="anna")
+        expect(state).to_have_text("Open: calls are made.")
+        assert faults(page) == []
+
+
+def test_the_overview_fits_a_phone_in_both_schemes(browser: Browser, world: World) -> None:
+    """At 390 pixels nothing is cut off or scrolled sideways, and axe-core finds no serious fault, light or dark."""
+    for dark in (False, True):
+        with signed_in(browser, world, "vera", width=390, height=844, dark=dark) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") <= 390
+            assert faults(page) == []
+
+
+def test_a_removed_user_is_signed_out_at_once(browser: Browser, world: World) -> None:
+    """An open page of a user who is removed goes to the login by itself."""
+    paula = world.users.get("paula")
+    assert paula is not None
+    with signed_in(browser, world, "paula") as page:
+        world.users.remove("paula")
+        page.wait_for_url("**/login")
+        world.users.add(paula)
+        page.goto(world.url)
+        expect(page.get_by_label("Password")).to_be_visible()

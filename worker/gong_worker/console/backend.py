@@ -1,0 +1,64 @@
+"""The use cases for the pages: every call runs in a thread, with services that mend themselves."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+import redis
+from anyio import to_thread
+
+from gong_views.errors import GongViewsError
+from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
+from gong_worker.operations.services import Services, open_services
+from gong_worker.operations.status import Status, status
+from gong_worker.queue.availability import away
+from gong_worker.settings import WorkerSettings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+STATUS_SECONDS: Final = 2.0
+
+
+class Backend:
+    """Redis and the ledger, for all pages of this process."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+        self._services: Services | None = None
+        self._status: tuple[float, Status] | None = None
+        self._asking = asyncio.Lock()
+
+    async def run(
+        self, use_case: Callable[Concatenate[Services, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The use case's result. Raises what it raises, and what `open_services` does."""
+        return await to_thread.run_sync(lambda: use_case(self._open(), *args, **kwargs))
+
+    async def status(self) -> Status:
+        """The whole picture, asked for once in two seconds however many pages show it."""
+        async with self._asking:
+            if self._status is None or time.monotonic() - self._status[0] > STATUS_SECONDS:
+                self._status = (time.monotonic(), await self.run(status))
+            return self._status[1]
+
+    def _open(self) -> Services:
+        """Services with the ledger as soon as it is there; until then those that do without."""
+        if self._services is not None:
+            return self._services
+        try:
+            self._services = open_services(self._settings)
+        except (LedgerUnavailable, SchemaOutdated):
+            return open_services(self._settings, ledger_may_be_away=True)
+        return self._services
+
+
+def problem_text(error: Exception) -> str | None:
+    """What to tell the user; None for a defect."""
+    match error:
+        case GongViewsError():
+            return str(error)
+        case redis.RedisError():
+            return away(error, "REDIS_URL")
+        case _:
+            return None

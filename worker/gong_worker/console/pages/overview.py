@@ -1,0 +1,185 @@
+"""What is going on, why, and until when."""
+
+from datetime import UTC, datetime
+
+from nicegui import ui
+
+from gong_worker.console import chart
+from gong_worker.console.frame import Console, Page
+from gong_worker.console.widgets import Table, Text, at, section, span, until
+from gong_worker.domain.holds import PROBED, GateState
+from gong_worker.ledger import HourOutcome
+from gong_worker.operations.activity import last_day
+from gong_worker.operations.drain import Drain
+from gong_worker.operations.status import CallsReport, GateReport, Hold, Status
+
+
+def add(console: Console) -> None:
+    """Serve the page."""
+
+    @ui.page("/")
+    async def overview() -> None:
+        page = Page(console, "/")
+        view = Overview()
+
+        async def refresh() -> None:
+            view.show(await console.backend.status(), datetime.now(UTC))
+            view.show_day(await console.backend.run(last_day), datetime.now(UTC))
+
+        await page.live(refresh)
+
+
+class Overview:
+    """The page's parts, shown anew in place."""
+
+    def __init__(self) -> None:
+        with ui.element("div").classes("cards"):
+            with section("Gate"):
+                self._gate = GateView()
+            with section("Calls of the rolling day"):
+                self._budget = BudgetBar()
+            with section("Backlog"):
+                self._backlog = Table("Messages that wait", ("Lane", "Messages", "Oldest waits"), empty="")
+                self._queue_problem = Text("p", "", "problem")
+                self._drained = Text("p", "", "drained")
+            with section("Events"):
+                self._events = Table(
+                    "Events by state", ("State", "Events"), empty="the ledger does not answer"
+                )
+                self._ledger_problem = Text("p", "", "problem")
+            with section("Attempts of the last 24 hours", "wide"):
+                self._chart = ui.html("", sanitize=False)
+                with ui.element("ul").classes("legend"):
+                    self._legend = {kind.name: Text("li", "", kind.name) for kind in chart.KINDS}
+            with section("Workers", "wide"):
+                self._workers = Table(
+                    "Workers", ("Worker", "Version", "Threads", "In hand", "State", "Silent since"),
+                    empty="none has been heard of: start gong-views worker",
+                )  # fmt: skip
+
+    def show(self, found: Status, now: datetime) -> None:
+        """Show the status."""
+        self._gate.show(found.gate, now)
+        self._budget.show(found.calls)
+        queue, oldest = found.queue, found.oldest_waiting
+        backlog = [
+            ("live", number(queue.live), age(oldest.live_seconds)),
+            ("bulk", number(queue.bulk), age(oldest.bulk_seconds)),
+            ("waiting for another try", number(queue.delayed), ""),
+            ("in hand of workers", number(queue.unacked), ""),
+        ]
+        self._backlog.fill(backlog, lambda: backlog)
+        self._queue_problem.show(queue.error or "")
+        self._drained.show(drained(found.drain, now))
+        ledger = found.ledger
+        events = [
+            ("delivered", number(ledger.delivered)), ("waiting", number(ledger.waiting)),
+            ("sending", number(ledger.sending)), ("dead", number(ledger.dead)),
+            ("open dead letters", number(found.dead_letters.open)), ("duplicates", number(ledger.duplicates)),
+        ]  # fmt: skip
+        self._events.fill(events, lambda: events)
+        self._ledger_problem.show(ledger.error or "")
+        workers = [
+            (
+                worker.id, worker.version, str(worker.concurrency), str(worker.in_hand),
+                f"paused: {worker.paused}" if worker.paused else "alive" if worker.alive else "silent",
+                "" if worker.alive else at(worker.heartbeat_at),
+            )
+            for worker in found.workers
+        ]  # fmt: skip
+        self._workers.fill(workers, lambda: workers)
+
+    def show_day(self, found: list[HourOutcome], now: datetime) -> None:
+        """Show the last day's attempts."""
+        self._chart.set_content(chart.svg(found, now))
+        for name, count in chart.totals(found).items():
+            self._legend[name].show(f"{count:,} {name.replace('-', ' ')}")
+
+
+class GateView:
+    """The gate in words, with every hold and its end."""
+
+    def __init__(self) -> None:
+        self._state = Text("p", "", "state").props("aria-live=polite")
+        self._holds = ui.element("ul").classes("holds")
+        self._shown: object = None
+
+    def show(self, gate: GateReport, now: datetime) -> None:
+        """Show the gate."""
+        words = {
+            GateState.OPEN: "Open: calls are made.",
+            GateState.HELD: "Held: no call is made.",
+            GateState.UNAVAILABLE: f"Unavailable: no call is made. {gate.note or ''}",
+        }
+        self._state.show(words[gate.state], f"state {gate.state.value}")
+        lines = [hold_text(hold, now) for hold in gate.holds]
+        if gate.probe is not None:
+            answer = gate.probe.answer or "is under way"
+            lines.append(f"the probe, event {gate.probe.reporting_system}/{gate.probe.event_id}: {answer}")
+        if lines != self._shown:
+            self._shown = lines
+            self._holds.clear()
+            with self._holds:
+                for line in lines:
+                    Text("li", line)
+
+
+class BudgetBar:
+    """The day's calls: ours, what is left to us, and the reserve for other integrations."""
+
+    def __init__(self) -> None:
+        with ui.element("div").classes("bar").props("role=img") as self._bar:
+            self._used = ui.element("div").classes("used")
+            ui.element("div").classes("left")
+            self._reserve = ui.element("div").classes("reserve")
+        self._text = Text("p", "")
+        self._rate = Text("p", "")
+
+    def show(self, calls: CallsReport | None) -> None:
+        """Show the day."""
+        if calls is None:
+            self._text.show("unknown while the queue does not answer")
+            self._rate.show("")
+            return
+        reserve = calls.per_day_limit - calls.per_day_cap
+        left = max(0, calls.per_day_cap - calls.last_24h)
+        text = (
+            f"{calls.last_24h:,} made, {left:,} left to us, {reserve:,} kept for other integrations; "
+            f"the company's limit is {calls.per_day_limit:,}."
+        )
+        self._used.style(f"flex-grow: {min(calls.last_24h, calls.per_day_limit)}")
+        self._reserve.style(f"flex-grow: {reserve}")
+        self._bar.style(f"--left: {left}")
+        self._bar.props["aria-label"] = text
+        self._text.show(text)
+        self._rate.show(f"{calls.current_rate:.3g} of {calls.per_second_limit:g} calls a second at present.")
+
+
+def hold_text(hold: Hold, now: datetime) -> str:
+    """A hold in words: why, by whom, until when."""
+    by = f" by {hold.by}" if hold.by else ""
+    if hold.until is None:
+        end = "until somebody releases it"
+    else:
+        end = f"{'next probe' if hold.reason in PROBED else 'until'} {until(hold.until, now)}"
+    return f"{hold.reason.value}{by}, {end}: {hold.note}"
+
+
+def drained(drain: Drain, now: datetime) -> str:
+    """When the backlog is gone, in words."""
+    if drain.at is None:
+        return f"Nobody can tell when the backlog is gone: {drain.why}."
+    if drain.events == 0:
+        return "Nothing waits."
+    least = "" if drain.certain else "at the earliest "
+    return f"The backlog is gone {least}by {until(drain.at, now)} ({drain.why})."
+
+
+def number(count: int | None) -> str:
+    """A count for people."""
+    return "unknown" if count is None else f"{count:,}"
+
+
+def age(seconds: float | None) -> str:
+    """An age for people."""
+    return "" if seconds is None else span(seconds)
