@@ -5,19 +5,25 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gong_worker.domain.forecast import BUCKET_LIFE_SECONDS, Budget, finished_at, full_rate
+from gong_worker.domain.forecast import BUCKET_LIFE_SECONDS, Batch, Budget, finished_at, paced
 
 NOW = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 LIFE = timedelta(seconds=BUCKET_LIFE_SECONDS)
 
 
 def budget(**changes: object) -> Budget:
-    values = {"now": NOW, "per_second": 3.0, "per_second_full": 3.0, "regained": 0.03, "per_day": 9_500}
-    return Budget(**({**values, "spent": ()} | changes))  # type: ignore[arg-type]
+    return Budget(**({"now": NOW, "per_day": 9_500, "spent": ()} | changes))  # type: ignore[arg-type]
 
 
-def seconds(calls: int, of: Budget, **options: datetime) -> float:
-    return (finished_at(calls, of, **options) - NOW).total_seconds()
+def steps(*rates: tuple[float, float]) -> tuple[tuple[datetime, float], ...]:
+    """Calls/s from so many seconds on."""
+    return tuple((NOW + timedelta(seconds=after), rate) for after, rate in rates)
+
+
+def seconds(
+    calls: int, of: Budget, rates: tuple[tuple[datetime, float], ...] = steps((0, 3.0)), **options: datetime
+) -> float:
+    return (finished_at([Batch(calls, rates)], of, **options) - NOW).total_seconds()
 
 
 def test_within_the_day_the_rate_decides() -> None:
@@ -40,11 +46,23 @@ def test_the_day_decides_by_its_buckets_not_by_an_average() -> None:
 
 
 def test_a_lowered_rate_grows_back() -> None:
-    """After a 429 the calls take longer, until the rate is whole again."""
-    slow = budget(per_second=1.5)
-    # 50 s from 1.5 to 3 calls/s, 112.5 calls in them, then 3/s.
-    assert seconds(300, slow) == pytest.approx(50 + (300 - 112.5) / 3, abs=0.1)
-    assert seconds(300, budget(per_second=1.5, regained=0.0)) == pytest.approx(200, abs=0.01)
+    """After a 429 the calls take longer, until the rate is whole again, step by step."""
+    slow = steps((0, 1.0), (30, 2.0), (35, 3.0))
+    assert seconds(30, budget(), slow) == pytest.approx(30, abs=0.01)
+    assert seconds(340, budget(), slow) == pytest.approx(35 + (340 - 30 - 10) / 3, abs=0.01)
+    # Growing while nothing is called: a hold, and a day that is spent.
+    assert seconds(300, budget(), slow, not_before=NOW + timedelta(seconds=40)) == pytest.approx(
+        140, abs=0.01
+    )
+
+
+def test_live_goes_before_bulk() -> None:
+    """What is made at another pace comes after, and counts to the same day."""
+    batches = [Batch(300, steps((0, 3.0))), Batch(200, steps((0, 1.0), (110, 2.0)))]
+    done = (finished_at(batches, budget()) - NOW).total_seconds()
+    assert done == pytest.approx(110 + (200 - 10) / 2, abs=0.01)
+    done = (finished_at(batches, budget(per_day=400)) - NOW).total_seconds()
+    assert done > 86_400
 
 
 def test_a_hold_comes_first() -> None:
@@ -61,8 +79,7 @@ def test_a_backlog_of_years_is_simulated_at_once() -> None:
     assert time.process_time() - began < 2
 
 
-def test_the_full_rate_keeps_the_margin() -> None:
-    """Whole calls in a second and the margin; below one a second, one call in its window."""
-    assert full_rate(3, 0.03) == pytest.approx(3 / 1.03)
-    assert full_rate(2.5, 0) == 2
-    assert full_rate(0.5, 0.1) == pytest.approx(1 / 2.1)
+def test_the_pace_keeps_the_margin() -> None:
+    """Whole calls in a window and the margin."""
+    assert paced(3, 1.0, 0.03) == pytest.approx(3 / 1.03)
+    assert paced(1, 2.0, 0.1) == pytest.approx(1 / 2.1)

@@ -6,9 +6,9 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from gong_views.settings import ProducerSettings, Secret, Settings
+from gong_views.settings import ProducerSettings, Secret, Settings, blank_is_unset
 from gong_worker.domain.policy import RetryPolicy
 
 # The longest a worker keeps a message of a held pipeline before it gives it back.
@@ -92,6 +92,18 @@ class WorkerSettings(ProducerSettings):
         validation_alias="GONG_VIEWS_DAY_RESERVE",
         description="calls a day left to other integrations",
     )
+    reserve_per_second: int = Field(
+        0,
+        ge=0,
+        validation_alias="GONG_VIEWS_RESERVE_PER_SECOND",
+        description="whole calls a second left to other integrations",
+    )
+    bulk_reserve_per_second: Annotated[int | None, BeforeValidator(blank_is_unset)] = Field(
+        None,
+        ge=0,
+        validation_alias="GONG_VIEWS_BULK_RESERVE_PER_SECOND",
+        description="the same, by backfills and replays; unset: 1, or 0 where the limit is below 2",
+    )
     max_attempts: int = Field(
         8, ge=1, le=100, validation_alias="GONG_VIEWS_MAX_ATTEMPTS", description="calls an event may spend"
     )
@@ -132,6 +144,13 @@ class WorkerSettings(ProducerSettings):
                 f"GONG_VIEWS_DAY_RESERVE={self.day_reserve} leaves nothing of "
                 f"GONG_VIEWS_CALLS_PER_DAY={self.calls_per_day}: lower the reserve"
             )
+        for name in ("reserve_per_second", "bulk_reserve_per_second"):
+            reserve = getattr(self, name)
+            if reserve and reserve > self.calls_per_second - 1:
+                raise ValueError(
+                    f"GONG_VIEWS_{name.upper()}={reserve} leaves not one whole call of "
+                    f"GONG_VIEWS_CALLS_PER_SECOND={self.calls_per_second:g}: lower the reserve"
+                )
         if self.retry_base_seconds > self.retry_max_seconds:
             raise ValueError(
                 f"GONG_VIEWS_RETRY_BASE_SECONDS={self.retry_base_seconds:g} is above "

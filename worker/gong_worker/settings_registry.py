@@ -60,5 +60,9 @@ def _variables(cls: type[Settings]) -> set[str]:
 def _text(name: str, known: set[str]) -> str:
     stems = {one.removeprefix(PREFIX) for one in known if one.startswith(PREFIX)}
     close = difflib.get_close_matches(name.removeprefix(PREFIX), stems, n=1, cutoff=0.6)
-    hint = f"did you mean {PREFIX}{close[0]}?" if close else "`gong-views check` lists those there are"
+    hint = (
+        f"did you mean {PREFIX}{close[0]}?"
+        if close
+        else "remove it; `gong-views check` lists those there are"
+    )
     return f"{name}: there is no such setting; {hint}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from gong_views.message import build
 from gong_views.names import WORKERS_KEY, Lane
+from gong_worker.cli.status import status_lines
 from gong_worker.domain.holds import GateState
 from gong_worker.operations import gate as gate_use_cases
 from gong_worker.operations.monitoring import CheckCode, check
@@ -47,9 +48,11 @@ def test_status_has_the_promised_shape(pipeline: Pipeline, told: Told) -> None:
         "holds": [],
         "probe": None,
     }
+    whole = dict.fromkeys(("grows_at", "grows_to", "whole_at"))
     assert found["calls"] == {
-        "per_second_limit": 100, "current_rate": 100, "last_24h": 0, "per_day_limit": 10_000,
-        "per_day_cap": 9_500,
+        "per_second_limit": 100, "current_rate": 100, "reserve_per_second": 0, "bulk_reserve_per_second": 1,
+        "live": {"calls": 100, "most": 100, **whole}, "bulk": {"calls": 99, "most": 99, **whole},
+        "throttled_at": None, "last_24h": 0, "per_day_limit": 10_000, "per_day_cap": 9_500,
     }  # fmt: skip
     names = ("sending", "waiting", "delivered", "dead", "duplicates")
     assert found["ledger"] == {**dict.fromkeys(names, 0), "error": None}
@@ -64,6 +67,48 @@ def test_status_has_the_promised_shape(pipeline: Pipeline, told: Told) -> None:
     assert {"since", "heartbeat_at"} < worker.keys()
     assert (found["drain"]["events"], found["drain"]["certain"]) == (3, True)
     assert datetime.fromisoformat(found["drain"]["at"]) > before
+
+
+def test_status_tells_the_share_why_and_until_when(pipeline: Pipeline, told: Told, run: Run) -> None:
+    """What is left to others and what they were found to take: in status, its JSON, limits, the forecast and check."""
+    told(
+        "limits",
+        "set",
+        "--calls-per-second",
+        "4",
+        "--reserve-per-second",
+        "1",
+        "--bulk-reserve-per-second",
+        "2",
+    )
+    heartbeat(pipeline, "alive")
+    pipeline.enqueue([1])
+    found = {one["name"]: (one["value"], one["origin"]) for one in told("limits")["limits"]}
+    assert found["reserve_per_second"] == (1, "operator")
+    assert found["bulk_reserve_per_second"] == (2, "operator")
+    shown = "\n".join(status_lines(status(pipeline.services), utc=True)["calls"])  # type: ignore[arg-type]
+    assert "3 of 4 per second, 2 of them with bulk" in shown
+    assert "live: 3, 1 per second left to others" in shown
+    assert "bulk: 2, 2 per second left to others" in shown
+    now = int(pipeline.redis.time()[0]) * 1_000_000
+    state = {"share": "1", "rate_at": str(now), "decreased_at": str(now), "dwell": "30000000"}
+    pipeline.redis.hset("{gong-views.gate}:state", mapping=state)
+    calls = told("status")["calls"]
+    at = datetime.fromtimestamp(now / 1e6, UTC)
+    assert (calls["current_rate"], calls["live"]["calls"], calls["live"]["most"]) == (1, 1, 3)
+    times = [
+        calls["throttled_at"],
+        calls["live"]["grows_at"],
+        calls["live"]["whole_at"],
+        calls["bulk"]["whole_at"],
+    ]
+    assert [(datetime.fromisoformat(one) - at).total_seconds() for one in times] == [0, 30, 35, 30]
+    assert calls["live"]["grows_to"] == 2
+    shown = run("status", "--utc").stdout
+    assert "live: 1 of 3 since others spend, too" in shown
+    assert "unless refused again" in shown
+    assert "live events may use 1 now, bulk ones 1; 3 from" in run("check").stdout
+    assert "reserve_per_second" in run("limits", "unset").stdout
 
 
 def test_no_estimate_while_nobody_works(pipeline: Pipeline) -> None:

@@ -117,11 +117,16 @@ class Simulation:
     """Workers as events on the fake clock, so that thousands of calls take no wall-clock time.
 
     Each worker acquires, comes back at its slot plus `wake()`, is granted, writes `write()` after the granted
-    moment and arrives `network()` later; the answer comes after the same again and `answer()`.
+    moment and arrives `network()` later, when `server` says what is answered; that comes after the same again and
+    `answer()`. Then it begins anew, if it is `endless`.
     """
 
-    def __init__(self, world: World, gate: Gate, lane: Lane, **delays: Callable[[], float]) -> None:
-        self.world, self.gate, self.lane = world, gate, lane
+    def __init__(
+        self, world: World, gate: Gate, lane: Lane, server: Callable[[float], Outcome] | None = None,
+        *, endless: bool = True, **delays: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self.world, self.gate, self.lane, self.endless = world, gate, lane, endless
+        self.server = server or (lambda _moment: Delivered(200))
         self.delays = delays
         self.arrivals: list[float] = []
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -158,11 +163,17 @@ class Simulation:
             self._acquire()
             return
         written = max(slot.at, self.world.clock.monotonic()) + self._delay("write")
-        there, back = self._delay("network"), self._delay("network") + self._delay("answer")
-        self.arrivals.append(written + there)
-        late = written - slot.at
-        self.at(written + there + back, lambda: self._report(slot, late, there + back))
+        there = self._delay("network")
+        self.at(written + there, lambda: self._arrive(slot, written, written + there))
 
-    def _report(self, slot: Slot, late: float, reply: float) -> None:
-        self.gate.report(slot, "event", Delivered(200), written_late_seconds=late, reply_seconds=reply)
-        self._acquire()
+    def _arrive(self, slot: Slot, written: float, moment: float) -> None:
+        self.arrivals.append(moment)
+        outcome = self.server(moment)
+        back = self._delay("network") + self._delay("answer")
+        late, reply = written - slot.at, moment - written + back
+        self.at(moment + back, lambda: self._report(slot, outcome, late, reply))
+
+    def _report(self, slot: Slot, outcome: Outcome, late: float, reply: float) -> None:
+        self.gate.report(slot, "event", outcome, written_late_seconds=late, reply_seconds=reply)
+        if self.endless:
+            self._acquire()

@@ -55,7 +55,8 @@ def test_a_killed_process_costs_two_seconds(world: World, lane: Lane) -> None:
 def test_many_processes_use_the_whole_rate(world: World, lane: Lane) -> None:
     """Twelve processes of eight threads: 97% of the rate within the law, though nobody reserves far ahead."""
     dice = random.Random(9)
-    gates = [world.gate(name=f"worker {number}") for number in range(12)]
+    whole = GateSettings(bulk_reserve_per_second=0)
+    gates = [world.gate(whole, name=f"worker {number}") for number in range(12)]
     runs = [Simulation(world, gate, lane, wake=lambda: dice.uniform(0, 0.003)) for gate in gates]
     first = runs[0]
     for run in runs[1:]:

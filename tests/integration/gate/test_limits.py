@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gong_views.names import Lane
 from gong_worker.gate import Gate, GateSettings
 from gong_worker.gate.types import LimitOrigin
 from tests.integration.gate.support import FAR, World
@@ -12,6 +13,12 @@ from tests.integration.gate.support import FAR, World
 def limits(gate: Gate) -> tuple[float, int, int]:
     status = gate.status()
     return status.per_second_limit, status.per_day_limit, status.per_day_cap
+
+
+def shares(gate: Gate) -> tuple[int, int]:
+    """Calls in a second that live events may use, and bulk ones."""
+    found = gate.status().shares
+    return found[Lane.LIVE].most, found[Lane.BULK].most
 
 
 def test_restart_of_one_worker_is_enough(world: World) -> None:
@@ -40,6 +47,8 @@ def test_live_limits_outlive_a_restart(world: World) -> None:
         ("calls_per_second", 5.0, LimitOrigin.OPERATOR, "ann"),
         ("calls_per_day", 20_000.0, LimitOrigin.ENVIRONMENT, "second"),
         ("day_reserve", 1000.0, LimitOrigin.OPERATOR, "ann"),
+        ("reserve_per_second", 0.0, LimitOrigin.ENVIRONMENT, "second"),
+        ("bulk_reserve_per_second", 1.0, LimitOrigin.ENVIRONMENT, "second"),
     ]
     assert restarted.unset_limits(["calls_per_second", "calls_per_day"]) == ("calls_per_second",)
     assert limits(restarted) == (4.0, 20_000, 19_000)
@@ -61,11 +70,12 @@ def test_limits_that_were_set_outlive_a_wipe(world: World) -> None:
     """After a wipe of Redis, what operators had set comes back from the ledger before the first slot."""
     worker = Gate(
         world.redis, GateSettings(), history=lambda _: (), clock=world.clock,
-        operator_limits=lambda: {"calls_per_second": 7.0},
+        operator_limits=lambda: {"calls_per_second": 7.0, "reserve_per_second": 2, "bulk_reserve_per_second": 4},
     )  # fmt: skip
     world.call(worker)
     assert limits(worker) == (7.0, 10_000, 9_500)
     assert worker.status().limits[0].origin is LimitOrigin.OPERATOR
+    assert shares(worker) == (5, 3)
 
 
 def test_looking_changes_nothing(world: World) -> None:
@@ -104,6 +114,9 @@ def test_after_a_wipe_the_workers_limits_count(world: World) -> None:
         ({"day_reserve": 10_000}, "day_reserve"),
         ({"calls_per_day": 400}, "day_reserve"),
         ({"calls_per_day": -1}, "calls_per_day"),
+        ({"reserve_per_second": 3}, "reserve_per_second"),
+        ({"bulk_reserve_per_second": 3}, "bulk_reserve_per_second"),
+        ({"calls_per_second": 1001}, "calls_per_second"),
     ],
 )
 def test_contradictions_are_refused(world: World, change: dict[str, int], names: str) -> None:
@@ -128,3 +141,21 @@ def test_lowered_limit_binds_slots_already_given(world: World) -> None:
             sent.append(slot.at)
     assert len(sent) <= 4
     assert all(later - early >= 1.0 for early, later in zip(sent, sent[2:], strict=False))
+
+
+def test_reserves_follow_the_limit_until_they_are_set(world: World) -> None:
+    """Unset, bulk leaves one call of a limit of two and more; set, both stand until unset; one call is always ours."""
+    gate = world.gate()
+    assert shares(gate) == (3, 2)
+    gate.set_limits(calls_per_second=1.5)
+    assert shares(gate) == (1, 1)
+    gate.set_limits(calls_per_second=2)
+    assert shares(gate) == (2, 1)
+    gate.set_limits(calls_per_second=10, reserve_per_second=4, bulk_reserve_per_second=2)
+    assert shares(gate) == (6, 6)
+    gate.set_limits(bulk_reserve_per_second=9)
+    assert shares(gate) == (6, 1)
+    gate.set_limits(calls_per_second=5)
+    assert shares(gate) == (1, 1)
+    gate.unset_limits(["reserve_per_second", "bulk_reserve_per_second"])
+    assert shares(gate) == (5, 4)

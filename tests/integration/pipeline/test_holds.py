@@ -117,7 +117,7 @@ def test_the_days_budget_is_kept_to_the_call(pipeline: Pipeline) -> None:
     assert now.calls is not None
     assert (now.queue.live or 0) + (now.queue.delayed or 0) == 15
     assert (now.calls.last_24h, now.calls.per_day_cap) == (15, 15)
-    drained = forecast(15, pipeline.services.gate.status()).at
+    drained = forecast(15, 0, pipeline.services.gate.status()).at
     assert drained is not None
     assert drained >= now.gate.until
 

@@ -62,27 +62,20 @@ def limits(context: click.Context, as_json: bool) -> None:
 @limits.command("set")
 @click.option("--calls-per-second", type=click.FloatRange(min=0, min_open=True))
 @click.option("--calls-per-day", type=click.IntRange(min=1))
-@click.option("--day-reserve", type=click.IntRange(min=0))
+@click.option("--day-reserve", type=click.IntRange(min=0), help="calls a day left to other integrations")
+@click.option("--reserve-per-second", type=click.IntRange(min=0), help="whole calls a second left to them")
+@click.option(
+    "--bulk-reserve-per-second", type=click.IntRange(min=0), help="the same, by backfills and replays"
+)
 @UTC_OPTION
 @JSON_OPTION
-def set_limits(
-    calls_per_second: float | None,
-    calls_per_day: int | None,
-    day_reserve: int | None,
-    utc: bool,
-    as_json: bool,
-) -> None:
+def set_limits(utc: bool, as_json: bool, **given: float | int | None) -> None:
     """Change limits at once for all workers. They stand over restarts, until `limits unset`."""
-    if calls_per_second is None and calls_per_day is None and day_reserve is None:
-        raise click.UsageError("name at least one of --calls-per-second, --calls-per-day, --day-reserve")
+    if all(value is None for value in given.values()):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in LIMITS)
+        raise click.UsageError(f"name at least one of {names}")
     try:
-        change = use_cases.set_limits(
-            open_services(ledger_may_be_away=True),
-            by=operator(),
-            calls_per_second=calls_per_second,
-            calls_per_day=calls_per_day,
-            day_reserve=day_reserve,
-        )
+        change = use_cases.set_limits(open_services(ledger_may_be_away=True), by=operator(), **given)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     _tell(change, utc=utc, as_json=as_json)

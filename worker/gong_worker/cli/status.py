@@ -12,7 +12,7 @@ from gong_worker.operations.monitoring import check as check_status
 from gong_worker.operations.reconcile import reconcile as run_reconcile
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import open_services
-from gong_worker.operations.status import GateReport, Hold, ProbeReport, Status, WorkerReport
+from gong_worker.operations.status import CallsReport, GateReport, Hold, ProbeReport, Status, WorkerReport
 from gong_worker.operations.status import status as read_status
 
 SERVER_AWAY = 3
@@ -64,10 +64,7 @@ def status_lines(found: Status, *, utc: bool) -> dict[str, object]:
     if found.gate.probe is not None:
         lines["probe"] = _probe(found.gate.probe, utc=utc)
     if calls is not None:
-        lines["calls"] = (
-            f"{calls.last_24h} of {calls.per_day_cap} in 24 h (limit {calls.per_day_limit}), "
-            f"{calls.current_rate:.3g} of {calls.per_second_limit:g} per second"
-        )
+        lines["calls"] = _calls(calls, utc=utc)
     if queue.live is None:
         lines["queue"] = queue.error
     else:
@@ -82,6 +79,28 @@ def status_lines(found: Status, *, utc: bool) -> dict[str, object]:
     lines["dead letters"] = _dead_letters(found)
     lines["drained"] = _drained(found.drain, utc=utc)
     return lines
+
+
+def _calls(calls: CallsReport, *, utc: bool) -> tuple[str, ...]:
+    """The day, and what each lane may use of the second: why no more, until when."""
+    told = [
+        f"{calls.last_24h} of {calls.per_day_cap} in 24 h (limit {calls.per_day_limit}), "
+        f"{calls.current_rate:.3g} of {calls.per_second_limit:g} per second"
+        + (f", {calls.bulk.calls} of them with bulk" if calls.bulk.calls < calls.live.calls else "")
+    ]
+    for lane, share, reserve in (
+        ("live", calls.live, calls.reserve_per_second),
+        ("bulk", calls.bulk, max(calls.reserve_per_second, calls.bulk_reserve_per_second)),
+    ):
+        if share.grows_at is not None and share.whole_at is not None and calls.throttled_at is not None:
+            told.append(
+                f"{lane}: {share.calls} of {share.most} since others spend, too (refused "
+                f"{at_time(calls.throttled_at, utc=utc)}); {share.grows_to} from {at_time(share.grows_at, utc=utc)}, "
+                f"{share.most} from {at_time(share.whole_at, utc=utc)} unless refused again"
+            )
+        elif reserve:
+            told.append(f"{lane}: {share.calls}, {reserve} per second left to others")
+    return tuple(told)
 
 
 def hold_lines(gate: GateReport, *, utc: bool) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from gong_worker.gate.types import (
     Later,
     Open,
     Probe,
+    Share,
     Slot,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "Open",
     "Probe",
     "RedisTrouble",
+    "Share",
     "Slot",
 ]

@@ -16,7 +16,7 @@ from gong_worker.gate.hold_log import HoldLog
 from gong_worker.gate.lane_throttle import LaneThrottle
 from gong_worker.gate.rebuild import History, Recorded, compare, rebuild
 from gong_worker.gate.scripts import Scripts
-from gong_worker.gate.settings import GateSettings, check_limits
+from gong_worker.gate.settings import LIMITS, GateSettings, check_limits
 from gong_worker.gate.status import holds_of, status_of, to_datetime
 from gong_worker.gate.trouble import GateUnavailable
 from gong_worker.gate.types import GateStatus, Go, Held, Lapsed, Later, Open, Reservation, Slot
@@ -121,7 +121,8 @@ class Gate:
             case "slot":
                 number, at, after, probe = int(reply[2]), int(reply[3]), int(reply[4]), reply[6] == "1"
                 local = self._scripts.redis_clock.to_local(at)
-                slot = Reservation(local, probe, number, token, at, after, reply[5], event)
+                kept = Lane(reply[8])
+                slot = Reservation(local, probe, number, token, at, after, reply[5], event, kept)
                 return slot, int(reply[7]) / 1e6
             case "held":
                 return self._held(reply), 0.0
@@ -247,6 +248,8 @@ class Gate:
         calls_per_second: float | None = None,
         calls_per_day: int | None = None,
         day_reserve: int | None = None,
+        reserve_per_second: int | None = None,
+        bulk_reserve_per_second: int | None = None,
         *,
         by: str = "operator",
     ) -> None:
@@ -254,19 +257,14 @@ class Gate:
 
         Raises ValueError when they do not make sense together with those in force.
         """
-        now = self.status()
-        rate = now.per_second_limit if calls_per_second is None else calls_per_second
-        day = now.per_day_limit if calls_per_day is None else calls_per_day
-        reserve = now.per_day_limit - now.per_day_cap if day_reserve is None else day_reserve
-        check_limits(rate, day, reserve)
-        given = {
-            "calls_per_second": calls_per_second,
-            "calls_per_day": calls_per_day,
-            "day_reserve": day_reserve,
-        }
-        self._put_limits({name: value for name, value in given.items() if value is not None}, by)
+        values = (calls_per_second, calls_per_day, day_reserve, reserve_per_second, bulk_reserve_per_second)
+        given = {name: value for name, value in zip(LIMITS, values, strict=True) if value is not None}
+        limits = {one.name: one.value for one in self.status().limits} | given
+        # What bulk leaves follows the limit unless it is given; one call in a window is left to it in any case.
+        check_limits(**limits | {"bulk_reserve_per_second": bulk_reserve_per_second or 0})
+        self._put_limits(given, by)
         logger.warning(
-            "gate: limits set to %g/s, %d a day, %d of them left to others", rate, day, reserve,
+            "gate: limits set: %s", ", ".join(f"{name} {value:g}" for name, value in given.items()),
             extra={"action": "gate_limits_set"},
         )  # fmt: skip
 

@@ -9,6 +9,8 @@ class GateSettings:
 
     calls_per_second: Gong's limit; of 1 and more, whole calls in any sliding second count (2.5 is kept as 2).
     calls_per_day: Gong's limit; `day_reserve` of them are left to the company's other integrations.
+    reserve_per_second: whole calls of each second left to the others; bulk_reserve_per_second: by bulk calls, None
+        for 1 where the limit is 2 or more, else 0. One call in a window is always ours.
     margin_min_seconds, margin_max_seconds: bounds of what N slots take beyond the window for the way to Gong; the
         jitter measured decides in between. Until eight answers are measured it is the sum of both.
     reserve_ahead_seconds: how far ahead live slots are reserved (two of them at least). A killed process loses these.
@@ -18,14 +20,14 @@ class GateSettings:
         requests take.
     hold_probe_*: when a refused credential or a wrong base URL is tried again with one event, doubling.
     rejections_limit: so many different events refused in a row hold the gate until an operator releases it.
-    backoff_*: the wait after a 429 without a usable Retry-After, doubling.
-    adaptive_*: factor of a decrease; calls/s regained each second at a limit of 3, in proportion at others;
-        lowest rate.
+    backoff_*: the wait after a 429 without a usable Retry-After; from the third in a row on it doubles.
     """
 
     calls_per_second: float = 3.0
     calls_per_day: int = 10_000
     day_reserve: int = 500
+    reserve_per_second: int = 0
+    bulk_reserve_per_second: int | None = None
     margin_min_seconds: float = 0.008
     margin_max_seconds: float = 0.030
     reserve_ahead_seconds: float = 1.0
@@ -38,21 +40,16 @@ class GateSettings:
     hold_probe_ceiling_seconds: float = 600.0
     rejections_limit: int = 50
     backoff_seconds: float = 2.0
-    backoff_ceiling_seconds: float = 300.0
-    adaptive_decrease: float = 0.5
-    adaptive_increase: float = 0.03
-    adaptive_floor: float = 0.25
+    backoff_ceiling_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        check_limits(self.calls_per_second, self.calls_per_day, self.day_reserve)
+        check_limits(**{name: getattr(self, name) for name in LIMITS})
         if not 0 <= self.margin_min_seconds <= self.margin_max_seconds:
             raise ValueError("margin_min_seconds must lie between 0 and margin_max_seconds")
-        if not 0 < self.adaptive_decrease < 1:
-            raise ValueError("adaptive_decrease must lie between 0 and 1")
         for name in ("breaker_threshold", "rejections_limit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        free = ("margin_min_seconds", "margin_max_seconds", "calls_per_day", "day_reserve")
+        free = ("margin_min_seconds", "margin_max_seconds", *LIMITS)
         for item in fields(self):
             if item.name not in free and getattr(self, item.name) <= 0:
                 raise ValueError(f"{item.name} must be more than 0")
@@ -63,17 +60,41 @@ class GateSettings:
 
 
 # What an operator may set for all workers; the rest is each starter's environment.
-LIMITS = ("calls_per_second", "calls_per_day", "day_reserve")
+LIMITS = (
+    "calls_per_second", "calls_per_day", "day_reserve", "reserve_per_second", "bulk_reserve_per_second",
+)  # fmt: skip
+# The law is kept at any rate; beyond this a Redis of one core does not run the scripts (docs/pacing.md).
+MOST_PER_SECOND = 1000
 
 
-def check_limits(calls_per_second: float, calls_per_day: int, day_reserve: int) -> None:
-    """ValueError unless these three make sense together."""
-    if not 0 < calls_per_second <= 1000:
-        raise ValueError(f"calls_per_second is {calls_per_second:g}; set it to more than 0, at most 1000")
+def default_bulk_reserve(calls_per_second: float) -> int:
+    """What bulk calls leave to others of each second unless it is set."""
+    return 1 if calls_per_second >= 2 else 0
+
+
+def check_limits(
+    calls_per_second: float,
+    calls_per_day: float,
+    day_reserve: float,
+    reserve_per_second: float = 0,
+    bulk_reserve_per_second: float | None = None,
+) -> None:
+    """ValueError unless these make sense together."""
+    if not 0 < calls_per_second <= MOST_PER_SECOND:
+        raise ValueError(
+            f"calls_per_second is {calls_per_second:g}; set it to more than 0, at most {MOST_PER_SECOND}"
+        )
     if calls_per_day < 1:
-        raise ValueError(f"calls_per_day is {calls_per_day}; set it to at least 1")
+        raise ValueError(f"calls_per_day is {calls_per_day:g}; set it to at least 1")
     if not 0 <= day_reserve < calls_per_day:
         raise ValueError(
-            f"day_reserve is {day_reserve} of {calls_per_day} calls a day: nothing would be left to send; "
+            f"day_reserve is {day_reserve:g} of {calls_per_day:g} calls a day: nothing would be left to send; "
             "lower day_reserve or raise calls_per_day"
         )
+    reserves = {"reserve_per_second": reserve_per_second, "bulk_reserve_per_second": bulk_reserve_per_second}
+    for name, reserve in reserves.items():
+        if reserve and not 0 <= reserve <= calls_per_second - 1:
+            raise ValueError(
+                f"{name} is {reserve:g} of {calls_per_second:g} calls a second: not one would be left to send; "
+                f"lower {name} or raise calls_per_second"
+            )

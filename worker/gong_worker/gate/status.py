@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 
+from gong_views.names import Lane
 from gong_worker.domain.holds import PROBED, GateState, HoldReason
 from gong_worker.gate.rebuild import History, calls_since
-from gong_worker.gate.settings import LIMITS
-from gong_worker.gate.types import GateStatus, HoldView, LimitOrigin, LimitView, Probe
+from gong_worker.gate.settings import LIMITS, default_bulk_reserve
+from gong_worker.gate.types import GateStatus, HoldView, LimitOrigin, LimitView, Probe, Share
 
 # Width of the buckets of the rolling day (lua/day.lua).
 _BUCKET_US = 300_000_000
@@ -45,8 +46,9 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         until=to_datetime(int(fields["until"])),
         note=_note(reason, fields["operator_note"], fields["operator_by"]),
         per_second_limit=per_second,
-        regained_per_second=float(fields["adaptive_increase"]) * per_second / 3,
-        current_rate=float(fields["current_rate"]),
+        window_seconds=float(fields["window"]) / 1e6,
+        shares={lane: _share(lane, pairs) for lane in Lane},
+        throttled_at=to_datetime(int(float(fields["refused_at"]))),
         last_24h=day,
         day_buckets=tuple((datetime.fromtimestamp(start / 1e6, UTC), calls) for start, calls in buckets),
         per_day_limit=limit,
@@ -59,7 +61,7 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         probe=_probe(fields) if any(hold.reason in PROBED for hold in holds) else None,
         limits=tuple(
             LimitView(
-                name, float(fields[name]), _origin(fields, name), fields[f"set.{name}"] or fields["env_by"]
+                name, _limit(fields, name), _origin(fields, name), fields[f"set.{name}"] or fields["env_by"]
             )
             for name in LIMITS
         ),
@@ -72,6 +74,21 @@ def holds_of(reply: list[str]) -> tuple[HoldView, ...]:
     pairs = list(zip(reply[2::2], reply[3::2], strict=True))
     fields = dict(pairs)
     return tuple(_hold(texts, fields) for texts in _told(pairs, "hold"))
+
+
+def _share(lane: Lane, pairs: list[tuple[str, str]]) -> Share:
+    ((calls, most),) = _told(pairs, lane.value)
+    growth = ((int(at), int(calls)) for of, at, calls in _told(pairs, "step") if of == lane)
+    return Share(
+        int(calls), int(most), tuple((datetime.fromtimestamp(at / 1e6, UTC), more) for at, more in growth)
+    )
+
+
+def _limit(fields: dict[str, str], name: str) -> float:
+    try:
+        return float(fields[name])
+    except ValueError:  # not set, and not known to a worker of the release before
+        return default_bulk_reserve(float(fields["calls_per_second"])) if name.startswith("bulk") else 0
 
 
 def _origin(fields: dict[str, str], name: str) -> LimitOrigin:

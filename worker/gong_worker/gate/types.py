@@ -1,9 +1,11 @@
 """What the gate answers. Seconds are floats; `at` is this process's `time.monotonic()`; dates are UTC."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 
 
@@ -23,7 +25,8 @@ class Slot:
 class Reservation(Slot):
     """A slot with what the scripts know it by; only the gate looks at that. Times are Redis's microseconds.
 
-    after: where the next slot begins. granted, confirmed, epoch: of the latest `Go`.
+    after: where the next slot begins. granted, confirmed, epoch: of the latest `Go`. lane: whose share of the rate
+        it keeps to; a bulk call that live ones have kept waiting for long has a live one's.
     """
 
     number: int
@@ -32,6 +35,7 @@ class Reservation(Slot):
     after: int
     gen: str
     event: str
+    lane: Lane = Lane.LIVE
     granted: int = 0
     confirmed: int = 0
     epoch: int = 0
@@ -48,6 +52,7 @@ class Reservation(Slot):
         return {
             "number": self.number,
             "name": f"{self.number}:{self.token}",
+            "lane": self.lane.value,
             "at": self.planned,
             "after": self.after,
             "gen": self.gen,
@@ -146,14 +151,27 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What a lane may use of the limit.
+
+    calls: in each window, at present; most: when no call is refused, the reserve taken off.
+    growth: when it grows, and to how many, up to `most`, unless a call is refused meanwhile; empty at `most`.
+    """
+
+    calls: int
+    most: int
+    growth: tuple[tuple[datetime, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GateStatus:
     """What an operator sees.
 
     reason, until: of the first hold: the operator's, then rejections, then the one that lasts longest.
-    current_rate: calls/s that are let through at present; below `per_second_limit` after 429s.
+    window_seconds: what `Share` counts calls in: a second, or for a limit below 1/s what one call takes.
+    shares: by lane; below the limit by the reserve, and after 429s. throttled_at: the latest 429 that told of others.
     margin_seconds: what N slots take beyond the window at present, following the jitter measured.
     last_24h: calls of the rolling day, up to five minutes more; day_buckets: the same by five-minute bucket.
-    regained_per_second: what `current_rate` grows by each second after a 429.
     """
 
     now: datetime
@@ -162,8 +180,9 @@ class GateStatus:
     until: datetime | None
     note: str | None
     per_second_limit: float
-    current_rate: float
-    regained_per_second: float
+    window_seconds: float
+    shares: Mapping[Lane, Share]
+    throttled_at: datetime | None
     last_24h: int
     day_buckets: tuple[tuple[datetime, int], ...]
     per_day_limit: int

@@ -43,14 +43,18 @@ def cost(services: Services, calls: int, lane: Lane) -> Cost:
     """Raises RedisError, GateUnavailable; LedgerUnavailable when the day has to be counted from the ledger."""
     gate = services.gate.status()
     counts = inspect.count(services.client)
-    # Live goes before bulk, so that a live call waits for what is live alone.
-    backlog = counts.total if lane is Lane.BULK else counts.live + counts.unacked + counts.delayed
+    # Live goes before bulk, so that a live call waits for what is live alone, and for what may be.
+    others = counts.unacked + counts.delayed
+    live, bulk = counts.live + others + calls, 0
+    if lane is Lane.BULK:
+        live, bulk = counts.live, counts.bulk + counts.unreadable + others + calls
+    backlog = live + bulk - calls
     now = drain(
-        backlog + calls, gate, workers=read_workers(services.client), ledger_answers=True, last_due_at=None
+        live, bulk, gate, workers=read_workers(services.client), ledger_answers=True, last_due_at=None
     )
     reckoned = now
     if now.at is None and all(hold.until is not None for hold in gate.holds if hold.mine):
-        reckoned = forecast(backlog + calls, gate)
+        reckoned = forecast(live, bulk, gate)
     left_today = max(0, gate.per_day_cap - gate.last_24h)
     blocked = now.why if now.at is None else None
     return Cost(calls, backlog, left_today, reckoned.at, reckoned.certain, reckoned.why, blocked)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gong_worker.domain.forecast import Budget, finished_at, full_rate
+from gong_views.names import Lane
+from gong_worker.domain.forecast import Batch, Budget, finished_at, paced
 from gong_worker.domain.holds import PROBED, HoldReason
 from gong_worker.gate import GateStatus
 from gong_worker.queue.workers import Worker
@@ -23,30 +24,20 @@ class Drain:
     why: str
 
 
-def budget_of(gate: GateStatus) -> Budget:
-    """What the gate allows from now on, as the forecast needs it."""
-    return Budget(
-        now=gate.now,
-        per_second=gate.current_rate,
-        per_second_full=full_rate(gate.per_second_limit, gate.margin_seconds),
-        regained=gate.regained_per_second,
-        per_day=gate.per_day_cap,
-        spent=gate.day_buckets,
-    )
-
-
 def drain(
-    events: int,
+    live: int,
+    bulk: int,
     gate: GateStatus | None,
     *,
     workers: Sequence[Worker],
     ledger_answers: bool,
     last_due_at: datetime | None = None,
 ) -> Drain:
-    """The forecast for so many calls; `gate` None: Redis refuses the writes without which no call is made.
+    """The forecast for so many calls of each lane; `gate` None: Redis refuses the writes without which no call is made.
 
     `last_due_at`: before it the last delayed message is not tried.
     """
+    events = live + bulk
     if gate is None:
         return _unknown(events, "Redis refuses writes")
     if events == 0:
@@ -62,25 +53,40 @@ def drain(
             return _unknown(events, f"held ({hold.reason.value}) until it is released")
     if not holds and all(worker.paused for worker in alive):
         return _unknown(events, f"every worker is paused ({alive[0].paused})")
-    return forecast(events, gate, last_due_at=last_due_at)
+    return forecast(live, bulk, gate, last_due_at=last_due_at)
 
 
-def forecast(calls: int, gate: GateStatus, *, last_due_at: datetime | None = None) -> Drain:
-    """When so many calls are made at the present rate, after the holds whose end is known."""
-    budget = budget_of(gate)
+def forecast(live: int, bulk: int, gate: GateStatus, *, last_due_at: datetime | None = None) -> Drain:
+    """When so many calls are made, live before bulk, after the holds whose end is known."""
+    batches = [_batch(live, gate, Lane.LIVE), _batch(bulk, gate, Lane.BULK)]
+    budget = Budget(gate.now, gate.per_day_cap, gate.day_buckets)
     holds = [hold for hold in gate.holds if hold.mine]
     ends = [hold.until for hold in holds if hold.until and hold.reason is not HoldReason.DAILY_QUOTA]
-    at = finished_at(calls, budget, not_before=max(ends, default=None))
-    unbounded = gate.now + timedelta(seconds=calls / budget.per_second_full)
-    why = f"at {min(budget.per_second, budget.per_second_full):.3g} calls a second"
+    at = finished_at(batches, budget, not_before=max(ends, default=None))
+    now = [batch for batch in batches if batch.calls]
+    unbounded = gate.now + timedelta(seconds=sum(batch.calls / batch.rates[-1][1] for batch in now))
+    why = "at " + ", then ".join(f"{batch.rates[0][1]:.3g} calls a second" for batch in now)
     if at - unbounded > timedelta(hours=6):
         why += f" and {gate.per_day_cap} a day"
     if last_due_at is not None and last_due_at > at:
         at, why = last_due_at, "the last retry is due then"
     probes = [hold.reason.value for hold in holds if hold.reason in PROBED]
     if probes:
-        return Drain(calls, at, False, f"at the earliest: a probe decides when the hold ({probes[0]}) ends")
-    return Drain(calls, at, True, why)
+        return Drain(
+            live + bulk, at, False, f"at the earliest: a probe decides when the hold ({probes[0]}) ends"
+        )
+    return Drain(live + bulk, at, True, why)
+
+
+def _batch(calls: int, gate: GateStatus, lane: Lane) -> Batch:
+    share = gate.shares[lane]
+    return Batch(
+        calls,
+        tuple(
+            (at, paced(count, gate.window_seconds, gate.margin_seconds))
+            for at, count in ((gate.now, share.calls), *share.growth)
+        ),
+    )
 
 
 def _unknown(events: int, why: str) -> Drain:

@@ -15,9 +15,11 @@ import redis
 from gong_views.embedded import redis_url_of
 from gong_views.environment import ENV_FILE, read_variables
 from gong_views.errors import GongViewsError
+from gong_views.names import Lane
 from gong_worker import notify
 from gong_worker.alerts_settings import AlertSettings
 from gong_worker.ledger import Ledger, SchemaOutdated, check_schema, open_engine
+from gong_worker.operations.services import make_gate
 from gong_worker.queue.availability import away, check_writes, place
 from gong_worker.queue.server import evicting, read_server, unfit
 from gong_worker.queue.workers import read_workers, redis_now
@@ -123,6 +125,7 @@ def check_queue(settings: WorkerSettings, open_client: OpenClient) -> Iterator[F
         yield from _writes(client)
         yield _clock("queue clock", redis_now(client))
         yield _workers(client)
+        yield from _pace(settings, client)
     except redis.RedisError as error:
         yield failed("queue", away(error, place(client)))
     finally:
@@ -181,6 +184,24 @@ def _workers(client: redis.Redis) -> Finding:
     if alive:
         return ok("workers", f"{alive} alive")
     return warning("workers", "none is alive", "start one: gong-views worker (on one machine: gong-views up)")
+
+
+def _pace(settings: WorkerSettings, client: redis.Redis) -> Iterator[Finding]:
+    try:
+        gate = make_gate(settings, client, None, worker=False).status()
+    except GongViewsError:
+        return  # said above
+    live, bulk = gate.shares[Lane.LIVE], gate.shares[Lane.BULK]
+    text = (
+        f"limit {gate.per_second_limit:g} calls a second, {gate.per_day_limit} a day; "
+        f"live events may use {live.calls} now, bulk ones {bulk.calls}"
+    )
+    if not live.growth:
+        yield ok("pace", text)
+        return
+    at, most = live.growth[-1]
+    text += f"; {most} from {at.isoformat(timespec='seconds')}, since others were found to spend, too"
+    yield warning("pace", text, "nothing, or let the company's other integrations call less (docs/pacing.md)")
 
 
 def check_ledger(settings: WorkerSettings) -> Iterator[Finding]:

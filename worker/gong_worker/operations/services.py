@@ -50,6 +50,8 @@ def make_gate(
             calls_per_second=settings.calls_per_second,
             calls_per_day=settings.calls_per_day,
             day_reserve=settings.day_reserve,
+            reserve_per_second=settings.reserve_per_second,
+            bulk_reserve_per_second=settings.bulk_reserve_per_second,
             probe_lease_seconds=max(60.0, settings.request_timeout_seconds + 15.0),
         ),
         history=ledger.calls_per_minute if ledger is not None else lambda _since: (),

@@ -8,7 +8,7 @@ import redis
 
 from gong_views.names import Lane
 from gong_worker.domain.holds import GateState, HoldReason
-from gong_worker.gate import GateStatus, GateUnavailable, Probe
+from gong_worker.gate import GateStatus, GateUnavailable, Probe, Share
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.drain import Drain, drain
 from gong_worker.operations.services import Services
@@ -87,11 +87,35 @@ class OldestWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class ShareReport:
+    """What calls of a lane may use of the limit: whole calls in each window (a second, or longer for a limit below 1).
+
+    calls: at present; most: when no call is refused. grows_at: when it grows next, to `grows_to`; whole_at: when it is
+    `most` again, unless a call is refused meanwhile. None at `most`.
+    """
+
+    calls: int
+    most: int
+    grows_at: datetime | None
+    grows_to: int | None
+    whole_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallsReport:
-    """What the gate allows and what of it is used."""
+    """What the gate allows and what of it is used.
+
+    current_rate: calls/s of live events that are let through at present. throttled_at: the latest 429 that told that
+    others spend, too.
+    """
 
     per_second_limit: float
     current_rate: float
+    reserve_per_second: int
+    bulk_reserve_per_second: int
+    live: ShareReport
+    bulk: ShareReport
+    throttled_at: datetime | None
     last_24h: int
     per_day_limit: int
     per_day_cap: int
@@ -165,17 +189,14 @@ def status(services: Services) -> Status:
     return Status(
         queue=QueueReport(counts.live, counts.bulk, counts.delayed, counts.unacked, side.producers_refused),
         gate=gate_report(gate, unavailable=side.refused),
-        calls=None
-        if gate is None
-        else CallsReport(
-            gate.per_second_limit, gate.current_rate, gate.last_24h, gate.per_day_limit, gate.per_day_cap
-        ),
+        calls=None if gate is None else _calls(gate),
         workers=[_worker(worker) for worker in side.workers],
         oldest_waiting=side.oldest,
         ledger=ledger,
         dead_letters=dead_letters,
         drain=drain(
-            counts.total,
+            counts.live,
+            counts.total - counts.live,  # what is delayed or in hand may be of either lane: the slower pace
             gate if side.refused is None else None,
             workers=side.workers,
             ledger_answers=ledger.error is None,
@@ -193,6 +214,23 @@ def gate_report(gate: GateStatus | None, *, unavailable: str | None = None) -> G
     if unavailable is not None:
         return GateReport(GateState.UNAVAILABLE, gate.reason, gate.until, unavailable, holds, probe)
     return GateReport(GateState(gate.state), gate.reason, gate.until, gate.note, holds, probe)
+
+
+def _calls(gate: GateStatus) -> CallsReport:
+    limits = {one.name: int(one.value) for one in gate.limits}
+    live, bulk = (_share(gate.shares[lane]) for lane in (Lane.LIVE, Lane.BULK))
+    return CallsReport(
+        gate.per_second_limit, live.calls / gate.window_seconds,
+        limits["reserve_per_second"], limits["bulk_reserve_per_second"], live, bulk,
+        gate.throttled_at, gate.last_24h, gate.per_day_limit, gate.per_day_cap,
+    )  # fmt: skip
+
+
+def _share(share: Share) -> ShareReport:
+    if not share.growth:
+        return ShareReport(share.calls, share.most, None, None, None)
+    (grows_at, grows_to), (whole_at, _) = share.growth[0], share.growth[-1]
+    return ShareReport(share.calls, share.most, grows_at, grows_to, whole_at)
 
 
 def _probe(probe: Probe) -> ProbeReport:

@@ -41,8 +41,7 @@ local function step_back(by)
   redis.call('DEL', SENT, RETURNED)
   local _, window = law()
   set('next', now + window + unknown() + SECOND / 5)
-  clear('live_next')
-  clear('bulk_next')
+  for _, field in ipairs({'live_next', 'bulk_next', 'bulk_from', 'bulk_at'}) do clear(field) end
   set('void_seq', get('seq'))
   save()
 end

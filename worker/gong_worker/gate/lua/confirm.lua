@@ -1,5 +1,5 @@
 -- The last check before a call is written. May be asked again for the same slot: the latest answer counts.
--- Argument: event, probe_lease, slot {number, name, at, after, gen, probe, granted (0: not yet)}.
+-- Argument: event, probe_lease, slot {number, name, lane, at, after, gen, probe, granted (0: not yet)}.
 -- Replies: go at epoch | held reason until | lapsed why
 local slot = args.slot
 local KEPT_LAG = SECOND / 20
@@ -26,7 +26,7 @@ end
 
 -- The call is written at its slot, or now if that is past, and no sooner than one window after the call that is
 -- N calls back must have arrived: whatever was late before, no N + 1 calls ever arrive inside one window.
-local count, window, spacing = law()
+local count, window, spacing = law(slot.lane)
 local send = math.max(slot.at, now)
 local back = redis.call('ZREVRANGE', SENT, count - 1, count - 1, 'WITHSCORES')
 if back[2] then send = math.max(send, tonumber(back[2]) + window) end

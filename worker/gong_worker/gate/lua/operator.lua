@@ -25,8 +25,9 @@ local function release()
   redis.call('DEL', HOLDS, FAILING, REJECTED)
   if args.even_retry_after and get('not_before') > now then
     found[#found + 1] = 'retry_after'
-    -- No slot was given beyond it but those that lapsed, so the line begins anew.
-    for _, field in ipairs({'not_before', 'backoff', 'live_next', 'bulk_next'}) do clear(field) end
+    -- No slot was given beyond it but those that lapsed, so the line begins anew; what it said of the rate, too.
+    for _, field in ipairs({'not_before', 'backoff', 'share', 'rate_at', 'dwell',
+                            'live_next', 'bulk_next', 'bulk_from', 'bulk_at'}) do clear(field) end
     set('next', now)
   end
   new_epoch()
@@ -37,13 +38,17 @@ end
 local function change_limits(changed, by)
   local _, before = law()
   for name, value in pairs(changed) do
-    redis.call('HSET', LIMITS, name, value)
+    if value then
+      redis.call('HSET', LIMITS, name, value)
+    else
+      redis.call('HDEL', LIMITS, name)
+    end
     if by then
       redis.call('HSET', LIMITS, 'set.' .. name, by)
     else
       redis.call('HDEL', LIMITS, 'set.' .. name)
     end
-    limits[name] = value
+    limits[name] = value or nil
   end
   -- Calls are remembered for one old window only; a longer one starts when it can be kept.
   local _, after = law()
@@ -57,8 +62,9 @@ local function unset_limits()
   for _, name in ipairs(args.names) do wanted[name] = true end
   for field in pairs(limits) do
     local name = string.match(field, '^set%.(.+)$')
-    if name and limits['env.' .. name] and (#args.names == 0 or wanted[name]) then
-      changed[name] = limits['env.' .. name]
+    if name and (#args.names == 0 or wanted[name]) then
+      -- A worker of a release that does not know the limit has none in its environment.
+      changed[name] = limits['env.' .. name] or false
       names[#names + 1] = name
     end
   end

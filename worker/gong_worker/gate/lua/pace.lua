@@ -1,11 +1,48 @@
--- The pace: how far apart calls are, and how much of the limit is used.
+-- The pace: how far apart calls are, and how much of the limit is used. Everything in whole calls: where a server
+-- counts in a sliding window, a pacer between two whole numbers is refused for each call of another that passes.
 
--- What others leave us: halved by a 429, growing again since then (but not while held), up to the limit.
-local function current_rate()
-  local limit = setting('calls_per_second')
-  if not state.rate then return limit end
-  local waited = math.max(0, now - math.max(get('rate_at'), get('not_before')))
-  return math.min(limit, get('rate') + setting('adaptive_increase') * limit / 3 * waited / SECOND)
+local STEP = 5 * SECOND
+local DWELL = 30 * SECOND
+
+-- The limit: so many arrivals in a window.
+local function limit()
+  local rate = setting('calls_per_second')
+  if rate < 1 then return 1, math.ceil(SECOND / rate) end
+  return math.floor(rate), SECOND
+end
+
+-- What a lane may use of it: what is left to others is left, but for one call.
+local function most(lane)
+  local calls, left = limit(), setting('reserve_per_second') or 0
+  if lane == 'bulk' then left = math.max(left, setting('bulk_reserve_per_second') or (calls >= 2 and 1 or 0)) end
+  return math.max(1, calls - left)
+end
+
+-- The release before kept a fraction, `rate`, that grew by the second. Its workers, as long as they run beside ours,
+-- go on to write it: the whole calls in it are the share, then.
+if state.rate then
+  local calls, waited = limit(), math.max(0, now - math.max(get('rate_at'), get('not_before')))
+  local rate = get('rate') + (setting('adaptive_increase') or 0.03) * calls / 3 * waited / SECOND
+  if rate < calls then
+    set('share', math.max(1, math.min(state.share and get('share') or calls, math.floor(rate))))
+    set('dwell', DWELL)
+  end
+  clear('rate')
+end
+
+-- How long a moment is after the last refusal and its wait.
+local function since_refusal(at) return math.max(0, at - math.max(get('rate_at'), get('not_before'))) end
+
+-- What a lane may use at a moment: the level and, while it is tried whether that much is free, the level before.
+-- After a dwell at the share that a refusal left, it grows in steps that double.
+local function stage(at, lane)
+  local top, grown = most(lane), since_refusal(at) - get('dwell')
+  local share = state.share and get('share') or top
+  if share >= top or grown < 0 then return math.min(share, top) end
+  local step, unit = math.min(20, math.floor(grown / STEP) + 1), math.max(1, math.floor(top / 20))
+  local before = share + unit * (2 ^ (step - 1) - 1)
+  if before >= top then return top end
+  return math.min(top, share + unit * (2 ^ step - 1)), before
 end
 
 -- The longest a call is taken to be on its way to Gong beyond the quickest way.
@@ -17,14 +54,14 @@ local function unknown()
   return widest() + (get('jitter_n') < ENOUGH and micros('margin_min_seconds') or 0)
 end
 
--- The law: no N + 1 arrivals within `window`. A call is planned one window after the latest moment at which the
--- call N before it can have arrived (see confirm); slots are spaced so that this is on average just when they come.
-local function law()
-  local rate = setting('calls_per_second')
-  local count, window = 1, math.ceil(SECOND / rate)
-  if rate >= 1 then count, window = math.floor(rate), SECOND end
+-- The law: no more than `count` arrivals within `window`. A call is planned one window after the latest moment at
+-- which the call `count` before it can have arrived (see confirm); slots are spaced so that this is on average just
+-- when they come.
+local function law(lane)
+  local _, window = limit()
+  local count = stage(now, lane)
   local margin = get('jitter_n') >= ENOUGH and get('margin') or unknown()
-  return count, window, math.ceil(math.max((window + margin) / count, SECOND / current_rate())), margin
+  return count, window, math.ceil((window + margin) / count), margin
 end
 
 -- What the sets know a slot by: numbers repeat after a failover to a replica that is behind.
@@ -44,6 +81,7 @@ end
 local function cancel_reservation(slot)
   if get('next') == slot.after then
     set('next', slot.at)
+    if slot.lane == 'bulk' then set('bulk_from', math.min(get('bulk_from'), slot.at)) end
   elseif not slot.probe and slot.at > now and slot.at < get('next') then
     redis.call('ZADD', RETURNED, slot.at, string.format('%.0f', slot.at))
   end

@@ -1,4 +1,4 @@
--- What became of a call. Argument: slot {name, gen, granted, confirmed, epoch}, outcome (an AttemptOutcome),
+-- What became of a call. Argument: slot {name, lane, gen, granted, confirmed, epoch}, outcome (an AttemptOutcome),
 -- answer (the same for people), retry_after (of the answer, if any), event, late (how late the request was written),
 -- reply (how long the answer took); the last two missing when not known.
 -- Reply: ok, the hold this put on (if any), whether the refusal is the event's own fault.
@@ -19,30 +19,46 @@ local function hold_until(time)
   set('next', math.max(get('next'), get('not_before')))
 end
 
-local function honour_retry_after()
-  hold_until(now + math.min(MAX_RETRY, math.max(MIN_RETRY, args.retry_after)))
+local function asked_wait() return math.min(MAX_RETRY, math.max(MIN_RETRY, args.retry_after)) end
+local function honour_retry_after() hold_until(now + asked_wait()) end
+
+-- How much of the rate is ours, learned from a refusal: what held before, if more was being tried; no less than now, if
+-- the last refusal is long ago; else what we had in the refused call's window, no less than half.
+local function learn_share(wait)
+  local level, before = stage(slot.granted, slot.lane)
+  if before then
+    set('share', before)
+  elseif since_refusal(slot.granted) > math.max(5 * SECOND, 2 * wait) then
+    if state.share then set('share', math.max(get('share'), level)) end
+  else
+    local _, window = limit()
+    local arrived = redis.call('ZSCORE', SENT, slot.name)
+    local ours = arrived and redis.call('ZCOUNT', SENT, '(' .. string.format('%.0f', arrived - window),
+                                        '(' .. arrived) or 0
+    set('share', math.max(1, math.min(level - 1, math.max(math.ceil(level / 2), ours))))
+  end
+  set('rate_at', now)
 end
 
 -- A Retry-After holds everyone whenever it comes in, and is never shortened. Only the first 429 of an episode
--- (one of a call that was confirmed after the last decrease) says something new about the rate.
+-- (one of a call that was confirmed after the last one) says something new about the rate.
 local function throttling()
-  local news = slot.confirmed > get('decreased_at') or not state.decreased_at
-  if news then
-    local limit = setting('calls_per_second')
-    local floor = math.min(setting('adaptive_floor'), limit / 2)
-    set('rate', math.max(floor, current_rate() * setting('adaptive_decrease')))
-    set('rate_at', now)
-    set('decreased_at', now)
-    -- Should it have been our own doing: measure the way anew, and be cautious until then.
-    set('jitter_n', 0)
+  if state.decreased_at and slot.confirmed <= get('decreased_at') then
+    if args.retry_after then honour_retry_after() end
+    return
   end
-  if args.retry_after then
-    honour_retry_after()
-  elseif news then
-    local wait = micros('backoff_seconds') * 2 ^ math.min(get('backoff'), 30)
-    hold_until(now + math.min(wait, micros('backoff_ceiling_seconds')))
-    set('backoff', get('backoff') + 1)
+  set('backoff', get('backoff') + 1)
+  local longest = micros('backoff_ceiling_seconds')
+  local wait = args.retry_after and asked_wait() or micros('backoff_seconds')
+  -- A server that goes on refusing is left alone for longer than it asks.
+  if get('backoff') > 2 then
+    wait = math.max(wait, math.min(longest, wait * 2 ^ math.min(get('backoff') - 2, 30)))
   end
+  learn_share(wait)
+  -- Of a wait of hours nothing can be learned about the second.
+  set('dwell', math.max(DWELL, 10 * math.min(wait, longest)))
+  set('decreased_at', now)
+  hold_until(now + wait)
 end
 
 -- When the call must have arrived: as late as it was written, and as much later as its answer took longer than the

@@ -4,7 +4,9 @@
 --   1 state     hash    gen, clock (when a script last ran)
 --                       epoch, seq, void_seq, next, bump_seq              the line of slots
 --                       live_next, bulk_next                              when the last asker told to come back comes
---                       not_before, backoff, rate, rate_at, decreased_at  Retry-After and the adaptive rate
+--                       bulk_from, bulk_at                                from when on bulk may call; its latest slot
+--                       not_before, backoff                               Retry-After, our own wait
+--                       share, rate_at, dwell, decreased_at               what others leave of the rate
 --                       open_until, opens, probe_slot, probe_until        circuit breaker and the one leased probe
 --                       day_total, day_swept, day_compared                the rolling day
 --                       reply_lo, reply_over, jitter_at, jitter_n, margin  measured jitter

@@ -6,12 +6,30 @@ local function tell(name, value)
   if type(value) == 'number' then value = string.format('%.17g', value) end
   reply[#reply + 1] = tostring(value)
 end
-for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve', 'adaptive_increase', 'env_by'}) do tell(name, limits[name] or '') end
-for _, name in ipairs({'calls_per_second', 'calls_per_day', 'day_reserve'}) do tell('set.' .. name, limits['set.' .. name] or '') end
+local LIMIT_NAMES = {'calls_per_second', 'calls_per_day', 'day_reserve', 'reserve_per_second', 'bulk_reserve_per_second'}
+for _, name in ipairs(LIMIT_NAMES) do
+  tell(name, limits[name] or '')
+  tell('set.' .. name, limits['set.' .. name] or '')
+end
+tell('env_by', limits.env_by or '')
 for _, name in ipairs({'operator_note', 'operator_by', 'probe_event', 'probe_answer', 'probe_answered'}) do tell(name, state[name] or '') end
 local _, _, spacing, margin = law()
 tell('known', known() and 1 or 0)
-tell('current_rate', current_rate())
+local _, window = limit()
+tell('window', window)
+-- What each lane may use now, at most, and at every step to that if no call is refused meanwhile.
+for _, lane in ipairs({'live', 'bulk'}) do
+  local level, top = stage(now, lane), most(lane)
+  tell(lane, string.format('%.0f %.0f', level, top))
+  local grows = math.max(get('rate_at'), get('not_before')) + get('dwell')
+  local at = now < grows and grows or now + STEP - (now - grows) % STEP
+  while level < top do
+    level = stage(at, lane)
+    tell('step', string.format('%s %.0f %.0f', lane, at, level))
+    at = at + STEP
+  end
+end
+tell('refused_at', get('decreased_at'))
 tell('margin', margin)
 tell('spacing', spacing)
 tell('last_24h', day_total())
