@@ -28,6 +28,7 @@ WHERE = {
     "answer_read": "Gong has answered, nothing recorded",
     "committed": "attempt and state are in the ledger",
     "before_ack": "all is done but the acknowledgement",
+    "chained": "the message is gone, and the next one taken in the same trip",
 }
 
 

@@ -17,6 +17,7 @@ POINTS = (
     "answer_read",
     "committed",
     "before_ack",
+    "chained",
 )
 
 _target, _, _folder = os.environ.get("GONG_VIEWS_TEST_STOP_AT", "").partition(":")

@@ -32,6 +32,9 @@ from gong_worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
+# So long a thread takes the next message itself; then it goes back to Celery, whose own accounts of what is active and
+# how much may be prefetched go by tasks that return.
+CHAIN_SECONDS = 1.0
 # How often deleted text is taken out of SQLite's write-ahead log.
 TIDY_SECONDS = 300.0
 
@@ -96,7 +99,7 @@ class Runtime:
             services.client,
             self.messages.refusals,
             concurrency=concurrency,
-            in_hand=self.messages.in_hand,
+            in_hand=lambda: len(self.messages.in_hand.all()),
             paused=lambda: self.consumer_pause.state,
         )
         # A quarter of the timeout: three renewals may fail before it runs out.
@@ -152,12 +155,14 @@ class Runtime:
             self._gate.log_holds()
 
     def deliver(self, tag: str) -> None:
-        """Deliver the message in hand under a tag."""
+        """Deliver the message in hand under a tag, and for up to CHAIN_SECONDS those that its thread takes next."""
         received = self.messages.get(tag)
         if received is None:
             log.warning("no such delivery", extra={"action": "delivery_unknown", "delivery_tag": tag})
             return
-        self.deliverer.deliver(received)
+        until = time.monotonic() + CHAIN_SECONDS
+        while received is not None:
+            received = self.deliverer.deliver(received, next_until=until)
 
     def close(self) -> None:
         """After the last delivery: requeue what is still in hand, run the deferred actions once more."""

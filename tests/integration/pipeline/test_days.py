@@ -26,13 +26,16 @@ def crashed(runtime: Runtime, pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_stock_message_across_midnight(number: int, pipeline: Pipeline, runtime: Runtime) -> None:
+def test_a_stock_message_across_midnight(
+    number: int, pipeline: Pipeline, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Recorded on one UTC day, crashed before the acknowledgement, redelivered on the next: no drift."""
     for copy in range(number):
         pipeline.redis.lpush(Lane.LIVE.queue, stock_item(view(1), f"m-{copy}"))
     received = receive(pipeline, runtime)
-    runtime.messages.acknowledge = lambda _: None  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr("gong_worker.deliver.deliverer.acknowledge", lambda *_, **__: None)
     runtime.deliverer.deliver(replace(received, received_at=YESTERDAY))
+    monkeypatch.undo()
     assert pipeline.ledger.counts()["delivered"] == 1
     crashed(runtime, pipeline)
     for _ in range(number):

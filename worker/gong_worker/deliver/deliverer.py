@@ -9,6 +9,7 @@ import json
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,12 +18,14 @@ from typing import Any, assert_never
 from gong_views import EventKey, InvalidViewEvent, ViewEvent
 from gong_views.canonical import payload_sha256
 from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping
+from gong_worker.deliver.end_trip import acknowledge
+from gong_worker.deliver.endings import End, Ending, RetryLater
 from gong_worker.deliver.invalid import readable_facts
 from gong_worker.deliver.outage import LedgerOutage
 from gong_worker.deliver.record import Record, attempt_facts
 from gong_worker.deliver.reports import GateReports
 from gong_worker.domain.outcomes import Ambiguous
-from gong_worker.domain.policy import Complete, DeadLetterEvent, Requeue, Retry, RetryPolicy, decide
+from gong_worker.domain.policy import Complete, DeadLetterEvent, Decision, Requeue, Retry, RetryPolicy, decide
 from gong_worker.domain.states import DeadLetterReason
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate
@@ -39,7 +42,8 @@ from gong_worker.ledger import (
     MessageRef,
 )
 from gong_worker.queue.consumer_pause import ConsumerPause
-from gong_worker.queue.messages import Messages, ReceivedMessage
+from gong_worker.queue.in_hand import ReceivedMessage
+from gong_worker.queue.messages import Messages
 
 log = logging.getLogger(__name__)
 
@@ -71,41 +75,69 @@ class Deliverer:
         self._claims_lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
 
-    def deliver(self, received: ReceivedMessage) -> None:
-        """Take one message to its end: acknowledged, retried later, or requeued. Raises only what is a defect."""
+    def deliver(self, received: ReceivedMessage, *, next_until: float = 0.0) -> ReceivedMessage | None:
+        """Take one message to its end: acknowledged, retried later, or requeued. Raises only what is a defect.
+
+        Before `next_until` (`time.monotonic()`) the next message is taken along with an acknowledgement, and
+        returned: it is the caller's to deliver.
+        """
         failpoint("received")
         try:
             if self.stop.is_set():
                 raise Stopping
-            self._deliver(received)
+            ending = self._deliver(received)
         except Postponed as postponed:
-            if postponed.retry_seconds is None:
-                self.messages.requeue(received)
-            else:
-                self.messages.retry_later(received, postponed.retry_seconds)
+            ending = End.REQUEUE if postponed.retry_seconds is None else RetryLater(postponed.retry_seconds)
         except Stopping:
-            self.messages.requeue(received)
+            ending = End.REQUEUE
         except LedgerUnavailable as error:
             self._ledger_is_away(error)
-            self.messages.requeue(received)
+            ending = End.REQUEUE
         except Exception:
             # A defect, or a value that no part foresaw, before there was a claim to count it on.
             self._log_failure(received)
+            ending = End.FAIL
+        return self._end(received, ending, next_until)
+
+    def _end(self, received: ReceivedMessage, ending: Ending, next_until: float) -> ReceivedMessage | None:
+        if ending is not End.ACKNOWLEDGE:
+            self.reports.tell_delayed(received.tag)
+        match ending:
+            case End.ACKNOWLEDGE:
+                return self._acknowledge(received, next_until)
+            case RetryLater(seconds):
+                self.messages.retry_later(received, seconds)
+            case End.REQUEUE:
+                self.messages.requeue(received)
+            case End.FAIL:
+                self.messages.fail(received, self.policy)
+            case _:
+                assert_never(ending)
+        return None
+
+    def _acknowledge(self, received: ReceivedMessage, next_until: float) -> ReceivedMessage | None:
+        goes_on = not self.consumer_pause.paused and not self.stop.is_set()
+        take_next = goes_on and time.monotonic() < next_until
+        try:
+            return acknowledge(self.messages, self.reports, received, take_next=take_next)
+        except Exception:
+            # A defect. The message comes again, and finds that the ledger has its event's end.
+            self._log_failure(received)
             self.messages.fail(received, self.policy)
+            return None
 
     def claims(self) -> list[Claim]:
         """The claims held right now, whose leases are to be renewed."""
         with self._claims_lock:
             return list(self._claims.values())
 
-    def _deliver(self, received: ReceivedMessage) -> None:
+    def _deliver(self, received: ReceivedMessage) -> Ending:
         envelope = received.envelope
         if envelope.eta is not None and (wait := (envelope.eta - self.now()).total_seconds()) > 0:
-            self.messages.retry_later(received, wait)
-            return
+            return RetryLater(wait)
         adopted = self.messages.adopt(received)
         if adopted is None:
-            return
+            return End.REQUEUE
         received = adopted
         message = MessageRef(
             envelope.message_id, received.lane, received.enqueued_at, envelope.replay_of, envelope.source
@@ -113,16 +145,16 @@ class Deliverer:
         try:
             event = ViewEvent.parse(envelope.event)
         except InvalidViewEvent as error:
-            self._invalid(received, message, str(error))
-            return
+            return self._invalid(received, message, str(error))
         wire = event.wire()
         facts = EventFacts(event.content_id, event.event_timestamp, payload_sha256(wire))
-        claim = self._claim(received, event.key, message, facts)
-        if claim is not None:
-            failpoint("claimed")
-            self._with_claim(received, claim, wire)
+        claim = self._claim(event.key, message, facts)
+        if not isinstance(claim, Claim):
+            return claim
+        failpoint("claimed")
+        return self._with_claim(received, claim, wire)
 
-    def _invalid(self, received: ReceivedMessage, message: MessageRef, why: str) -> None:
+    def _invalid(self, received: ReceivedMessage, message: MessageRef, why: str) -> Ending:
         """An event that breaks the contract is a dead letter, under its event key where it has one."""
         event = received.envelope.event
         found = readable_facts(event, received.enqueued_at)
@@ -134,35 +166,32 @@ class Deliverer:
                 now=self.now(),
                 reason=DeadLetterReason.INVALID,
             )
-            self.messages.acknowledge(received)
-            return
-        claim = self._claim(received, found[0], message, found[1])
-        if claim is not None:
-            decision = DeadLetterEvent(DeadLetterReason.INVALID, (why,))
-            self._finish(received, Record(claim, None, None, decision, event))
+            return End.ACKNOWLEDGE
+        claim = self._claim(found[0], message, found[1])
+        if not isinstance(claim, Claim):
+            return claim
+        decision = DeadLetterEvent(DeadLetterReason.INVALID, (why,))
+        return self._finish(received, Record(claim, None, None, decision, event))
 
-    def _claim(
-        self, received: ReceivedMessage, key: EventKey, message: MessageRef, facts: EventFacts
-    ) -> Claim | None:
-        """The event's claim; None when there is nothing to be done now, and the message has been ended so."""
+    def _claim(self, key: EventKey, message: MessageRef, facts: EventFacts) -> Claim | Ending:
+        """The event's claim; when there is nothing to be done now, how the message ends."""
         found = self.ledger.claim(key, message, facts, now=self.now(), lease_seconds=self.lease_seconds)
         match found:
             case AlreadyHandled():
                 action = "duplicate" if found.duplicate else "redelivered"
                 log.info("nothing to send", extra={"action": action, "event_id": key.event_id})
-                self.messages.acknowledge(received)
+                return End.ACKNOWLEDGE
             case Busy():
                 # Longer than a lease means that the other waits for its next try: not before that is due.
                 wait = (found.until - self.now()).total_seconds() - self.lease_seconds
                 log.info("claimed by another", extra={"action": "busy", "event_id": key.event_id})
-                self.messages.retry_later(received, max(wait, BUSY_SECONDS))
+                return RetryLater(max(wait, BUSY_SECONDS))
             case Claimed(claim):
                 return claim
             case _:
                 assert_never(found)
-        return None
 
-    def _with_claim(self, received: ReceivedMessage, claim: Claim, wire: dict[str, Any]) -> None:
+    def _with_claim(self, received: ReceivedMessage, claim: Claim, wire: dict[str, Any]) -> Ending:
         with self._claims_lock:
             self._claims[claim.token] = claim
         attempt_number: int | None = None
@@ -171,15 +200,15 @@ class Deliverer:
             attempt_number, slot = self._admission.wait_for_slot(received.lane, claim)
             started_at = self.now()
             result = self.gong.send(wire)
-            own_fault = self.reports.report(slot, claim, result)
+            own_fault = self.reports.report(slot, claim, result, tag=received.tag)
             decision = decide(
                 result.outcome, claim.attempt_count, self.policy, self.jitter, own_fault=own_fault
             )
             attempt = attempt_facts(result, started_at)
-            self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
+            return self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
         except ClaimLost:
             # Our lease ran out (a frozen process, a ledger that was away) and another message took over.
-            self.messages.retry_later(received, BUSY_SECONDS)
+            return RetryLater(BUSY_SECONDS)
         except (Stopping, Postponed, LedgerUnavailable):
             raise
         except Exception as error:
@@ -188,17 +217,17 @@ class Deliverer:
             result = CallResult(Ambiguous(f"the worker failed: {type(error).__name__}"), 0, None, None)
             decision = decide(result.outcome, claim.attempt_count, self.policy, self.jitter)
             attempt = attempt_facts(result, started_at)
-            self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
+            return self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
         finally:
             with self._claims_lock:
                 self._claims.pop(claim.token, None)
 
-    def _finish(self, received: ReceivedMessage, record: Record) -> None:
-        ours = self._write(record)
+    def _finish(self, received: ReceivedMessage, record: Record) -> Ending:
+        ours = self._write(received, record)
         failpoint("committed")
         record.log()
         failpoint("before_ack")
-        self._end(received, record, ours=ours)
+        return _ending(record.decision, ours=ours)
 
     def _log_failure(self, received: ReceivedMessage) -> None:
         log.exception(
@@ -206,7 +235,7 @@ class Deliverer:
             extra={"action": "delivery_failed", "message_id": received.envelope.message_id},
         )
 
-    def _write(self, record: Record) -> bool:
+    def _write(self, received: ReceivedMessage, record: Record) -> bool:
         """Write the outcome, however long the ledger is away; True when the claim was still ours.
 
         The call happened. Until the ledger has it the message stays with us, renewed, so that no second call
@@ -216,6 +245,7 @@ class Deliverer:
             try:
                 return record.write(self.ledger, self.now())
             except LedgerUnavailable as error:
+                self.reports.tell_delayed(received.tag)
                 self._ledger_is_away(error)
                 if self.stop.wait(RETRY_SECONDS):
                     log.error(
@@ -224,20 +254,22 @@ class Deliverer:
                     )
                     raise Stopping from None
 
-    def _end(self, received: ReceivedMessage, record: Record, *, ours: bool) -> None:
-        match record.decision:
-            case DeadLetterEvent() if not ours:
-                # Another message of this event took over meanwhile; what becomes of it decides about this one.
-                self.messages.retry_later(received, BUSY_SECONDS)
-            case Complete() | DeadLetterEvent():
-                self.messages.acknowledge(received)
-            case Retry():
-                self.messages.retry_later(received, record.decision.delay_seconds)
-            case Requeue():
-                self.messages.requeue(received)
-            case _:
-                assert_never(record.decision)
-
     def _ledger_is_away(self, error: LedgerUnavailable) -> None:
         outage = LedgerOutage(self.ledger, self.lease_seconds)
         self.consumer_pause.pause(f"ledger: {error}", outage.over)
+
+
+def _ending(decision: Decision, *, ours: bool) -> Ending:
+    """What becomes of the message when the ledger has the decision; `ours`: the claim was not lost."""
+    match decision:
+        case DeadLetterEvent() if not ours:
+            # Another message of this event took over meanwhile; what becomes of it decides about this one.
+            return RetryLater(BUSY_SECONDS)
+        case Complete() | DeadLetterEvent():
+            return End.ACKNOWLEDGE
+        case Retry():
+            return RetryLater(decision.delay_seconds)
+        case Requeue():
+            return End.REQUEUE
+        case _:
+            assert_never(decision)

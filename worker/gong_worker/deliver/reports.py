@@ -8,8 +8,9 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from gong_worker.domain.outcomes import Outcome, ServerError, Throttled
+from gong_worker.domain.outcomes import Delivered, Outcome, ServerError, Throttled
 from gong_worker.gate import Gate, GateUnavailable, Slot
 from gong_worker.gong import CallResult
 from gong_worker.ledger import Claim
@@ -23,7 +24,9 @@ def gate_key(reporting_system: str, event_id: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Report:
+class Report:
+    """What became of one call."""
+
     slot: Slot
     key: str
     outcome: Outcome
@@ -40,6 +43,10 @@ class _Report:
             reply_seconds=self.reply_seconds,
         )
 
+    def may_wait(self) -> bool:
+        """Whether nobody's next call depends on it: an accepted event, whose call ended no hold."""
+        return isinstance(self.outcome, Delivered) and not self.slot.probe
+
     def _as_of_now(self) -> Outcome:
         """The outcome with what is left of its Retry-After, which began when it was learned."""
         outcome = self.outcome
@@ -55,24 +62,26 @@ class GateReports:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
         self._lock = threading.Lock()
-        self._pending: list[_Report] = []
+        self._pending: list[Report] = []
+        self._delayed: dict[str, Report] = {}
 
-    def report(self, slot: Slot, claim: Claim, result: CallResult) -> bool:
-        """Tell the gate, now or as soon as Redis takes it.
+    def report(self, slot: Slot, claim: Claim, result: CallResult, *, tag: str) -> bool:
+        """Tell the gate, now or as soon as Redis takes it. True when it takes a refusal for the event's own fault.
 
-        True when the gate takes a refusal for the event's own fault.
+        That of an accepted event waits for the end of the message with this delivery tag, to be told in the same
+        round trip: whoever ends the message takes it from `delayed`, or has it told by `tell_delayed`.
         """
         late = None if result.written_at is None else result.written_at - slot.at
         reply = result.reply_seconds
         if reply is None and result.written_at is not None:
             reply = time.monotonic() - result.written_at
-        report = _Report(slot, gate_key(*claim.key), result.outcome, late, reply)
+        report = Report(slot, gate_key(*claim.key), result.outcome, late, reply)
+        if report.may_wait():
+            with self._lock:
+                self._delayed[tag] = report
+            return False
         if getattr(result.outcome, "retry_after_seconds", None) is None:
-            try:
-                return report.tell(self._gate)
-            except GateUnavailable as error:
-                self._keep(report, error)
-                return False
+            return self._tell(report)
         # Pending from the first moment: another thread may reach a Redis that has just come back.
         with self._lock:
             self._pending.append(report)
@@ -97,12 +106,47 @@ class GateReports:
                     log.exception("the gate cannot be told", extra={"action": "report_dropped"})
                 self._pending.pop(0)
 
-    def _keep(self, report: _Report, error: GateUnavailable) -> None:
+    def delayed(self, tag: str) -> Report | None:
+        """The report that waits for the end of this message, which is the caller's business from now on."""
+        with self._lock:
+            return self._delayed.pop(tag, None)
+
+    def tell_delayed(self, tag: str) -> None:
+        """Tell it without waiting any longer."""
+        if (report := self.delayed(tag)) is not None:
+            self._tell(report)
+
+    def command(self, report: Report) -> list[Any]:
+        """The report as EVALSHA takes it; then `replied`."""
+        return self._gate.report_command(
+            report.slot,
+            report.key,
+            report.outcome,
+            written_late_seconds=report.written_late_seconds,
+            reply_seconds=report.reply_seconds,
+        )
+
+    def replied(self, report: Report, reply: object) -> None:
+        """The reply to it, or the error of redis-py that came instead of one: then it is told again."""
+        try:
+            if not self._gate.has_report(reply):
+                self._tell(report)
+        except GateUnavailable as error:
+            self._keep(report, error)
+
+    def _tell(self, report: Report) -> bool:
+        try:
+            return report.tell(self._gate)
+        except GateUnavailable as error:
+            self._keep(report, error)
+            return False
+
+    def _keep(self, report: Report, error: GateUnavailable) -> None:
         with self._lock:
             self._pending.append(report)
         self._log(report, error)
 
-    def _log(self, report: _Report, error: GateUnavailable) -> None:
+    def _log(self, report: Report, error: GateUnavailable) -> None:
         log.warning(
             "the gate is told later, before any other call",
             extra={

@@ -1,24 +1,25 @@
 """The gate as a worker uses it: acquire a slot, wait, confirm, call, report."""
 
 import logging
-import math
 import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from typing import Any, cast
 
 import redis
 
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
-from gong_worker.domain.outcomes import Outcome, outcome_name
+from gong_worker.domain.outcomes import Outcome
+from gong_worker.gate.arguments import EVENT_CHARACTERS, micros, report_arguments
 from gong_worker.gate.clock import Clock
 from gong_worker.gate.hold_log import HoldLog
 from gong_worker.gate.lane_throttle import LaneThrottle
 from gong_worker.gate.rebuild import History, Recorded, compare, rebuild
-from gong_worker.gate.scripts import Scripts
+from gong_worker.gate.scripts import Scripts, texts_of
 from gong_worker.gate.settings import LIMITS, GateSettings, check_limits
 from gong_worker.gate.status import holds_of, status_of, to_datetime
-from gong_worker.gate.trouble import GateUnavailable
+from gong_worker.gate.trouble import GateUnavailable, trouble_of
 from gong_worker.gate.types import GateStatus, Go, Held, Lapsed, Later, Open, Reservation, Slot
 
 logger = logging.getLogger("gong_worker.gate")
@@ -29,8 +30,6 @@ _RECHECK_SECONDS = 0.1
 _OVERSLEPT_SECONDS = 0.004
 # How often a held caller may as well ask when nobody knows the end.
 _OPEN_END_SECONDS = 0.5
-# So much of an event's key is kept in Redis, and shown.
-_EVENT_CHARACTERS = 300
 
 
 class Gate:
@@ -103,7 +102,7 @@ class Gate:
         return answer
 
     def _acquire(self, lane: Lane, event_key: str) -> tuple[Slot | Held | Later, float]:
-        event = event_key[:_EVENT_CHARACTERS]
+        event = event_key[:EVENT_CHARACTERS]
         for _ in range(3):
             token = uuid.uuid4().hex[:12]
             reply = self._run(
@@ -195,17 +194,39 @@ class Gate:
         """
         if reply_seconds is None and written_late_seconds is not None:
             reply_seconds = self._clock.monotonic() - slot.at - written_late_seconds
-        retry_after = getattr(outcome, "retry_after_seconds", None)
-        reply = self._run(
-            "report",
-            slot=Reservation.of(slot).fields(),
-            outcome=outcome_name(outcome).value,
-            answer=_answer(outcome),
-            retry_after=_micros(retry_after),
-            event=event_key[:_EVENT_CHARACTERS],
-            late=_micros(written_late_seconds),
-            reply=_micros(reply_seconds),
-        )
+        arguments = report_arguments(slot, event_key, outcome, written_late_seconds, reply_seconds)
+        return self._told(self._run("report", **arguments))
+
+    def report_command(
+        self,
+        slot: Slot,
+        event_key: str,
+        outcome: Outcome,
+        *,
+        written_late_seconds: float | None,
+        reply_seconds: float | None,
+    ) -> list[Any]:
+        """`report` as EVALSHA takes it, to be sent together with other commands; then ask `has_report`."""
+        arguments = report_arguments(slot, event_key, outcome, written_late_seconds, reply_seconds)
+        return self._scripts.command("report", **arguments)
+
+    def has_report(self, reply: object) -> bool:
+        """Whether the report has been taken, by the reply to it; if not, `report` it.
+
+        reply: or the error of redis-py that came instead of one.
+        """
+        if isinstance(reply, redis.RedisError | OSError):
+            if isinstance(reply, redis.exceptions.NoScriptError):
+                return False
+            self._day_doubtful = True
+            raise GateUnavailable(trouble_of(reply), f"report: {type(reply).__name__}")
+        texts = texts_of(cast(list[Any], reply))
+        if texts[0] == "unregistered":
+            return False
+        self._told(texts)
+        return True
+
+    def _told(self, reply: list[str]) -> bool:
         if reply[2]:
             self._holds.began(HoldReason(reply[2]))
         return reply[3] == "1"
@@ -229,7 +250,7 @@ class Gate:
 
     def hold(self, note: str, by: str, *, for_seconds: float | None = None) -> None:
         """Let no call through until `release`, or for so long by Redis's clock."""
-        self._run("operator", verb="hold", note=note, by=by, for_us=_micros(for_seconds) or 0)
+        self._run("operator", verb="hold", note=note, by=by, for_us=micros(for_seconds) or 0)
         self._holds.began(HoldReason.OPERATOR, by=by)
 
     def release(self, by: str, *, even_retry_after: bool = False) -> tuple[HoldReason, ...]:
@@ -312,14 +333,3 @@ class Gate:
         now, until = int(reply[1]), int(reply[3])
         retry = max(0.0, (until - now) / 1e6) or _OPEN_END_SECONDS
         return Held(HoldReason(reply[2]), to_datetime(until), retry, reply[4:5] == ["1"])
-
-
-def _micros(seconds: float | None) -> int | None:
-    if seconds is None or not math.isfinite(seconds):
-        return None
-    return max(0, int(seconds * 1e6))
-
-
-def _answer(outcome: Outcome) -> str:
-    status = getattr(outcome, "http_status", None)
-    return outcome_name(outcome).value + (f", HTTP {status}" if status else "")

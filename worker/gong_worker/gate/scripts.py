@@ -62,8 +62,7 @@ class Scripts:
             GateUnavailable: whatever kept Redis from deciding.
         """
         text, sha = source(name)
-        told = {**self._fingerprints, "now": self._clock.redis_now(), **arguments}
-        argument = json.dumps({key: value for key, value in told.items() if value is not None})
+        argument = self._argument(arguments)
         reply: Any
         try:
             sent = self._clock.monotonic()
@@ -78,7 +77,21 @@ class Scripts:
         except (RedisError, OSError) as error:
             # Only the kind of error: a Redis URL in its text may carry a password.
             raise GateUnavailable(trouble_of(error), f"{name}: {type(error).__name__}") from error
-        texts = [item.decode() if isinstance(item, bytes) else str(item) for item in reply]
+        texts = texts_of(reply)
         if int(texts[1]):
             self.redis_clock.observe(sent, received, int(texts[1]))
         return texts
+
+    def command(self, name: str, **arguments: object) -> list[Any]:
+        """What EVALSHA takes to run script `name`, for whoever sends it together with other commands."""
+        self.round_trips += 1
+        return [source(name)[1], len(KEYS), *KEYS, self._argument(arguments)]
+
+    def _argument(self, arguments: dict[str, object]) -> str:
+        told = {**self._fingerprints, "now": self._clock.redis_now(), **arguments}
+        return json.dumps({key: value for key, value in told.items() if value is not None})
+
+
+def texts_of(reply: list[Any]) -> list[str]:
+    """A script's reply as texts."""
+    return [item.decode() if isinstance(item, bytes) else str(item) for item in reply]

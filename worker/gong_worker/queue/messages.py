@@ -6,19 +6,17 @@ that runs out without a renewal the message is requeued for another worker.
 """
 
 import logging
-import os
 import threading
 import uuid
-from collections.abc import Callable, Collection
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, cast
 
 import redis
 
-from gong_views.message import Envelope, counted_in
+from gong_views.message import Envelope, UnreadableMessage, counted_in, parse
 from gong_views.names import (
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
@@ -30,7 +28,9 @@ from gong_views.names import (
     Lane,
 )
 from gong_worker.domain.policy import RetryPolicy
+from gong_worker.queue.in_hand import InHand, ReceivedMessage
 from gong_worker.queue.refusals import WriteRefusals
+from gong_worker.queue.wake import Wake
 
 log = logging.getLogger(__name__)
 
@@ -48,46 +48,17 @@ POP_KEYS = [
 RESTORE_AT_ONCE = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedMessage:
-    """A message that this worker has popped and not ended yet."""
-
-    tag: str
-    lane: Lane
-    envelope: Envelope
-    received_at: datetime
-
-    @property
-    def enqueued_at(self) -> datetime:
-        """When the producer put it on the queue; for one that does not say, when it was popped."""
-        return self.envelope.enqueued_at or self.received_at
-
-
-class Wake:
-    """A pipe by which any thread wakes the event loop."""
-
-    def __init__(self) -> None:
-        self.reader, self._writer = os.pipe()
-        os.set_blocking(self.reader, False)
-        os.set_blocking(self._writer, False)
-
-    def up(self) -> None:
-        """Wake the loop; safe from any thread."""
-        with suppress(BlockingIOError):  # it has not read the last ones yet: it will wake anyway
-            os.write(self._writer, b"!")
-
-    def drain(self, *_: Any) -> None:
-        """Called by the loop when the pipe is readable."""
-        try:
-            while os.read(self.reader, 1024):
-                pass
-        except BlockingIOError:
-            pass
-
-
 def script(name: str) -> str:
     """The text of one of this package's scripts."""
     return files(__package__).joinpath("lua", f"{name}.lua").read_text()
+
+
+@dataclass(frozen=True, slots=True)
+class NextPop:
+    """A pop that goes out with the end of another message: its tag, and what EVALSHA takes."""
+
+    tag: str
+    arguments: list[Any]
 
 
 class Messages:
@@ -95,7 +66,6 @@ class Messages:
 
     def __init__(self, client: redis.Redis, *, concurrency: int) -> None:
         self.client = client
-        self.concurrency = concurrency
         self.wake = Wake()
         self._pop = client.register_script(script("pop"))
         self._finish = client.register_script(script("finish"))
@@ -103,7 +73,8 @@ class Messages:
         self._adopt = client.register_script(script("adopt"))
         self._renew = client.register_script(script("renew"))
         self._lock = threading.Lock()
-        self._in_hand: dict[str, ReceivedMessage] = {}
+        self.in_hand = InHand(concurrency)
+        self._queues: frozenset[str] = frozenset()
         self._deferred: list[Callable[[], object]] = []
         self.refusals = WriteRefusals()
 
@@ -111,8 +82,23 @@ class Messages:
 
     def pop_arguments(self, tag: str, queues: Collection[str]) -> list[Any]:
         """What EVALSHA takes to pop the next message of these queues, on a connection the event loop reads."""
-        live = Lane.LIVE.queue in queues
-        bulk = Lane.BULK.queue in queues and self._bulk_allowed()
+        self._queues = frozenset(queues)
+        return self._pop_arguments(tag, self.in_hand.pop_began())
+
+    def next_pop(self, received: ReceivedMessage) -> NextPop | None:
+        """A pop to be sent with the end of a message, for the thread that ends it; then `received_next`.
+
+        From the queues that the event loop asks, live first. None when a message in hand waits for a thread.
+        """
+        bulk = self.in_hand.pop_instead_of(received.tag)
+        if bulk is None:
+            return None
+        tag = self.new_tag()
+        return NextPop(tag, self._pop_arguments(tag, bulk))
+
+    def _pop_arguments(self, tag: str, bulk: bool) -> list[Any]:
+        live = Lane.LIVE.queue in self._queues
+        bulk = bulk and Lane.BULK.queue in self._queues
         return [self._pop.sha, len(POP_KEYS), *POP_KEYS, tag, int(live), int(bulk)]
 
     def load_pop(self) -> None:
@@ -126,57 +112,88 @@ class Messages:
     def track(self, tag: str, lane: Lane, envelope: Envelope) -> ReceivedMessage:
         """Note that this process now works on a popped message."""
         received = ReceivedMessage(tag, lane, envelope, datetime.now(UTC))
-        with self._lock:
-            self._in_hand[tag] = received
+        self.in_hand.put(received)
         return received
+
+    def receive(self, tag: str, reply: Sequence[bytes | str]) -> ReceivedMessage | None:
+        """Track what a pop has brought; None for an unreadable message, which is quarantined."""
+        queue, raw = reply
+        try:
+            envelope = parse(raw)
+        except UnreadableMessage as error:
+            self.in_hand.pop_ended()
+            log.error("unreadable message quarantined", extra={"action": "unreadable", "why": str(error)})
+            self.do_or_defer(lambda: self.quarantine(tag))
+            return None
+        return self.track(tag, Lane.of_queue(queue.decode() if isinstance(queue, bytes) else queue), envelope)
+
+    def received_next(self, pop: NextPop, reply: object) -> ReceivedMessage | None:
+        """What `next_pop` has brought, if anything: the reply, or the error that came instead of one."""
+        match reply:
+            case None | redis.ResponseError():
+                self.in_hand.pop_ended()
+                if isinstance(reply, redis.exceptions.NoScriptError):
+                    self.do_or_defer(self.load_pop)
+                elif reply is not None:
+                    self.refusals.refused(reply)
+                return None
+            case redis.RedisError():
+                # Whatever it took is given back as soon as Redis is back; if that overtakes the pop, after the
+                # visibility timeout.
+                self.in_hand.pop_ended()
+                self._defer(
+                    lambda: self._finish(keys=FINISH_KEYS, args=[pop.tag, "requeue", "0", "", "0", 0])
+                )
+                return None
+            case _:
+                return self.receive(pop.tag, cast(Sequence[bytes | str], reply))
 
     def get(self, tag: str) -> ReceivedMessage | None:
         """The message in hand under a tag, if there is one."""
-        with self._lock:
-            return self._in_hand.get(tag)
+        return self.in_hand.get(tag)
 
     def adopt(self, received: ReceivedMessage) -> ReceivedMessage | None:
         """Count in a message that no producer counted, and note when in the message itself.
 
         Before anything is recorded, so that it is counted on the day the ledger has it under, once, also when
-        it is redelivered on another. None when that cannot be done now: the message is requeued.
+        it is redelivered on another. None when that cannot be done now: requeue it.
         """
         if received.envelope.counted:
             return received
-        at = received.received_at
-        adopted = replace(received, envelope=replace(received.envelope, counted=True, enqueued_at=at))
+        adopted = received.counted_in()
         try:
             entry = cast(bytes | None, self.client.hget(UNACKED_KEY, received.tag))
             if entry is not None:
                 queue, _, raw = entry.partition(b"\n")
-                noted = queue + b"\n" + counted_in(raw, at)
-                field = enqueue_count_field(received.lane, at)
+                noted = queue + b"\n" + counted_in(raw, received.received_at)
+                field = enqueue_count_field(received.lane, received.received_at)
                 args: list[str | bytes] = [received.tag, entry, noted, field]
                 if self._adopt(keys=[UNACKED_KEY, ENQUEUE_COUNTS_KEY], args=args):
-                    with self._lock:
-                        self._in_hand[received.tag] = adopted
+                    self.in_hand.put(adopted)
                     return adopted
         except redis.RedisError as error:
             log.warning("not adopted", extra={"action": "adopt_failed", "error": type(error).__name__})
-        self.requeue(received)
         return None
-
-    def in_hand(self) -> int:
-        """How many messages this process has popped and not ended yet."""
-        with self._lock:
-            return len(self._in_hand)
-
-    def _bulk_allowed(self) -> bool:
-        # One slot of the pool stays free for a live event, or a full bulk backlog would make it wait.
-        with self._lock:
-            bulk = sum(received.lane is Lane.BULK for received in self._in_hand.values())
-        return bulk < max(1, self.concurrency - 1)
 
     # -- ending ------------------------------------------------------------------------------------------
 
     def acknowledge(self, received: ReceivedMessage) -> None:
         """The ledger has its end: the message may go."""
         self._end(received, "ack")
+
+    def acknowledgement(self, received: ReceivedMessage) -> list[Any]:
+        """`acknowledge` as EVALSHA takes it, to be sent together with other commands; then `acknowledged`."""
+        return [self._finish.sha, len(FINISH_KEYS), *FINISH_KEYS, *_finish_arguments(received, "ack")]
+
+    def acknowledged(self, received: ReceivedMessage, reply: object) -> None:
+        """The reply to it, or the error that came instead of one: then it is done again, now or when Redis is back."""
+        match reply:
+            case redis.ResponseError():
+                self.acknowledge(received)
+            case redis.RedisError():
+                self._defer(lambda: self._finish_now(received, _finish_arguments(received, "ack")))
+            case _:
+                self.in_hand.remove(received.tag)
 
     def retry_later(self, received: ReceivedMessage, delay_seconds: float) -> None:
         """Acknowledge it and put it on the delayed set, in one step, until `delay_seconds` from now."""
@@ -199,15 +216,12 @@ class Messages:
         delay_seconds: float = 0.0,
         limits: tuple[str, int] = ("0", 0),
     ) -> None:
-        message_id = received.envelope.message_id
-        arguments: list[str | int] = [received.tag, verb, f"{delay_seconds:.3f}", message_id, *limits]
+        arguments = _finish_arguments(received, verb, delay_seconds, limits)
+        self.do_or_defer(lambda: self._finish_now(received, arguments))
 
-        def run() -> None:
-            self._finish(keys=FINISH_KEYS, args=arguments)
-            with self._lock:
-                self._in_hand.pop(received.tag, None)
-
-        self.do_or_defer(run)
+    def _finish_now(self, received: ReceivedMessage, arguments: list[str | int]) -> None:
+        self._finish(keys=FINISH_KEYS, args=arguments)
+        self.in_hand.remove(received.tag)
 
     def quarantine(self, tag: str) -> None:
         """Move an unreadable message to `gong-views.unreadable`, from where the ledger takes it as a dead letter."""
@@ -218,8 +232,11 @@ class Messages:
         try:
             action()
         except redis.RedisError:
-            with self._lock:
-                self._deferred.append(action)
+            self._defer(action)
+
+    def _defer(self, action: Callable[[], object]) -> None:
+        with self._lock:
+            self._deferred.append(action)
 
     def run_deferred(self) -> None:
         """Run the deferred actions, in their order; raises redis.RedisError while Redis is away."""
@@ -239,9 +256,7 @@ class Messages:
 
     def renew(self) -> None:
         """Renew the visibility timeout of every message in hand."""
-        with self._lock:
-            tags = list(self._in_hand)
-        if tags:
+        if tags := [received.tag for received in self.in_hand.all()]:
             self._renew(keys=[UNACKED_INDEX_KEY], args=tags)
 
     def restore(self, visibility_timeout_seconds: float) -> int:
@@ -255,10 +270,14 @@ class Messages:
 
     def requeue_all(self) -> None:
         """Requeue every message in hand, at the end of the process."""
-        with self._lock:
-            left = list(self._in_hand.values())
-        for received in left:
+        for received in self.in_hand.all():
             self.requeue(received)
+
+
+def _finish_arguments(
+    received: ReceivedMessage, verb: str, delay_seconds: float = 0.0, limits: tuple[str, int] = ("0", 0)
+) -> list[str | int]:
+    return [received.tag, verb, f"{delay_seconds:.3f}", received.envelope.message_id, *limits]
 
 
 def enqueue_count_field(lane: Lane, at: datetime) -> str:

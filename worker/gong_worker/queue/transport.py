@@ -12,6 +12,7 @@ Celery's logs, and no header of a foreign producer (eta, expires, callbacks) can
 
 import json
 import logging
+from collections.abc import Sequence
 from queue import Empty
 from time import monotonic
 from typing import Any
@@ -22,10 +23,10 @@ from kombu import __version__ as kombu_version
 from kombu.transport import redis as stock
 from kombu.transport.virtual import base as virtual
 
-from gong_views.message import UnreadableMessage, parse
 from gong_views.names import TASK_NAME, Lane
 from gong_views.redis_url import redis_options
 from gong_worker.queue.consumer_pause import ConsumerPause
+from gong_worker.queue.in_hand import ReceivedMessage
 from gong_worker.queue.messages import Messages
 from gong_worker.queue.refusals import FULL, refusal_code
 
@@ -197,6 +198,8 @@ class DurableChannel(stock.Channel):
             full = command == "BLMOVE" and refusal_code(refused) == FULL
             self._rest(REDIS_FULL_SECONDS if full else REFUSED_SECONDS)
             raise Empty
+        if command == "EVALSHA" and reply is None:
+            wired()[0].in_hand.pop_ended()
         if command in ("BLMOVE", "XREAD") or (reply is None and wired()[1].paused):
             raise Empty
         if reply is None:
@@ -205,32 +208,26 @@ class DurableChannel(stock.Channel):
             seconds = BULK_FULL_SECONDS if self._bulk_full else BLOCK_SECONDS
             self._ask("BLMOVE", live, live, "RIGHT", "RIGHT", seconds)
             raise Empty
-        self._hand_over(self._tag, _text(reply[0]), reply[1])
+        received = wired()[0].receive(self._tag, reply)
+        if received is not None:
+            self._hand_over(received)
         return True
 
-    def _hand_over(self, tag: str, queue: str, raw: bytes | str) -> None:
-        messages = wired()[0]
-        try:
-            envelope = parse(raw)
-        except UnreadableMessage as error:
-            log.error("unreadable message quarantined", extra={"action": "unreadable", "why": str(error)})
-            messages.do_or_defer(lambda: messages.quarantine(tag))
-            return
-        lane = Lane.of_queue(queue)
-        messages.track(tag, lane, envelope)
+    def _hand_over(self, received: ReceivedMessage) -> None:
+        queue = received.lane.queue
         message = {
-            "body": json.dumps([[tag], {}, {}]),
+            "body": json.dumps([[received.tag], {}, {}]),
             "content-type": "application/json",
             "content-encoding": "utf-8",
             "headers": {
                 "lang": "py",
                 "task": TASK_NAME,
-                "id": envelope.message_id,
+                "id": received.envelope.message_id,
                 "argsrepr": "-",
                 "kwargsrepr": "-",
             },
             "properties": {
-                "delivery_tag": tag,
+                "delivery_tag": received.tag,
                 "delivery_info": {"exchange": "", "routing_key": queue},
                 "body_encoding": None,
             },
@@ -250,7 +247,7 @@ class DurableChannel(stock.Channel):
                 if self._command == "EVALSHA" and connection.can_read(timeout=0.5):
                     reply = self.client.parse_response(connection, "EVALSHA")
                     if reply is not None:
-                        self._return(self._tag, _text(reply[0]), reply[1])
+                        self._return(reply)
             except Exception:
                 log.info("closed with a pop in flight", extra={"action": "close_in_flight"})
             finally:
@@ -261,14 +258,11 @@ class DurableChannel(stock.Channel):
             # Redis is gone, and stock stumbles over what is half closed; there is nothing left to close.
             log.info("channel closed without its Redis", extra={"action": "close_failed"}, exc_info=True)
 
-    def _return(self, tag: str, queue: str, raw: bytes | str) -> None:
+    def _return(self, reply: Sequence[bytes | str]) -> None:
         messages = wired()[0]
-        try:
-            envelope = parse(raw)
-        except UnreadableMessage:
-            messages.do_or_defer(lambda: messages.quarantine(tag))
-        else:
-            messages.requeue(messages.track(tag, Lane.of_queue(queue), envelope))
+        received = messages.receive(self._tag, reply)
+        if received is not None:
+            messages.requeue(received)
 
 
 class DurableTransport(stock.Transport):
@@ -280,7 +274,3 @@ class DurableTransport(stock.Transport):
         super().register_with_event_loop(connection, loop)
         wake = wired()[0].wake
         loop.add_reader(wake.reader, wake.drain)
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,22 @@
+"""How a received message may end."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class End(Enum):
+    """The ends that need no more than their name."""
+
+    ACKNOWLEDGE = auto()  # the ledger has its end
+    REQUEUE = auto()  # back to the head of its lane, at once
+    FAIL = auto()  # its delivery failed unexpectedly: counted in Redis
+
+
+@dataclass(frozen=True, slots=True)
+class RetryLater:
+    """Acknowledged, and due again after so long."""
+
+    delay_seconds: float
+
+
+Ending = End | RetryLater
