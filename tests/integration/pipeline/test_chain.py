@@ -9,8 +9,8 @@ import redis
 
 from gong_views import EventKey
 from gong_views.names import UNACKED_KEY, UNREADABLE_KEY, Lane
-from gong_worker.domain.outcomes import Delivered
-from gong_worker.gate import Slot
+from gong_worker.domain.outcomes import AlreadyReported, Delivered, Outcome
+from gong_worker.gate import Go, Slot
 from gong_worker.gong import CallResult
 from gong_worker.ledger import Claim, EventFacts, LedgerUnavailable, MessageRef
 from gong_worker.operations.reconcile import reconcile
@@ -187,6 +187,7 @@ def test_the_report_goes_first_when_the_ledger_is_away(
         return complete(*args, **options)
 
     pipeline.enqueue([0])
+    monkeypatch.setattr("gong_worker.deliver.reports.ON_TIME_SECONDS", math.inf)
     monkeypatch.setattr(pipeline.ledger, "complete", away)
     deliver(runtime, receive(pipeline, runtime))
     assert told == [0, 1]
@@ -194,18 +195,26 @@ def test_the_report_goes_first_when_the_ledger_is_away(
     finish(pipeline, runtime)
 
 
-def test_a_probe_is_reported_at_once(pipeline: Pipeline, runtime: Runtime) -> None:
-    """Only an accepted event's report may wait for the end of its message; a probe's opens the gate for all."""
+def test_what_others_wait_for_is_reported_at_once(pipeline: Pipeline, runtime: Runtime) -> None:
+    """Only the report of a call that was on time and accepted may wait: not a probe's, a late one's, nor a 409's."""
     reports, gate, now = runtime.deliverer.reports, runtime.deliverer.gate, datetime.now(UTC)
     claim = Claim(
         EventKey("content-hub", "view-0"), "token", MessageRef("m", Lane.LIVE, now), EventFacts("c", now, ""), 0, now
     )  # fmt: skip
-    result = CallResult(Delivered(200, "r-1", None), 5, None, None)
-    for probe in (False, True):
+
+    def waits(outcome: Outcome, *, late: float = 0.001, probe: bool = False) -> bool:
+        pipeline.redis.delete(WORKED)
         slot = gate.acquire(Lane.LIVE, "one")
-        assert isinstance(slot, Slot)
-        gate.confirm(slot)
+        assert isinstance(slot, Slot) and isinstance(gate.confirm(slot), Go)
         slot.probe = probe
-        assert reports.report(slot, claim, result, tag="tag") is False
-        assert pipeline.redis.hlen(WORKED) == int(probe)
-        assert (reports.delayed("tag") is None) is probe
+        reports.report(slot, claim, CallResult(outcome, 5, slot.at + late, 0.001), tag="tag")
+        told = pipeline.redis.hlen(WORKED) == 1
+        delayed = reports.delayed("tag") is not None
+        assert told is not delayed
+        return delayed
+
+    accepted = Delivered(200, "r-1", None)
+    assert waits(accepted)
+    assert not waits(accepted, probe=True)
+    assert not waits(accepted, late=0.05)
+    assert not waits(AlreadyReported(409, "r-1"))

@@ -17,6 +17,9 @@ from gong_worker.ledger import Claim
 
 log = logging.getLogger(__name__)
 
+# Below the least that the gate allows for a call without a report (GateSettings.margin_max_seconds).
+ON_TIME_SECONDS = 0.02
+
 
 def gate_key(reporting_system: str, event_id: str) -> str:
     """How the gate tells one event from another."""
@@ -44,8 +47,13 @@ class Report:
         )
 
     def may_wait(self) -> bool:
-        """Whether nobody's next call depends on it: an accepted event, whose call ended no hold."""
-        return isinstance(self.outcome, Delivered) and not self.slot.probe
+        """Whether no other call depends on it: of an accepted event, no probe, and written when it was planned.
+
+        Without the report the gate takes the call to have arrived up to its margin later; it must hear of more.
+        """
+        late = self.written_late_seconds
+        on_time = late is not None and late <= ON_TIME_SECONDS
+        return isinstance(self.outcome, Delivered) and not self.slot.probe and on_time
 
     def _as_of_now(self) -> Outcome:
         """The outcome with what is left of its Retry-After, which began when it was learned."""
