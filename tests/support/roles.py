@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from tests.support.servers import Postgres
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "postgres" / "roles.sql"
-ROLES = ("owner", "worker", "console", "dashboards")
+ROLES = ("owner", "worker", "console", "web", "dashboards")
 
 
 class Roles:

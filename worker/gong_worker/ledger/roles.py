@@ -16,16 +16,23 @@ class LedgerRole(StrEnum):
 
     WORKER = "gong_views_worker"
     CONSOLE = "gong_views_console"  # the operators' commands and the console
+    WEB = "gong_views_web"  # a `serve` with metrics and keys that read: everything but payloads and what quotes them
     DASHBOARDS = "gong_views_dashboards"  # the views only, in which there is no person's data
 
 
 _ALL: Final = "SELECT, INSERT, UPDATE, DELETE"
-_ON_TABLES: Final[Mapping[LedgerRole, str]] = {LedgerRole.WORKER: _ALL, LedgerRole.CONSOLE: _ALL}
+_ON_TABLES: Final[Mapping[LedgerRole, str]] = {
+    LedgerRole.WORKER: _ALL,
+    LedgerRole.CONSOLE: _ALL,
+    LedgerRole.WEB: "SELECT",
+}
 #: Tables on which a role has less: the schema's version is the owner's, the audit is only added to, by operators.
 _LESS: Final[Mapping[str, Mapping[LedgerRole, str]]] = {
     "alembic_version": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT"},
     "operator_actions": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT, INSERT"},
 }
+#: Columns with personal data, which a role that only reads has no right on.
+_PERSONAL: Final[Mapping[str, frozenset[str]]] = {"dead_letters": frozenset({"payload", "errors"})}
 
 
 def grant_roles(connection: sa.Connection) -> None:
@@ -48,6 +55,9 @@ def grant_roles(connection: sa.Connection) -> None:
             statements.append(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}")
             for table in inspector.get_table_names():
                 rights = _LESS.get(table, {}).get(role, _ON_TABLES[role])
+                if role is LedgerRole.WEB and table in _PERSONAL:
+                    names = [column["name"] for column in inspector.get_columns(table)]
+                    rights += f" ({', '.join(quote(name) for name in names if name not in _PERSONAL[table])})"
                 statements.append(f"GRANT {rights} ON {schema}.{quote(table)} TO {role}")
         statements += [
             f"GRANT SELECT ON {schema}.{quote(view)} TO {role}" for view in inspector.get_view_names()
