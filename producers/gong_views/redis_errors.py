@@ -97,7 +97,7 @@ def _reason(error: BaseException, seconds: float) -> tuple[str, str]:
         ):  # the latter: a name that is none, e.g. too long
             return "dns", "cannot be found: its host name does not resolve; correct REDIS_URL"
         if isinstance(cause, ssl.SSLError):
-            return "tls", "cannot be reached over TLS: check the certificate, and rediss:// in REDIS_URL"
+            return "tls", _tls(cause)
         if isinstance(cause, ConnectionRefusedError | FileNotFoundError):
             return "refused", "refuses connections: start it, or correct REDIS_URL"
         if isinstance(cause, rex.MaxConnectionsError) or "max number of clients" in str(cause):
@@ -106,13 +106,31 @@ def _reason(error: BaseException, seconds: float) -> tuple[str, str]:
     if any(isinstance(cause, rex.TimeoutError | TimeoutError) for cause in causes):
         return "timeout", f"did not answer within {seconds:g} s{unknown}"
     if all(isinstance(cause, rex.ConnectionError | OSError) for cause in causes):
-        return "connection_lost", f"closed the connection{unknown}"
+        return "connection_lost", f"closed the connection{unknown or _PERHAPS_TLS}"
     name = type(causes[-1]).__name__
     if isinstance(causes[-1], rex.RedisError):
-        return "error", f"gave an answer that makes no sense ({name}): is it a Redis?"
+        return (
+            "error",
+            f"gave an answer that makes no sense ({name}): is it a Redis, and does it want rediss://?",
+        )
     return "error", f"could not be used ({name}){unknown}"
 
 
+_HOST_MISMATCH, _IP_MISMATCH = 62, 64  # X509_V_ERR_HOSTNAME_MISMATCH and …_IP_ADDRESS_MISMATCH of OpenSSL
+
+
+def _tls(error: ssl.SSLError) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return "cannot be reached over TLS: check the certificate, and rediss:// in REDIS_URL"
+    if error.verify_code in (_HOST_MISMATCH, _IP_MISMATCH):
+        return "shows the certificate of another host: name it in REDIS_URL as its certificate does"
+    return (
+        f"shows a certificate that is not trusted ({error.verify_message}): name the file of the CA that signed it "
+        "in REDIS_URL: rediss://…?ssl_ca_certs=/path/to/ca.pem"
+    )
+
+
+_PERHAPS_TLS = "; if it takes TLS alone, write rediss:// in REDIS_URL"
 _UNKNOWN = "; whether the event got in is unknown, and enqueuing it again is harmless"
 
 

@@ -39,7 +39,7 @@ class Forwarder:
             await server.serve_forever()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, EOFError):
+        with suppress(OSError, EOFError, asyncio.CancelledError):
             if self._postgresql and self._tls is not None:
                 if await reader.readexactly(8) != _SSL_REQUEST:
                     writer.close()  # hostssl only

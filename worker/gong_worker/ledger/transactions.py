@@ -107,4 +107,11 @@ def _reason(error: BaseException | None, engine: Engine) -> str:
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
     text = str(primary or error).strip().split("\n")[0]
     password = engine.url.password
-    return text.replace(str(password), "***") if password else text
+    text = text.replace(str(password), "***") if password else text
+    return text + _TRUST if "certificate" in text else text
+
+
+_TRUST: Final = (
+    "; name the host as its certificate does, and the file of the CA that signed it: "
+    "DATABASE_URL=postgresql://…?sslmode=verify-full&sslrootcert=/path/to/ca.pem"
+)
