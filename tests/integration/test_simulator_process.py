@@ -40,6 +40,25 @@ def test_a_killed_simulator_remembers(tmp_path: Path) -> None:
     assert log.read_bytes() == b""
 
 
+def test_faults_of_the_start_are_always_in_force(tmp_path: Path) -> None:
+    """A rule among the settings meets the first call, of the first start, of one after a kill, and after a reset."""
+    rule = {"kind": "status", "status": 404, "times": None, "match": {"eventIdPrefix": "poison"}}
+    with simulator_process(tmp_path / "calls.jsonl", per_second=None, faults=[rule]) as simulator:
+
+        def answers() -> list[int]:
+            with gong_client(simulator.url) as gong:
+                return [
+                    gong.put(PATH, json=sample_event(event)).status_code for event in ("poison-1", "good")
+                ]
+
+        assert answers() == [404, 200]
+        simulator.kill()
+        simulator.start()
+        assert answers() == [404, 409]
+        simulator.client.reset()
+        assert answers() == [404, 200]
+
+
 def test_a_taken_port_and_wrong_settings_are_told(tmp_path: Path) -> None:
     """A start that cannot work ends with a sentence on stderr, not with a traceback."""
 

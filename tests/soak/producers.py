@@ -17,6 +17,19 @@ REFUSED = "refused-"
 POISON = "poison-"
 POISON_STATUSES = (401, 403, 404)
 POISON_SHARE = 0.005
+# What Gong says to events of these contents, whenever it is there.
+ALWAYS: list[dict[str, Any]] = [
+    {"kind": "reject", "times": None, "match": {"contentIdPrefix": REFUSED}},
+    *(
+        {
+            "kind": "status",
+            "status": status,
+            "times": None,
+            "match": {"contentIdPrefix": f"{POISON}{status}-"},
+        }
+        for status in POISON_STATUSES
+    ),
+]
 Put = Callable[[dict[str, Any], Any], str]
 
 

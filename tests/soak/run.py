@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from gong_worker.ledger import migrate
-from tests.soak.producers import Producers
+from tests.soak.producers import ALWAYS, Producers
 from tests.soak.schedule import Strike, schedule
 from tests.soak.world import World
 from tests.support.books import Books
@@ -50,7 +50,12 @@ def run(plan: Plan, say: Say = print) -> Books:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gong-views-soak-")))
         simulator = stack.enter_context(
             simulator_process(
-                folder / "calls.jsonl", per_second=None, per_day=None, seed=plan.seed, latency_ms=(5, 60)
+                folder / "calls.jsonl",
+                per_second=None,
+                per_day=None,
+                seed=plan.seed,
+                latency_ms=(5, 60),
+                faults=ALWAYS,
             )
         )
         postgres = stack.enter_context(own_postgres()) if plan.ledger == "postgresql" else None

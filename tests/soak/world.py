@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from gong_views import ViewQueue
 from gong_worker.domain.states import DeadLetterReason, Status
 from gong_worker.ledger.models import DeadLetterRow, Delivery, Duplicate
-from tests.soak.producers import POISON, POISON_STATUSES, REFUSED, Producers
+from tests.soak.producers import Producers
 from tests.soak.schedule import Strike
 from tests.soak.strikes import KINDS
 from tests.support.clock_shim import SteppedClock, have_compiler
@@ -41,14 +41,6 @@ class World:
         self.clocks = [SteppedClock(line.folder / f"clock-{number}") for number in range(workers)]
         self.fleet = [self._worker(number) for number in range(workers)]
         line.wait_ready(*self.fleet)
-        self.refuse()
-
-    def refuse(self) -> None:
-        """What Gong says to events of some contents; the simulator forgets that when it is killed."""
-        gong = self.line.gong
-        gong.fault("reject", times=None, match={"contentIdPrefix": REFUSED})
-        for status in POISON_STATUSES:
-            gong.fault("status", status=status, times=None, match={"contentIdPrefix": f"{POISON}{status}-"})
 
     def wait(self, seconds: float) -> None:
         """Let a strike last."""

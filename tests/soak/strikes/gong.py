@@ -43,7 +43,6 @@ def kill_gong(world: World, it: Strike) -> None:
     world.line.simulator.kill()
     world.wait(it.seconds)
     world.line.simulator.start()
-    world.refuse()
 
 
 @strike("parts", 1, 0.5, 4.0)

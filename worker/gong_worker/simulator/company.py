@@ -62,6 +62,8 @@ class Company:
         self.config = config
         self.random = Random(config.seed)  # noqa: S311 - faults, not secrets
         self.faults = FaultRules(self.random)
+        for rule in config.faults:
+            self.faults.add(rule)
         self.limits = Limits()
         self.seen = SlidingWindow(1.0)
         self.most_in_a_second = 0

@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
 
+from gong_worker.simulator.faults import FaultRule
+
 
 def _ordered(bounds: tuple[float, float]) -> tuple[float, float]:
     if bounds[0] > bounds[1]:
@@ -35,4 +37,7 @@ class SimulatorConfig(BaseModel):
     bearer_token: str | None = Field("sim-token", description="null: Bearer is refused")
     strict: bool = Field(True, description="check every field of the body, eventId required")
     max_body_bytes: int = Field(1_048_576, gt=0, description="a larger body is answered with 413")
+    faults: tuple[FaultRule, ...] = Field(
+        (), description="rules in force from the start, and again after a reset"
+    )
     seed: int | None = Field(None, description="of latencies and fault probabilities")
