@@ -50,6 +50,14 @@ def test_different_events_in_a_row(world: World, outcome: Outcome) -> None:
     assert held(gate).retry_in_seconds == pytest.approx(5.0, abs=0.01)
 
 
+def test_long_keys_that_begin_alike_are_different_events(world: World) -> None:
+    """Events whose keys differ only after hundreds of characters trip the breaker like any others."""
+    gate = world.gate()
+    for number in range(5):
+        world.call(gate, ServerError(500), key="a long name of a system " * 20 + str(number))
+    assert held(gate).retry_in_seconds == pytest.approx(5.0, abs=0.01)
+
+
 def test_one_bad_event_is_not_an_outage(world: World) -> None:
     """One event that fails however often does not hold the others."""
     gate = world.gate()

@@ -1,5 +1,7 @@
 """Redis's clock set back, by a step or by a failover to a host that is behind: a pause of seconds, nothing lost."""
 
+from datetime import datetime
+
 import pytest
 
 from gong_views.names import Lane
@@ -9,6 +11,7 @@ from gong_worker.gate import Gate, GateSettings, Go, Held, Lapsed, Slot
 from gong_worker.gate.clock import RedisClock
 from tests.integration.gate.support import FAR, World, shortest_window
 
+SMALL = GateSettings(calls_per_day=10, day_reserve=4)
 STEPS = [0.5, 90.0, 7 * 3600.0]
 
 
@@ -112,6 +115,40 @@ def test_a_leap_forward_and_back(world: World) -> None:
     for _ in range(10):
         assert next_call(world, gate) <= 1.5
     assert gate.status().last_24h == 21
+
+
+def test_the_day_is_still_compared_once_a_minute(world: World) -> None:
+    """After a step back of an hour the next comparison with the ledger is due within a minute, not in an hour."""
+    asked: list[datetime] = []
+    gate = world.gate(history=lambda since: asked.append(since) or ())  # type: ignore[func-returns-value]
+    world.call(gate)
+    step_back(world, -3600)
+    gate.compare_day()
+    step_back(world, 3600)
+    next_call(world, gate)
+    asked.clear()
+    world.clock.advance(60)
+    gate.compare_day()
+    assert len(asked) == 1
+
+
+def test_calls_recorded_in_the_future_do_not_cost_the_quota_for_ever(world: World) -> None:
+    """What the ledger has of a time that Redis's clock had leapt to is counted for a day, and not anew each minute."""
+    made: list[datetime] = []
+    gate = world.gate(SMALL, history=lambda _: [(at, 1) for at in made])
+    step_back(world, -400 * 86_400)
+    for _ in range(5):
+        next_call(world, gate)
+        made.append(world.clock.now)
+    step_back(world, 400 * 86_400)
+    next_call(world, gate)
+    for _ in range(3):
+        world.clock.advance(60)
+        gate.compare_day()
+    assert gate.status().last_24h == 6
+    world.clock.advance(86_400 + 400)
+    gate.compare_day()
+    assert gate.status().last_24h == 0
 
 
 def test_redis_clock_is_followed_by_its_replies() -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from gong_views.names import Lane
-from gong_worker.gate import Gate, GateSettings
+from gong_worker.domain.holds import HoldReason
+from gong_worker.gate import Gate, GateSettings, Held
 from gong_worker.gate.types import LimitOrigin
 from tests.integration.gate.support import FAR, World
 
@@ -76,6 +77,54 @@ def test_limits_that_were_set_outlive_a_wipe(world: World) -> None:
     assert limits(worker) == (7.0, 10_000, 9_500)
     assert worker.status().limits[0].origin is LimitOrigin.OPERATOR
     assert shares(worker) == (5, 3)
+
+
+def test_a_ledger_that_goes_away_in_between_loses_no_limit(world: World) -> None:
+    """Until the ledger has told what operators had set, a wiped Redis gives no slot, so none is under other limits."""
+    answers: list[dict[str, float] | OSError] = [OSError("ledger"), {"calls_per_second": 1.0}]
+
+    def operator_limits() -> dict[str, float]:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    worker = Gate(
+        world.redis, GateSettings(), history=lambda _: (), clock=world.clock, operator_limits=operator_limits
+    )
+    with pytest.raises(OSError, match="ledger"):
+        worker.acquire(Lane.LIVE, "event")
+    world.call(worker)
+    assert limits(worker)[0] == 1.0
+
+
+def test_two_operators_at_once(world: World) -> None:
+    """Limits that make sense one by one and not together: the second is refused, in Redis, where both are known."""
+    one, two = world.gate(), world.gate()
+    seen = two.status()
+    one.set_limits(day_reserve=4_000)
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(ValueError, match="day_reserve is 4000 of 3000"),
+    ):
+        patch.setattr(two, "status", lambda: seen)
+        two.set_limits(calls_per_day=3_000)
+    assert limits(one) == (3.0, 10_000, 6_000)
+
+
+def test_a_reserve_that_leaves_nothing_is_named(world: World) -> None:
+    """A worker's smaller day under an operator's reserve holds everything: status says why, and what to change."""
+    world.call(world.gate())
+    world.gate().set_limits(day_reserve=4_000)
+    smaller = world.gate(GateSettings(calls_per_day=3_000))
+    held = smaller.acquire(Lane.LIVE, "event")
+    assert isinstance(held, Held)
+    assert held.reason is HoldReason.DAILY_QUOTA
+    [hold] = smaller.status().holds
+    assert hold.until is None
+    assert "day_reserve is 4000 of 3000 calls a day" in hold.note
+    smaller.unset_limits(["day_reserve"])
+    world.call(smaller)
 
 
 def test_looking_changes_nothing(world: World) -> None:

@@ -1,5 +1,6 @@
 """What the gate's scripts are told, as they take it."""
 
+import hashlib
 import math
 from typing import Final
 
@@ -7,7 +8,7 @@ from gong_worker.domain.outcomes import Outcome, outcome_name
 from gong_worker.gate.types import Reservation, Slot
 
 # So much of an event's key is kept in Redis, and shown.
-EVENT_CHARACTERS: Final = 300
+_EVENT_CHARACTERS: Final = 300
 
 
 def report_arguments(
@@ -23,10 +24,18 @@ def report_arguments(
         "outcome": outcome_name(outcome).value,
         "answer": _answer(outcome),
         "retry_after": micros(getattr(outcome, "retry_after_seconds", None)),
-        "event": event_key[:EVENT_CHARACTERS],
+        "event": shortened(event_key),
         "late": micros(written_late_seconds),
         "reply": micros(reply_seconds),
     }
+
+
+def shortened(event_key: str) -> str:
+    """The key as the scripts know it; of a long one the end is a digest of the whole."""
+    if len(event_key) <= _EVENT_CHARACTERS:
+        return event_key
+    digest = hashlib.sha256(event_key.encode()).hexdigest()[:16]
+    return f"{event_key[: _EVENT_CHARACTERS - 17]}…{digest}"
 
 
 def micros(seconds: float | None) -> int | None:

@@ -11,7 +11,7 @@ import redis
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Outcome
-from gong_worker.gate.arguments import EVENT_CHARACTERS, micros, report_arguments
+from gong_worker.gate.arguments import micros, report_arguments, shortened
 from gong_worker.gate.clock import Clock
 from gong_worker.gate.hold_log import HoldLog
 from gong_worker.gate.lane_throttle import LaneThrottle
@@ -102,7 +102,7 @@ class Gate:
         return answer
 
     def _acquire(self, lane: Lane, event_key: str) -> tuple[Slot | Held | Later, float]:
-        event = event_key[:EVENT_CHARACTERS]
+        event = shortened(event_key)
         for _ in range(3):
             token = uuid.uuid4().hex[:12]
             reply = self._run(
@@ -110,12 +110,9 @@ class Gate:
             )
             if reply[0] != "rebuild":
                 break
-            wait = rebuild(self._scripts, self._history, token, int(reply[1]))
+            wait = rebuild(self._scripts, self._history, self._restore_limits, token, int(reply[1]))
             if wait:
                 return Later(wait), wait
-            # What operators had set went with the Redis that was wiped; the ledger's audit has it.
-            if limits := self._operator_limits():
-                self._put_limits(limits, "operator, before Redis was wiped")
         match reply[0]:
             case "slot":
                 number, at, after, probe = int(reply[2]), int(reply[3]), int(reply[4]), reply[6] == "1"
@@ -283,7 +280,10 @@ class Gate:
         limits = {one.name: one.value for one in self.status().limits} | given
         # What bulk leaves follows the limit unless it is given; one call in a window is left to it in any case.
         check_limits(**limits | {"bulk_reserve_per_second": bulk_reserve_per_second or 0})
-        self._put_limits(given, by)
+        reply = self._put_limits(given, by)
+        if reply[0] == "refused":  # another operator was faster
+            in_force = {"calls_per_day": int(float(reply[2])), "day_reserve": int(float(reply[3]))}
+            check_limits(**limits | in_force | {"bulk_reserve_per_second": bulk_reserve_per_second or 0})
         logger.warning(
             "gate: limits set: %s", ", ".join(f"{name} {value:g}" for name, value in given.items()),
             extra={"action": "gate_limits_set"},
@@ -304,8 +304,14 @@ class Gate:
         """Let this worker's settings count from now on, for all; called at a worker's start."""
         self._register(worker=True)
 
-    def _put_limits(self, limits: Mapping[str, float], by: str) -> None:
-        self._run("operator", verb="limits", by=by, limits={n: repr(value) for n, value in limits.items()})
+    def _restore_limits(self) -> None:
+        """What operators had set went with the Redis that was wiped; the ledger's audit has it."""
+        if limits := self._operator_limits():
+            self._put_limits(limits, "operator, before Redis was wiped", whatever=True)
+
+    def _put_limits(self, limits: Mapping[str, float], by: str, *, whatever: bool = False) -> list[str]:
+        texts = {name: repr(value) for name, value in limits.items()}
+        return self._run("operator", verb="limits", by=by, limits=texts, whatever=whatever)
 
     def _run(self, script: str, **arguments: object) -> list[str]:
         try:

@@ -24,12 +24,17 @@ def calls_since(history: History, redis_us: int) -> list[tuple[int, int]]:
     return [(int(minute.timestamp()) * 1_000_000, calls) for minute, calls in history(since) if calls > 0]
 
 
-def rebuild(scripts: Scripts, history: History, token: str, redis_us: int) -> float:
+def rebuild(
+    scripts: Scripts, history: History, restore_limits: Callable[[], None], token: str, redis_us: int
+) -> float:
     """Start a new generation. Returns 0, or the seconds to wait when someone else is at it.
 
-    Raises whatever `history` raises (the ledger is away): the gate stays shut and the next asker tries again.
+    The limits come first: without the day no slot is given, so none is given under other limits.
+
+    Raises whatever the two raise (the ledger is away): the gate stays shut and the next asker tries again.
     """
     try:
+        restore_limits()
         minutes = calls_since(history, redis_us)
     except Exception:
         scripts.run("rebuild_day", token=token)

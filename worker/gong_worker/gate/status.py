@@ -44,7 +44,7 @@ def status_of(reply: list[str], history: History) -> GateStatus:
         state=GateState.HELD if reason else GateState.OPEN,
         reason=reason,
         until=to_datetime(int(fields["until"])),
-        note=_note(reason, fields["operator_note"], fields["operator_by"]),
+        note=_note(reason, fields),
         per_second_limit=per_second,
         window_seconds=float(fields["window"]) / 1e6,
         shares={lane: _share(lane, pairs) for lane in Lane},
@@ -95,10 +95,18 @@ def _origin(fields: dict[str, str], name: str) -> LimitOrigin:
     return LimitOrigin.OPERATOR if fields[f"set.{name}"] else LimitOrigin.ENVIRONMENT
 
 
-def _note(reason: HoldReason | None, note: str, by: str) -> str | None:
+def _note(reason: HoldReason | None, fields: dict[str, str]) -> str | None:
     if reason is HoldReason.OPERATOR:
+        note, by = fields["operator_note"], fields["operator_by"]
         return f"{note} (by {by})" if by else note
-    return _NOTES[reason] if reason else None
+    return _reason_note(reason, fields) if reason else None
+
+
+def _reason_note(reason: HoldReason, fields: dict[str, str]) -> str:
+    day, reserve = float(fields["calls_per_day"]), float(fields["day_reserve"])
+    if reason is HoldReason.DAILY_QUOTA and reserve >= day:
+        return f"day_reserve is {reserve:.0f} of {day:.0f} calls a day, which leaves none; see `gong-views limits`"
+    return _NOTES[reason]
 
 
 def _probe(fields: dict[str, str]) -> Probe | None:
@@ -121,6 +129,6 @@ def _hold(texts: list[str], fields: dict[str, str]) -> HoldView:
         to_datetime(int(until)),
         to_datetime(int(since)),
         mine == "1",
-        fields["operator_note"] if by_operator else _NOTES[why],
+        fields["operator_note"] if by_operator else _reason_note(why, fields),
         fields["operator_by"] or None if by_operator else None,
     )

@@ -38,6 +38,7 @@ local function step_back(by)
     end
   end
   clear('day_swept')
+  clear('day_compared')
   redis.call('DEL', SENT, RETURNED)
   local _, window = law()
   set('next', now + window + unknown() + SECOND / 5)

@@ -12,7 +12,10 @@ sweep_day()
 local ledger, lacking = {}, -get('day_total')
 for _, minute in ipairs(args.minutes) do
   local number = math.floor(math.min(minute[1], now) / BUCKET)
-  if number * BUCKET + BUCKET_LIFE > now then
+  -- Calls of the future, made while Redis's clock was ahead, were moved to the present when it was set right. The ledger
+  -- has them there for as long as it was ahead.
+  local ahead = minute[1] > now + 60 * SECOND
+  if not ahead and number * BUCKET + BUCKET_LIFE > now then
     ledger[number] = (ledger[number] or 0) + minute[2]
     lacking = lacking + minute[2]
   end

@@ -1,9 +1,10 @@
 -- What an operator may do. Argument: verb, then
 --   hold: note, by, for_us (0: until released)
 --   release: even_retry_after (end that too?)
---   limits: by, limits {setting: value}
+--   limits: by, limits {setting: value}, whatever (set them even if they leave nothing of the day?)
 --   unset: names (of limits; none: all)
 -- Replies: ok, and for a release the reasons that stood, for an unset the limits that were set
+--          | refused calls_per_day day_reserve: with these the limits would leave nothing of the day
 local function hold()
   set('operator_note', args.note)
   set('operator_by', args.by)
@@ -75,5 +76,9 @@ end
 if args.verb == 'hold' then return hold() end
 if args.verb == 'release' then return release() end
 if args.verb == 'unset' then return unset_limits() end
+local function merged(name) return tonumber(args.limits[name] or limits[name]) end
+if not args.whatever and merged('day_reserve') >= merged('calls_per_day') then
+  return {'refused', now, merged('calls_per_day'), merged('day_reserve')}
+end
 change_limits(args.limits, args.by)
 return {'ok', now}
