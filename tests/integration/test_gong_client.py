@@ -1,5 +1,6 @@
 """The Gong client against the simulator's misbehaviour."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -154,6 +155,13 @@ def test_a_2xx_of_gongs_in_another_dress_counts(
     assert isinstance(client.send(event("a")).outcome, Delivered)
 
 
+@pytest.mark.parametrize("strange", ["--5", "\u0661", "9" * 30, 1e300, {}, True])
+def test_a_strange_integration_id_is_none(client: GongClient, simulator: Simulator, strange: object) -> None:
+    """An integrationId that is no 64-bit integer is left out; the event is delivered all the same."""
+    simulator.fault("status", status=200, body={"requestId": "r", "integrationId": strange})
+    assert client.send(event("a")).outcome == Delivered(200, "r", None)
+
+
 def test_a_trickle_ends_at_the_deadline(client: GongClient, simulator: Simulator) -> None:
     """A server that sends a byte now and then cannot hold a call beyond its timeout."""
     simulator.fault("trickle", seconds=0.5)
@@ -161,6 +169,31 @@ def test_a_trickle_ends_at_the_deadline(client: GongClient, simulator: Simulator
     outcome = client.send(event("a")).outcome
     assert isinstance(outcome, Ambiguous | Delivered)
     assert time.monotonic() - started < 3 * 2
+
+
+def test_a_slow_reader_ends_at_the_deadline() -> None:
+    """A server that takes a long request little by little cannot hold a call beyond its timeout either."""
+    done = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while not done.wait(0.2) and connection.recv(200_000):
+                    pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        client = GongClient(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", BearerAuth("sim-token"), timeout_seconds=2
+        )
+        started = time.monotonic()
+        outcome = client.send(event("a") | {"contentTitle": "x" * 20_000_000}).outcome
+        assert isinstance(outcome, Ambiguous)
+        assert time.monotonic() - started < 3 * 2
+        done.set()
+        client.close()
+        thread.join()
 
 
 @contextmanager
@@ -215,6 +248,39 @@ def test_no_redirect_no_cookie_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     assert seen[0]["User-Agent"].startswith("gong-views/")
     assert seen[0]["Authorization"] == "Bearer sim-token"
     assert seen[0]["Host"] == url.removeprefix("http://")
+
+
+ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{"requestId":"1"}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [ANSWER + ANSWER, ANSWER.replace(b"17", b"2").replace(b"200 OK", b"409 C") + ANSWER],
+    ids=["two answers", "a body longer than told"],
+)
+def test_one_answer_is_never_taken_for_two_calls(answer: bytes) -> None:
+    """What a server sends beyond its answer is nobody's: the next call goes out on another connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for reply in (answer, b""):
+                connection, _ = listener.accept()
+                with connection:
+                    while b"contentTitle" not in connection.recv(65536):
+                        pass
+                    connection.sendall(reply)
+                    if reply:
+                        connection.recv(65536)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        client = GongClient(
+            f"http://127.0.0.1:{listener.getsockname()[1]}", BearerAuth("sim-token"), timeout_seconds=5
+        )
+        assert isinstance(client.send(event("a")).outcome, Delivered | AlreadyReported)
+        assert isinstance(client.send(event("b")).outcome, Ambiguous)
+        client.close()
+        thread.join()
 
 
 def test_a_wrong_bearer_token_is_refused(simulator: Simulator) -> None:

@@ -14,6 +14,7 @@ import httpcore
 import httpx
 
 KEEPALIVE_SECONDS = 30.0
+WRITE_BYTES = 16_384
 _call = threading.local()
 
 
@@ -37,12 +38,15 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, inner: httpcore.NetworkStream, *, secure: bool) -> None:
         self._inner, self._secure, self.opened_at = inner, secure, time.monotonic()
+        self.has_unread = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+        # Piece by piece: the timeout is for each time the peer makes room, not for all of it.
+        for start in range(0, len(buffer), WRITE_BYTES):
+            self._inner.write(buffer[start : start + WRITE_BYTES], _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._inner.close()
@@ -55,6 +59,8 @@ class _Stream(httpcore.NetworkStream):
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout), secure=True)
 
     def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable" and self.has_unread:
+            return True  # which ends its use: the pool drops an idle connection that is readable
         return self._inner.get_extra_info(info)
 
     def usable(self) -> bool:
@@ -193,7 +199,16 @@ class _Body(httpx.SyncByteStream):
             _raise_as_httpx(error)
 
     def close(self) -> None:
+        stream: Any = self._response.extensions["network_stream"]
+        if isinstance(stream, _Stream):
+            stream.has_unread = _came_more(self._response)
         self._response.close()
+
+
+def _came_more(response: httpcore.Response) -> bool:
+    """Whether more came than the answer: on this connection it would be taken for the answer to the next call."""
+    connection: Any = cast(Any, response.stream)._stream._connection  # noqa: SLF001 - httpcore tells nobody
+    return bool(connection._h11_state.trailing_data[0])  # noqa: SLF001
 
 
 _HTTPCORE_ERRORS = (

@@ -6,6 +6,7 @@ body and the requestId that every answer of Gong's has: a maintenance page or a 
 """
 
 import json
+import re
 import time
 import zlib
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ MAX_BODY_BYTES = 256 * 1024
 MAX_ERRORS = 50
 MAX_ERROR_CHARACTERS = 2000
 INT64 = 2**63
+_INTEGER = re.compile("-?[0-9]{1,20}")
 
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
@@ -175,7 +177,7 @@ def _text(value: object) -> str | None:
 
 def _int64(value: object) -> int | None:
     # Gong sends a JSON number beyond JavaScript's safe integers; Python keeps it exact.
-    if isinstance(value, str) and value.isascii() and value.lstrip("-").isdigit() and len(value) < 21:
+    if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64:
         return value
