@@ -66,6 +66,22 @@ def test_sqlite_locked(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> No
     other.close()
 
 
+def test_sqlite_file_replaced(sqlite_file: Path) -> None:
+    """A file that was removed, or another put in its place, is noticed: nothing is written where nobody looks."""
+    with opened(f"sqlite:///{sqlite_file}") as ledger:
+        claimed(ledger, "m1")
+        backup = sqlite_file.with_name("backup.db")
+        sqlite_file.rename(backup)
+        for use in (lambda: ask(ledger, "m2"), ledger.ping, ledger.counts):
+            with pytest.raises(LedgerUnavailable, match="no such file"):
+                use()
+        migrate(f"sqlite:///{sqlite_file}")
+        assert ledger.counts()["sending"] == 0
+        claimed(ledger, "m2")
+    with opened(f"sqlite:///{sqlite_file}") as ledger:
+        assert status(ledger) == "sending"
+
+
 def test_sqlite_disk_full(sqlite_file: Path) -> None:
     """What does not fit is not written in part, and the ledger works again when there is room."""
     with opened(f"sqlite:///{sqlite_file}") as ledger:

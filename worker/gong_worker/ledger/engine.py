@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from gong_worker.ledger.errors import LedgerError
 
@@ -17,6 +17,7 @@ BUSY_TIMEOUT_SECONDS: Final = 10
 _POOL_TIMEOUT_SECONDS: Final = 10
 _PATIENCE_SECONDS: Final = 3600
 
+_FILE: Final = "ledger_file"
 #: Execution option of a connection that only reads: no write lock is taken on SQLite.
 READ_ONLY: Final = "ledger_read_only"
 
@@ -79,10 +80,19 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
 
 def is_missing(engine: Engine) -> bool:
     """Whether this is SQLite's, and its file is not there."""
+    return engine.dialect.name == "sqlite" and _file(engine) is None
+
+
+def _file(engine: Engine) -> tuple[int, int] | None:
+    """Device and inode of SQLite's file; None when it is not there."""
     name = str(engine.url.database)
     if name.startswith("file:"):  # SQLite's own URI, as `?uri=true` allows
         name = unquote(urlsplit(name).path)
-    return engine.dialect.name == "sqlite" and not Path(name).exists()
+    try:
+        found = Path(name).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
@@ -103,6 +113,7 @@ def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: Any) -> None:
+        record.info[_FILE] = _file(engine)
         connection.isolation_level = None  # the driver must not begin transactions of its own
         # secure_delete: what is deleted is overwritten, or a payload could be read in the file afterwards.
         for pragma in ("synchronous = FULL", "foreign_keys = ON", "fullfsync = ON", "secure_delete = ON"):
@@ -110,6 +121,12 @@ def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
         # Kept in the file, so set once: changing it needs the file for oneself.
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("PRAGMA journal_mode = WAL")
+
+    @event.listens_for(engine, "checkout")
+    def _on_checkout(connection: Any, record: Any, proxy: Any) -> None:
+        # A file that was deleted or replaced lives on for whoever has it open: what is written there is lost.
+        if record.info[_FILE] != _file(engine):
+            raise DisconnectionError
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: sa.Connection) -> None:
