@@ -4,7 +4,7 @@ import json
 import os
 
 from gong_views.names import WORKERS_KEY
-from gong_worker.queue.workers import ALIVE_SECONDS, Worker, read_workers
+from gong_worker.queue.workers import ALIVE_SECONDS, Worker, read_workers, redis_now
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
 
@@ -45,6 +45,19 @@ def test_a_frozen_worker_is_seen_to_be(pipeline: Pipeline) -> None:
     wait_until(lambda: one(pipeline).alive, "the worker to be back")
 
 
+def test_a_newer_release_beside_ours(pipeline: Pipeline) -> None:
+    """A heartbeat with more in it than we know is read, one that is none of ours is passed over."""
+    at = redis_now(pipeline.redis).isoformat()
+    newer = {
+        "id": "newer-1-abcd", "host": "newer", "pid": 1, "version": "9", "concurrency": 8, "in_hand": 3,
+        "paused": None, "since": at, "started_at": at, "heartbeat_at": at, "region": "eu",
+    }  # fmt: skip
+    pipeline.redis.hset(WORKERS_KEY, "newer-1-abcd", json.dumps(newer))
+    for number, strange in enumerate(('{"id": "old"}', "no JSON", '["id"]')):
+        pipeline.redis.hset(WORKERS_KEY, str(number), strange)
+    assert (one(pipeline).id, one(pipeline).alive) == ("newer-1-abcd", True)
+
+
 def test_the_dead_are_forgotten_after_a_day(pipeline: Pipeline) -> None:
     """What a killed worker left is shown as not alive for a day, and then removed by another one."""
     stale = {
@@ -53,6 +66,12 @@ def test_the_dead_are_forgotten_after_a_day(pipeline: Pipeline) -> None:
         "heartbeat_at": "2026-01-01T00:00:00Z",
     }  # fmt: skip
     pipeline.redis.hset(WORKERS_KEY, "gone-1-abcd", json.dumps(stale))
+    assert not one(pipeline).alive
+    ahead = {
+        **stale,
+        "heartbeat_at": "2199-01-01T00:00:00Z",
+    }  # Redis's clock was wrong, and has been set right
+    pipeline.redis.hset(WORKERS_KEY, "gone-1-abcd", json.dumps(ahead))
     assert not one(pipeline).alive
     pipeline.worker()
     wait_until(lambda: {w.pid for w in read_workers(pipeline.redis)} == {pipeline.workers[0].pid}, "it to go")

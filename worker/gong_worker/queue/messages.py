@@ -18,6 +18,7 @@ import redis
 
 from gong_views.message import Envelope, UnreadableMessage, counted_in, parse
 from gong_views.names import (
+    CLOCK_KEY,
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
     ENQUEUE_COUNTS_KEY,
@@ -260,9 +261,13 @@ class Messages:
             self._renew(keys=[UNACKED_INDEX_KEY], args=tags)
 
     def restore(self, visibility_timeout_seconds: float) -> int:
-        """Requeue the messages whose visibility timeout has run out; returns how many."""
+        """Requeue the messages whose visibility timeout has run out; returns how many.
+
+        Also sees to a clock of Redis that was set back; so it is called every few seconds.
+        """
         restored = self._restore(
-            keys=[UNACKED_KEY, UNACKED_INDEX_KEY], args=[visibility_timeout_seconds, RESTORE_AT_ONCE]
+            keys=[UNACKED_KEY, UNACKED_INDEX_KEY, DELAYED_KEY, CLOCK_KEY],
+            args=[visibility_timeout_seconds, RESTORE_AT_ONCE],
         )
         if restored:
             log.warning("restored", extra={"action": "restored", "count": int(restored)})

@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, cast
@@ -114,7 +114,8 @@ def read_workers(client: redis.Redis) -> list[Worker]:
         (seconds, micros), entries = pipe.execute()
     now = seconds + micros / 1e6
     found = [_worker(raw, now) for raw in cast(dict[bytes, bytes], entries).values()]
-    return sorted(found, key=lambda worker: (not worker.alive, worker.started_at, worker.id))
+    readable = [worker for worker in found if worker is not None]
+    return sorted(readable, key=lambda worker: (not worker.alive, worker.started_at, worker.id))
 
 
 def count_alive(redis_url: str) -> int | None:
@@ -127,11 +128,20 @@ def count_alive(redis_url: str) -> int | None:
         return None
 
 
-def _worker(raw: bytes, now: float) -> Worker:
-    entry = json.loads(raw)
-    for name in ("since", "started_at", "heartbeat_at"):
-        entry[name] = datetime.fromisoformat(entry[name])
-    return Worker(**entry, age_seconds=max(0.0, now - entry["heartbeat_at"].timestamp()))
+_FIELDS = tuple(field.name for field in fields(Worker) if field.name != "age_seconds")
+
+
+def _worker(raw: bytes, now: float) -> Worker | None:
+    """One heartbeat, without what a newer release adds to it; None when it cannot be read."""
+    try:
+        found = json.loads(raw)
+        entry = {name: found[name] for name in _FIELDS}
+        for name in ("since", "started_at", "heartbeat_at"):
+            entry[name] = datetime.fromisoformat(entry[name])
+        # One of the future is from before Redis's clock was set back: a living worker beats anew within seconds.
+        return Worker(**entry, age_seconds=abs(now - entry["heartbeat_at"].timestamp()))
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def redis_now(client: redis.Redis) -> datetime:
