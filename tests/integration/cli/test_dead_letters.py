@@ -186,6 +186,23 @@ def test_an_export_is_edited_and_replayed(desk: Desk, command: Command, tmp_path
 
 
 @ONLY_SQLITE
+def test_letters_that_no_command_may_stumble_over(desk: Desk, command: Command, tmp_path: Path) -> None:
+    """A body nested beyond reading and one with half an emoji keep no other letter from a replay or an export."""
+    now = datetime.now(UTC)
+    for number, body in enumerate((b"[" * 100_000, b'{"half": "\\ud83d"} \x00 \xff')):
+        desk.ledger.dead_letter_message(
+            body, MessageRef(f"body-{number}", Lane.LIVE, now), reason_text="no JSON", now=now
+        )
+    bury(desk.ledger, [view(1)], lambda _: "no")
+    file = tmp_path / "letters.jsonl"
+    assert command(desk.environment, "dead-letters", "export", "--all", "-o", str(file)).code == 0
+    assert [json.loads(line)["id"] for line in file.read_bytes().splitlines()] == [1, 2, 3]
+    for words in (["list"], ["groups"], ["show", "1"], ["show", "2"]):
+        assert command(desk.environment, "dead-letters", *words).code == 0
+    done = command(desk.environment, "dead-letters", "replay", "--all", "--yes", "--json")
+    assert (done.code, done.json["done"], done.json["failed"]) == (1, 1, 2)
+
+
 def test_a_letter_that_is_gone_is_told(desk: Desk, command: Command) -> None:
     """Replaying what was discarded, or was never there, fails; what was replayed before does not.
 

@@ -193,5 +193,5 @@ def event_of(letter: DeadLetter) -> Any:
         pass
     try:
         return json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return payload

@@ -12,6 +12,7 @@ from typing import Any, Final, TextIO
 
 from gong_views.errors import GongViewsError
 from gong_views.json_input import JsonError, read_json
+from gong_worker.display import json_text
 from gong_worker.domain.audit import AuditAction
 from gong_worker.file_import.csv_rows import columns
 from gong_worker.ledger import DeadLetter, DeadLetterFilter, Ledger
@@ -98,8 +99,7 @@ def _line(raw: bytes, where: str) -> tuple[int, Any]:
 def _write_line(out: TextIO) -> Any:
     def write(letter: DeadLetter) -> None:
         row = {name: value for name, value in to_json(letter).items() if name != "payload"}
-        text = json.dumps({**row, "payload": event_of(letter)}, ensure_ascii=False)
-        out.write(text.encode(errors="surrogatepass").decode(errors="backslashreplace") + "\n")
+        out.write(json_text({**row, "payload": event_of(letter)}) + "\n")
 
     return write
 
