@@ -11,6 +11,7 @@ import resource
 from dataclasses import dataclass
 from typing import Any, Final
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gong_worker.web.tally import Tally
@@ -21,6 +22,11 @@ ACCEPT_BATCH: Final = 64
 """Connections asyncio accepts in one round of its loop; it takes three more rounds to count and close one."""
 RESERVED_FILES: Final = 4 * ACCEPT_BATCH + 128
 """File descriptors for what the table does not count: connections just accepted, Redis, the ledger, logs."""
+
+
+FREE_PIECES: Final = 1_000
+BYTES_PER_PIECE: Final = 128
+"""A body may come in so many chunks, and in one more for so many bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +85,31 @@ class ConnectionTable:
         connection.transport.abort()
 
 
+class BoundedParser(h11.Connection):
+    """h11's parser, which does not take a body apart that comes in ever so many chunks: each costs time of its own."""
+
+    _pieces = 0
+    _bytes = 0
+
+    def next_event(self) -> Any:
+        """The next event; RemoteProtocolError when the body is not worth its chunks."""
+        event = super().next_event()
+        if type(event) is h11.Request:
+            self._pieces = self._bytes = 0
+        elif type(event) is h11.Data:
+            self._pieces += 1
+            self._bytes += len(event.data)
+            if self._pieces > FREE_PIECES + self._bytes // BYTES_PER_PIECE:
+                raise h11.RemoteProtocolError("too many chunks")
+        return event
+
+
 class BoundedProtocol(H11Protocol):
     """One connection, with its place in the table and a timer for the phase that it is in."""
 
     def __init__(self, table: ConnectionTable, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self.conn = BoundedParser(h11.SERVER)
         self._table = table
         self._timer: asyncio.TimerHandle | None = None
 
@@ -107,8 +133,11 @@ class BoundedProtocol(H11Protocol):
             self._wait_for_head()
 
     def send_400_response(self, msg: str) -> None:
-        self._table.closed.add("not HTTP")
-        super().send_400_response(msg)
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._table.closed.add("not HTTP")
+            super().send_400_response(msg)
+        else:  # the request has its answer, or part of it, already: there is nothing to say
+            self._table.close(self, "not HTTP")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._table.forget(self)
