@@ -123,7 +123,7 @@ def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
             connection.execute("PRAGMA journal_mode = WAL")
 
     @event.listens_for(engine, "checkout")
-    def _on_checkout(connection: Any, record: Any, proxy: Any) -> None:
+    def _on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
         # A file that was deleted or replaced lives on for whoever has it open: what is written there is lost.
         if record.info[_FILE] != _file(engine):
             raise DisconnectionError
