@@ -9,14 +9,14 @@ COPY constraints.txt pyproject.toml README.md ./
 COPY producers producers
 COPY worker worker
 COPY migrations migrations
-RUN /opt/gong-views/bin/pip install --no-cache-dir --constraint constraints.txt '.[worker,postgres,outbox]'
+RUN /opt/gong-views/bin/pip install --no-cache-dir --constraint constraints.txt '.[worker,console,postgres,outbox,alerts]'
 
 FROM ${PYTHON}
 # The folders are where volumes go, which take over their owner; 10001 is what a volume's files and a cluster's policy name.
 RUN groupadd --gid 10001 gong \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/gong-views --shell /usr/sbin/nologin gong \
     && install --directory --owner=gong --group=gong --mode=0700 /var/lib/gong-views \
-    && for name in prepare redis postgres migrate worker web producer operator metrics prometheus grafana; do \
+    && for name in prepare redis postgres migrate worker web producer operator console metrics prometheus grafana; do \
         install --directory --owner=gong --group=gong --mode=0750 "/etc/gong-views/$name"; \
     done
 COPY --from=build /opt/gong-views /opt/gong-views

@@ -78,3 +78,10 @@ else
 fi
 echo "metrics/read:$(password metrics-key)" | give metrics/api-keys
 password metrics-key | give prometheus/metrics-key
+
+# The console's first operator; who is added, changed or removed later stays so.
+if [ ! -e "$keys/console/users.json" ]; then
+    password console-admin | give console/admin-password
+    GONG_VIEWS_CONSOLE_USERS=$keys/console/users.json \
+        gong-views console-user add admin --role operator --password-file "$keys/console/admin-password"
+fi

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from gong_worker.simulator import SimulatorClient
+from tests.integration.outbox.support import add_many, backend_engine, install
 from tests.support.compose import REAL, SANDBOX, Services, render
 from tests.support.forwarder import forwarder
 from tests.support.roles import ROLES
@@ -41,24 +42,29 @@ def postgres(tmp_path: Path, postgres_server: Postgres) -> Iterator[int]:
 
 def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres, postgres: int) -> None:
     """With nothing set all services start in order, with users, roles and keys made, and an event gets through."""
-    services = Services(
-        render(REAL, SANDBOX, folder=tmp_path), tmp_path / "compose", postgres_server, postgres
-    )
+    url = f"sqlite:///{tmp_path / 'backend.db'}"
+    backend = backend_engine(url)
+    install(backend)
+    add_many(backend, [2])
+    (tmp_path / "outbox-url").write_text(url)
+    project = render(REAL, SANDBOX, folder=tmp_path, GONG_VIEWS_OUTBOX_URL_FILE=str(tmp_path / "outbox-url"))
+    services = Services(project, tmp_path / "compose", postgres_server, postgres)
     try:
-        services.up("worker", "simulator", "web")
+        services.up("worker", "simulator", "web", "relay", "console")
         assert "SANDBOX" in services.log_path("prepare").read_text()
         services.wait_healthy("web")
-        services.wait_healthy("worker")
         _, key = (tmp_path / "compose/etc/web/api-keys").read_text().strip().split(":")
-        url = f"http://127.0.0.1:{services.ports['web']}/v1/views"
+        intake = f"http://127.0.0.1:{services.ports['web']}/v1/views"
         with httpx.Client(trust_env=False) as client:
-            assert client.post(url, json=view(1)).status_code == 401
-            answer = client.post(url, json=view(1), headers={"Authorization": f"Bearer {key}"})
+            assert client.post(intake, json=view(1)).status_code == 401
+            answer = client.post(intake, json=view(1), headers={"Authorization": f"Bearer {key}"})
         assert answer.status_code == 202, answer.text
         gong = SimulatorClient(f"http://127.0.0.1:{services.ports['simulator']}")
-        accepted = wait_until(gong.accepted, "the event at the simulator", 60)
-        assert {event for _, event in accepted} == {"view-1"}
+        ids = {"view-1", "view-2"}
+        wait_until(lambda: {event for _, event in gong.accepted()} == ids, "both events at the simulator", 60)
+        services.wait_healthy("console")
         wait_until(lambda: services.run("operator", "reconcile", "--json")[0] == 0, "an even balance", 60)
+        services.wait_healthy("worker")
         code, said = services.run("operator", "status", "--check")
         assert code == 0, said
         # A second start finds every password as it was.
@@ -67,6 +73,7 @@ def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres
         assert (tmp_path / "compose/etc/worker/redis-url").read_text() == before
     finally:
         services.close()
+        backend.dispose()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,6 @@ def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres
         (False, {}, 1, "no credential of Gong"),
         (False, {"GONG_ACCESS_KEY_FILE": "/dev/null"}, 1, "GONG_ACCESS_KEY_SECRET_FILE is not set"),
         (False, {**CREDENTIALS, "GONG_BEARER_TOKEN_FILE": "/dev/null"}, 1, "not both"),
-        (False, CREDENTIALS, 0, ""),
         (True, CREDENTIALS, 1, "COMPOSE_FILE=docker-compose.yml"),
     ],
 )
@@ -97,7 +103,9 @@ def test_each_service_reaches_what_it_needs_and_no_more(tmp_path: Path) -> None:
     outside = {name for name, network in project["networks"].items() if not network.get("internal")}
     reach = {name: outside & set(service.get("networks") or ()) for name, service in services.items()}
     assert reach == {
-        name: {"worker": {"gong"}, "web": {"front"}, "relay": {"outbox"}}.get(name, set())
+        name: {"worker": {"gong"}, "web": {"front"}, "console": {"front"}, "relay": {"outbox"}}.get(
+            name, set()
+        )
         for name in services
     }
     front = project["networks"]["front"]["driver_opts"]
@@ -117,5 +125,5 @@ def test_each_service_reaches_what_it_needs_and_no_more(tmp_path: Path) -> None:
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert int(service["mem_limit"]) <= 2**30
         assert not service["image"].endswith(":latest") or "build" in service
-    for name in ("redis", "postgres", "worker", "web"):
+    for name in ("redis", "postgres", "worker", "web", "console"):
         assert services[name]["healthcheck"]
