@@ -283,6 +283,43 @@ def test_one_answer_is_never_taken_for_two_calls(answer: bytes) -> None:
         thread.join()
 
 
+def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
+    """An idle connection that was closed meanwhile costs no call its answer: the next one has another connection."""
+    closed: list[object] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(409)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            self.close_connection = True  # without having said so
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def shutdown_request(self, request: Any) -> None:
+            super().shutdown_request(request)
+            closed.append(request)
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            client = GongClient(f"http://127.0.0.1:{server.server_port}", BearerAuth("t"), timeout_seconds=5)
+            for count in (1, 2, 3):
+                client.warm()
+                assert isinstance(client.send(event("a")).outcome, AlreadyReported)
+                wait_until(lambda count=count: len(closed) == count, "the server to close")
+            client.close()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_a_wrong_bearer_token_is_refused(simulator: Simulator) -> None:
     """A bearer token is sent as such: the right one is taken, another one refused."""
     for token, expected in (("sim-token", Delivered), ("no", Unauthorized)):

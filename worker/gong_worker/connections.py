@@ -1,14 +1,17 @@
-"""The HTTP transport: connections open before a slot is used, and reads that cannot outlast their deadline.
+"""HTTP connections to one origin: open before a slot is used, and with reads that cannot outlast their deadline.
 
 A cold TLS handshake would make a call late for its slot, so `Connections.warm` opens one ahead of time; the
-connection pool takes it when it next needs one. Per-read timeouts alone let a server that trickles one byte at
+next call that has no idle one takes it. Per-read timeouts alone let a server that trickles one byte at
 a time hold a call for ever, so every read and write is also bounded by the call's deadline.
 """
 
+import ssl
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn, cast
+from contextlib import contextmanager, suppress
+from typing import Any, cast
 
 import httpcore
 import httpx
@@ -38,7 +41,6 @@ class _Stream(httpcore.NetworkStream):
 
     def __init__(self, inner: httpcore.NetworkStream, *, secure: bool) -> None:
         self._inner, self._secure, self.opened_at = inner, secure, time.monotonic()
-        self.has_unread = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
@@ -59,8 +61,6 @@ class _Stream(httpcore.NetworkStream):
         return _Stream(self._inner.start_tls(ssl_context, server_hostname, timeout), secure=True)
 
     def get_extra_info(self, info: str) -> Any:
-        if info == "is_readable" and self.has_unread:
-            return True  # which ends its use: the pool drops an idle connection that is readable
         return self._inner.get_extra_info(info)
 
     def usable(self) -> bool:
@@ -70,13 +70,14 @@ class _Stream(httpcore.NetworkStream):
 
 
 class Connections(httpcore.NetworkBackend):
-    """The network side of the connection pool: hands out connections that were opened ahead of time."""
+    """The network side: hands out connections that were opened ahead of time."""
 
-    def __init__(self, base_url: httpx.URL, ssl_context: Any, *, connect_timeout_seconds: float) -> None:
+    def __init__(
+        self, origin: httpcore.Origin, ssl_context: ssl.SSLContext, *, connect_timeout_seconds: float
+    ) -> None:
         self._backend = httpcore.SyncBackend()
-        self._secure = base_url.scheme == "https"
-        self._host = base_url.host
-        self._port = base_url.port or (443 if self._secure else 80)
+        self._secure = origin.scheme == b"https"
+        self._host, self._port = origin.host.decode("ascii"), origin.port
         self._timeout = connect_timeout_seconds
         self._ssl = ssl_context
         self._ready: list[_Stream] = []
@@ -132,94 +133,77 @@ class Connections(httpcore.NetworkBackend):
             stream.close()
 
 
-class Transport(httpx.BaseTransport):
-    """httpx's transport interface over a connection pool to one origin: HTTP/1.1, keep-alive, TLS verified, no retries.
+class Pool:
+    """Keep-alive connections to one origin: HTTP/1.1, TLS verified, no retries, redirects, cookies or proxies.
 
-    Called directly, without `httpx.Client`: there are no redirects, cookies or environment proxies to switch off.
-    Raises httpx's exceptions.
+    Callers are as many as threads: each takes the idle connection that was used last, or opens one. (httpcore's
+    own pool looks at every connection twice a call.) `send` raises the exceptions of ERRORS.
     """
 
-    def __init__(self, base_url: httpx.URL, *, max_connections: int, connect_timeout_seconds: float) -> None:
-        ssl_context = httpx.create_ssl_context()
-        self.connections = Connections(base_url, ssl_context, connect_timeout_seconds=connect_timeout_seconds)
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=ssl_context,
-            max_connections=max_connections,
-            max_keepalive_connections=max_connections,
-            keepalive_expiry=KEEPALIVE_SECONDS,
-            http1=True,
-            http2=False,
-            retries=0,
-            network_backend=self.connections,
-        )
+    def __init__(self, origin: httpcore.Origin, *, connect_timeout_seconds: float) -> None:
+        self._origin = origin
+        self._ssl = httpx.create_ssl_context()
+        self._connections = Connections(origin, self._ssl, connect_timeout_seconds=connect_timeout_seconds)
+        self._idle: deque[httpcore.HTTPConnection] = deque()
 
     def warm(self) -> None:
         """Open a connection unless one is idle; never raises."""
-        if not any(c.is_idle() and not c.has_expired() for c in self._pool.connections):
-            self.connections.warm()
+        with suppress(IndexError):  # another thread has taken the last one
+            # The one that was used longest ago goes when nobody needs as many any more.
+            if self._idle[0].has_expired():
+                self._idle.popleft().close()
+            if not self._idle[-1].has_expired():
+                return
+        self._connections.warm()
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send one request; the answer's body is read from its `stream`, which the caller closes."""
-        url = request.url
+    @contextmanager
+    def send(self, request: httpcore.Request) -> Iterator[httpcore.Response]:
+        """The answer, its body still to be read; the connection serves again if it was read to its end."""
+        connection, came_more = self._take(), False
         try:
-            response = self._pool.handle_request(
-                httpcore.Request(
-                    request.method,
-                    httpcore.URL(
-                        scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-                    ),
-                    headers=request.headers.raw,
-                    content=cast(Iterable[bytes], request.stream),
-                    extensions=request.extensions,
-                )
-            )
-        except _HTTPCORE_ERRORS as error:
-            _raise_as_httpx(error)
-        body = _Body(cast(Iterable[bytes], response.stream), response)
-        return httpx.Response(
-            response.status, headers=response.headers, stream=body, extensions=response.extensions
+            response = connection.handle_request(request)
+            try:
+                yield response
+            finally:
+                came_more = _came_more(response)
+                response.close()
+        finally:
+            if connection.is_idle() and not came_more:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def close(self) -> None:
+        """Close every connection that no call uses."""
+        while self._idle:
+            self._idle.pop().close()
+        self._connections.close()
+
+    def _take(self) -> httpcore.HTTPConnection:
+        with suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if not connection.has_expired():
+                    return connection
+                connection.close()
+        return httpcore.HTTPConnection(
+            self._origin,
+            ssl_context=self._ssl,
+            keepalive_expiry=KEEPALIVE_SECONDS,
+            network_backend=self._connections,
         )
-
-    def close(self) -> None:
-        """Close every connection."""
-        self._pool.close()
-        self.connections.close()
-
-
-class _Body(httpx.SyncByteStream):
-    """An answer's body as httpx reads it."""
-
-    def __init__(self, chunks: Iterable[bytes], response: httpcore.Response) -> None:
-        self._chunks, self._response = chunks, response
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._chunks
-        except _HTTPCORE_ERRORS as error:
-            _raise_as_httpx(error)
-
-    def close(self) -> None:
-        stream: Any = self._response.extensions["network_stream"]
-        if isinstance(stream, _Stream):
-            stream.has_unread = _came_more(self._response)
-        self._response.close()
 
 
 def _came_more(response: httpcore.Response) -> bool:
     """Whether more came than the answer: on this connection it would be taken for the answer to the next call."""
-    connection: Any = cast(Any, response.stream)._stream._connection  # noqa: SLF001 - httpcore tells nobody
+    connection = cast(Any, response.stream)._connection  # noqa: SLF001 - httpcore tells nobody
     return bool(connection._h11_state.trailing_data[0])  # noqa: SLF001
 
 
-_HTTPCORE_ERRORS = (
+ERRORS = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
 )
-
-
-def _raise_as_httpx(error: Exception) -> NoReturn:
-    # Every exception of httpcore has its namesake in httpx.
-    raise getattr(httpx, type(error).__name__)(str(error)) from error

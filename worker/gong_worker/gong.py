@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+import httpcore
 import httpx
 
-from gong_worker.connections import Transport, set_deadline
+from gong_worker.connections import ERRORS, Pool, set_deadline
 from gong_worker.domain.outcomes import (
     AlreadyReported,
     Ambiguous,
@@ -39,7 +40,7 @@ MAX_ERROR_CHARACTERS = 2000
 INT64 = 2**63
 _INTEGER = re.compile("-?[0-9]{1,20}")
 
-NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +56,28 @@ class CallResult:
 
 
 class GongClient:
-    """One a process: a keep-alive connection pool to one base URL with one credential."""
+    """One a process: keep-alive connections to one base URL, with one credential."""
 
-    def __init__(
-        self, base_url: str, auth: httpx.Auth, *, timeout_seconds: float, max_connections: int = 64
-    ) -> None:
+    def __init__(self, base_url: str, auth: httpx.Auth, *, timeout_seconds: float) -> None:
         connect = min(5.0, timeout_seconds)
-        self._auth = auth
-        self._url = httpx.URL(base_url.rstrip("/") + PATH)
+        url = httpx.URL(base_url.rstrip("/") + PATH)
+        self._url = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         self._timeout_seconds = timeout_seconds
-        self._timeouts = httpx.Timeout(timeout_seconds, connect=connect, pool=connect).as_dict()
-        self._transport = Transport(
-            self._url, max_connections=max_connections, connect_timeout_seconds=connect
-        )
+        self._timeouts = httpx.Timeout(timeout_seconds, connect=connect).as_dict()
+        self._pool = Pool(self._url.origin, connect_timeout_seconds=connect)
+        signed = next(auth.sync_auth_flow(httpx.Request("PUT", url)))
         self._headers = [
-            (b"Host", self._url.netloc),
+            (b"Host", url.netloc),
             (b"User-Agent", f"gong-views/{version('gong-views')}".encode()),
             (b"Accept", b"application/json, */*;q=0.8"),
             (b"Accept-Encoding", b"identity"),
             (b"Content-Type", b"application/json"),
+            (b"Authorization", signed.headers["Authorization"].encode()),
         ]
 
     def warm(self) -> None:
         """Have a connection open before the slot comes; never raises."""
-        self._transport.warm()
+        self._pool.warm()
 
     def send(self, event: dict[str, Any]) -> CallResult:
         """PUT one event, once; every way it can end is an outcome, none an exception."""
@@ -95,39 +94,36 @@ class GongClient:
             elif name == "http11.receive_response_headers.complete" and written_at is not None:
                 reply_seconds = time.monotonic() - written_at
 
-        request = httpx.Request(
+        request = httpcore.Request(
             "PUT",
             self._url,
             headers=[*self._headers, (b"Content-Length", b"%d" % len(body))],
-            stream=httpx.ByteStream(body),
+            content=body,
             extensions={"timeout": self._timeouts, "trace": trace},
         )
         started = time.monotonic()
         set_deadline(started + self._timeout_seconds)
         try:
-            response = self._transport.handle_request(next(self._auth.sync_auth_flow(request)))
-            try:
+            with self._pool.send(request) as response:
                 outcome = classify(response, _read(response))
-            finally:
-                response.close()
         except NOT_SENT as error:
             outcome = Unreachable(_name(error))
-        except httpx.HTTPError as error:
+        except ERRORS as error:
             outcome = Ambiguous(_name(error))
         failpoint("answer_read")
         return CallResult(outcome, round((time.monotonic() - started) * 1000), written_at, reply_seconds)
 
     def close(self) -> None:
         """Close every connection."""
-        self._transport.close()
+        self._pool.close()
 
 
-def classify(response: httpx.Response, body: bytes) -> Outcome:
+def classify(response: httpcore.Response, body: bytes) -> Outcome:
     """The outcome of an answer whose status line has arrived."""
-    status = response.status_code
+    status = response.status
     data = _parse(body)
     request_id = _text(data.get("requestId"))
-    retry_after = parse_retry_after(response.headers.get("Retry-After"), response.headers.get("Date"))
+    retry_after = parse_retry_after(_header(response, b"retry-after"), _header(response, b"date"))
     if 200 <= status <= 299:
         if not request_id:
             return Ambiguous(f"HTTP {status} without a requestId: not an answer of Gong's", status)
@@ -145,17 +141,23 @@ def classify(response: httpx.Response, body: bytes) -> Outcome:
     return Misconfigured(status, request_id)
 
 
-def _read(response: httpx.Response) -> bytes:
+def _header(response: httpcore.Response, name: bytes) -> str | None:
+    """The value of a header, by its name in lower case; values of several joined, as they mean the same."""
+    found = [value for key, value in response.headers if key.lower() == name]
+    return b", ".join(found).decode("latin-1") if found else None
+
+
+def _read(response: httpcore.Response) -> bytes:
     """The body, decoded; one that breaks off or is longer than MAX_BODY_BYTES counts as empty."""
     raw = bytearray()
     try:
-        for chunk in response.iter_raw():
+        for chunk in response.iter_stream():
             raw += chunk
             if len(raw) > MAX_BODY_BYTES:
                 return b""
-    except httpx.HTTPError:
+    except ERRORS:
         return b""
-    if response.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate"):
+    if (_header(response, b"content-encoding") or "").lower() in ("gzip", "x-gzip", "deflate"):
         try:
             return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(bytes(raw), MAX_BODY_BYTES)
         except zlib.error:

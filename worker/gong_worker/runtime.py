@@ -47,7 +47,6 @@ def ask_gong(settings: WorkerSettings) -> Finding:
         settings.gong_base_url,
         auth_of(settings),
         timeout_seconds=settings.request_timeout_seconds,
-        max_connections=1,
     )
     try:
         return check_call(gate, gong)
@@ -79,7 +78,6 @@ class Runtime:
             settings.gong_base_url,
             auth_of(settings),
             timeout_seconds=settings.request_timeout_seconds,
-            max_connections=concurrency,
         )
         self.ledger = services.ledger
         self.lease_seconds = settings.visibility_timeout_seconds
