@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from fastapi import FastAPI
 
 from gong_views import message
 from gong_views.aio import AsyncViewQueue
+from gong_worker.operations.services import open_services
+from gong_worker.settings import WorkerSettings
 from gong_worker.web import WebSettings, create_app
 
 with warnings.catch_warnings():
@@ -20,7 +23,14 @@ with warnings.catch_warnings():
 KEY = "backend-key-0123456789"
 NEXT_KEY = "backend-key-9876543210"
 OTHER_KEY = "portal-key-0123456789"
-KEYS = f"backend:{KEY},portal:{OTHER_KEY},backend:{NEXT_KEY}"
+READ_KEY = "grafana-key-0123456789"
+OPERATE_KEY = "ops-key-012345678901234"
+BOUND_KEY = "crm-key-0123456789012"
+ALL_KEY = "all-key-0123456789012"
+KEYS = (
+    f"backend:{KEY},portal:{OTHER_KEY},backend:{NEXT_KEY},grafana/read:{READ_KEY},ops/read+operate:{OPERATE_KEY},"
+    f"crm/read+operate@content-hub:{BOUND_KEY},all/ingest+read+operate:{ALL_KEY}"
+)
 
 MakeApp = Callable[..., FastAPI]
 
@@ -40,13 +50,22 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 
 
 @pytest.fixture
-def make_app(redis_url: str) -> MakeApp:
-    """Makes an application on the clean Valkey, or on the `url` given."""
+def ledger_url(tmp_path: Path) -> str:
+    """Where the application looks for its ledger; nobody has made it yet."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
 
-    def make(url: str = redis_url, **settings: Any) -> FastAPI:
+
+@pytest.fixture
+def make_app(redis_url: str, ledger_url: str, tmp_path: Path) -> MakeApp:
+    """Makes an application on the clean Valkey and the ledger, or on those given."""
+
+    def make(url: str = redis_url, ledger: str = ledger_url, **settings: Any) -> FastAPI:
         settings.setdefault("requests_per_second", 1_000_000)
+        worker = WorkerSettings(REDIS_URL=url, DATABASE_URL=ledger, GONG_VIEWS_DATA_DIR=str(tmp_path))
         return create_app(
-            lambda source: AsyncViewQueue(url, source=source, timeout_seconds=1), WebSettings.load(**settings)
+            lambda source: AsyncViewQueue(url, source=source, timeout_seconds=1),
+            WebSettings.load(**settings),
+            lambda ledger_may_be_away: open_services(worker, ledger_may_be_away=ledger_may_be_away),
         )
 
     return make

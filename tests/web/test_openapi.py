@@ -1,6 +1,7 @@
 """The OpenAPI document says what the application does."""
 
 import copy
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -8,10 +9,14 @@ import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
+from gong_worker.ledger import Ledger, migrate, open_engine
+from tests.integration.cli.letters import three_kinds
 from tests.support.views import view
-from tests.web.conftest import KEY, KEYS, MakeApp, TestClient
+from tests.web.conftest import ALL_KEY, KEYS, MakeApp, TestClient
 
 SEED = 20_260_701  # the same requests in each run; another seed finds what this one does not
+WITHOUT_KEYS = ("/v1/views", "/healthz", "/readyz")
+YEARS = r"^(?!0000|0001-01-01|9999-12-31)"
 
 
 def _fuzzable(document: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +32,13 @@ def _fuzzable(document: dict[str, Any]) -> dict[str, Any]:
     array = content["application/json"]["schema"]["anyOf"][1]
     array |= {"items": {}, "contains": array["items"]}
     del array["maxItems"]
-    schemas["ViewEvent"]["properties"]["eventTimestamp"]["pattern"] = r"^(?!0000|0001-01-01|9999-12-31)"
+    schemas["ViewEvent"]["properties"]["eventTimestamp"]["pattern"] = YEARS
+    for operation in (one for path in document["paths"].values() for one in path.values()):
+        for parameter in operation.get("parameters", ()):
+            if parameter["schema"].get("format") == "date-time":
+                parameter["schema"]["pattern"] = YEARS
+    for name in ("since", "until"):
+        schemas["FilterBody"]["properties"][name]["pattern"] = YEARS
     numbers = schemas["Property"]["oneOf"][0]["properties"]["value"]["anyOf"]
     numbers[0] |= {"minimum": -1.7e308, "maximum": 1.7e308}
     numbers[1]["pattern"] = r"^[+-]?([0-9]{1,200}\.?[0-9]{0,200}|\.[0-9]{1,200})([eE][+-]?[0-9]{1,2})?$"
@@ -39,8 +50,10 @@ def _faults(app: Any, *, examples: int, keyed: bool) -> tuple[int, list[str]]:
     settings: dict[str, Any] = {"seed": SEED, "generation": {"max-examples": examples}}
     if keyed:
         settings["generation"]["with-security-parameters"] = False
-        settings["auth"] = {"openapi": {"apiKey": {"api_key": KEY}, "bearer": {"bearer": KEY}}}
+        settings["auth"] = {"openapi": {"apiKey": {"api_key": ALL_KEY}, "bearer": {"bearer": ALL_KEY}}}
     document = _fuzzable(app.openapi())
+    if not keyed:  # the operators' routes are the same, and some refuse
+        document["paths"] = {path: one for path, one in document["paths"].items() if path in WITHOUT_KEYS}
     app.openapi = lambda: document
     schema = schemathesis.openapi.from_asgi(
         "/openapi.json", app, config=SchemathesisConfig.from_dict(settings)
@@ -63,9 +76,13 @@ def _faults(app: Any, *, examples: int, keyed: bool) -> tuple[int, list[str]]:
     return requests, faults
 
 
-@pytest.mark.parametrize(("keyed", "examples"), [(False, 40), (True, 15)])
-def test_a_fuzzer_finds_nothing(make_app: MakeApp, keyed: bool, examples: int) -> None:
+@pytest.mark.parametrize(("keyed", "examples"), [(False, 40), (True, 5)])
+def test_a_fuzzer_finds_nothing(make_app: MakeApp, ledger_url: str, keyed: bool, examples: int) -> None:
     """What the document allows is taken, what it forbids is refused, and every answer is as described."""
+    migrate(ledger_url)
+    if keyed:
+        with closing(Ledger(open_engine(ledger_url))) as ledger:
+            three_kinds(ledger, 2)
     requests, faults = _faults(make_app(api_keys=KEYS if keyed else None), examples=examples, keyed=keyed)
     assert requests > 50
     assert faults == []

@@ -88,8 +88,16 @@ def show_dead_letter(ledger: Ledger, letter_id: int, *, by: str) -> DeadLetter:
     """One letter, payload included, which the audit notes first; raises DeadLetterNotFound."""
     letter = ledger.get_dead_letter(letter_id)
     if letter.payload is not None:
-        ledger.record_action(AuditAction.SHOW, by=by, at=datetime.now(UTC), target={"ids": [letter_id]})
+        note_shown(ledger, [letter_id], by=by)
     return letter
+
+
+def note_shown(ledger: Ledger, letter_ids: list[int], *, by: str) -> None:
+    """Note in the audit that these letters' payloads, or parts of them, were shown; nothing for none."""
+    if letter_ids:
+        ledger.record_action(
+            AuditAction.SHOW, by=by, at=datetime.now(UTC), count=len(letter_ids), target={"ids": letter_ids}
+        )
 
 
 def discard(ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, *, reason: str | None) -> BulkResult:

@@ -7,6 +7,7 @@ from datetime import datetime
 from redis import RedisError
 
 from gong_views import EventKey
+from gong_views.errors import GongViewsError
 from gong_views.names import Lane
 from gong_worker.domain.states import EventStatus, Resolution, Status
 from gong_worker.gate import GateUnavailable
@@ -17,6 +18,15 @@ from gong_worker.operations.services import Services
 from gong_worker.operations.timeline import TimelineStep, timeline
 
 FIND_SECONDS = 5.0
+
+
+class QueueTooLong(GongViewsError):
+    """The ledger does not have the event, and the queue could not be read to its end in time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no worker has seen this event, and the queue, where it may wait, is too long to be read to its end"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +90,27 @@ def find_events(
 ) -> list[EventStory]:
     """Every event of that id, one a reporting system, also what no worker has seen yet.
 
-    The queue is read for what the ledger does not have settled, for so many seconds at most. Raises LedgerUnavailable.
+    The queue is read for what the ledger does not have settled, for so many seconds at most. Raises LedgerUnavailable;
+    for an event that the ledger does not have RedisError and QueueTooLong.
     """
     reports = services.ledger.event(event_id, reporting_system)
     queued: list[WaitingMessage] = []
     complete = True
     if not reports or any(report.status is not Status.DELIVERED for report in reports):
-        queued, complete = _queued(services, event_id, reporting_system, seconds)
+        try:
+            queued, complete = find(services.client, event_id, reporting_system, seconds=seconds)
+        except RedisError:
+            if not reports:
+                raise
+            complete = False
         if not reports and not queued:  # a worker may have taken its message up meanwhile
             reports = services.ledger.event(event_id, reporting_system)
+            if not reports and not complete:
+                raise QueueTooLong
     found = [_known(services, report, queued, complete) for report in reports]
     known = {story.reporting_system for story in found}
     unseen = dict.fromkeys(one.reporting_system for one in queued if one.reporting_system is not None)
     return found + [_unseen(event_id, system, queued, complete) for system in unseen if system not in known]
-
-
-def _queued(
-    services: Services, event_id: str, reporting_system: str | None, seconds: float
-) -> tuple[list[WaitingMessage], bool]:
-    try:
-        return find(services.client, event_id, reporting_system, seconds=seconds)
-    except RedisError:
-        return [], False
 
 
 def _known(

@@ -5,13 +5,19 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from gong_views.aio import AsyncViewQueue
 from gong_worker.web import problems
+from gong_worker.web.api import Api
 from gong_worker.web.auth import UNKEYED
 from gong_worker.web.document import openapi_document
+from gong_worker.web.events import events_router
+from gong_worker.web.gate import gate_router
 from gong_worker.web.health import Readiness, health_router
+from gong_worker.web.letters import letters_router
+from gong_worker.web.operators import OpenServices, Operators
+from gong_worker.web.parameters import each_once
 from gong_worker.web.rate_limit import RateLimit
 from gong_worker.web.request_log import RequestLog
 from gong_worker.web.settings import WebSettings
@@ -21,13 +27,20 @@ from gong_worker.web.views import views_router
 log = logging.getLogger(__name__)
 
 
-def create_app(open_queue: Callable[[str], AsyncViewQueue], settings: WebSettings) -> FastAPI:
-    """The application; `open_queue` gives the queue for the events of one source (an API key's name)."""
+def create_app(
+    open_queue: Callable[[str], AsyncViewQueue], settings: WebSettings, open_services: OpenServices
+) -> FastAPI:
+    """The application.
+
+    `open_queue` gives the queue for the events of one source (an API key's name), `open_services` what the operators'
+    routes work on.
+    """
     queues = {source: open_queue(source) for source in {key.name for key in settings.keys} or {UNKEYED.name}}
 
     limit = RateLimit(settings.requests_per_second)
     refused = Tally(log, "requests_refused", "requests refused")
     unavailable = Tally(log, "queue_unavailable", "the queue is unavailable")
+    api = Api(settings, limit, Operators(open_services))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -36,11 +49,12 @@ def create_app(open_queue: Callable[[str], AsyncViewQueue], settings: WebSetting
             await queue.close()
         refused.close()
         unavailable.close()
+        api.operators.close()
 
     app = FastAPI(
         title="gong-views",
         version=version("gong-views"),
-        description="Hand over content-view events for delivery to Gong.",
+        description="Hand over content-view events for delivery to Gong; see what became of them, and put it right.",
         docs_url=None,
         redoc_url=None,
         # A redirect would name the host that the request's Host header names.
@@ -50,6 +64,8 @@ def create_app(open_queue: Callable[[str], AsyncViewQueue], settings: WebSetting
     app.add_middleware(RequestLog, refused=refused)
     problems.install(app)
     app.include_router(views_router(queues, settings, limit, unavailable))
+    for routes in (events_router(api), letters_router(api), gate_router(api)):
+        app.include_router(routes, dependencies=[Depends(each_once)])
     app.include_router(health_router(Readiness(next(iter(queues.values())), unavailable)))
     document = openapi_document(app)
     app.openapi = lambda: document  # type: ignore[method-assign]

@@ -11,8 +11,9 @@ from gong_worker.web.keys import ApiKey, Scope, find
 from gong_worker.web.rate_limit import RateLimit
 from gong_worker.web.request_log import note
 
-#: Stands for whoever is on this machine when no keys are set.
-UNKEYED: Final = ApiKey("http", b"", frozenset(Scope))
+#: Stands for whoever is on this machine when no keys are set. A change needs a key: the audit wants a name.
+UNKEYED: Final = ApiKey("http", b"", frozenset({Scope.INGEST, Scope.READ}))
+_NO_KEYS: Final = "this needs an API key: set GONG_VIEWS_API_KEYS with one of the scope operate"
 _BEARER: Final = HTTPBearer(scheme_name="bearer", auto_error=False)
 _HEADER: Final = APIKeyHeader(name="X-API-Key", scheme_name="apiKey", auto_error=False)
 
@@ -26,7 +27,9 @@ def caller(keys: tuple[ApiKey, ...], scope: Scope, limit: RateLimit) -> Callable
     def admit(request: Request, key: ApiKey) -> ApiKey:
         note(request, key=key.name)
         if scope not in key.scopes:
-            raise HTTPException(403, f"this API key has not the scope {scope.value}")
+            raise HTTPException(
+                403, _NO_KEYS if key is UNKEYED else f"this API key has not the scope {scope.value}"
+            )
         if (wait := limit.wait_seconds(key.name)) > 0:
             seconds = math.ceil(wait)
             raise HTTPException(

@@ -1,5 +1,6 @@
 """The OpenAPI document: what the routes' own declarations cannot say, chiefly what a request body may be."""
 
+import json
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -17,14 +18,24 @@ _RETRY_AFTER: Final = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
+_FASTAPI_REFUSAL: Final = "Validation Error"
 _DESCRIPTIONS: Final = {
     400: "The request cannot be read, or a parameter is wrong.",
     401: "No valid API key.",
-    403: "The API key has not the scope.",
+    403: "The API key has not the scope, or is bound to other reporting systems.",
+    404: "There is no such thing.",
+    409: "It does not go with the limits in force.",
     408: "The body did not arrive in time.",
     413: "The body is too long, or holds too many events.",
     429: "Too many requests of this API key.",
     415: "The content type is not one of those below.",
+}
+
+#: Two classes are called Status; the document names them for what they are.
+_NAMES: Final = {
+    "gong_worker__operations__status__Status": "StatusReport",
+    "gong_worker__domain__states__Status": "RecordedStatus",
+    "Status-Input": "RecordedStatusQuery",
 }
 
 UNAVAILABLE_RESPONSE: Final[dict[str, Any]] = {
@@ -77,9 +88,20 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas.update(event.pop("$defs", {}), ViewEvent=event)
     for operation in (one for path in document["paths"].values() for one in path.values()):
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            schemas.update(media["schema"].pop("$defs", {}))
+        # FastAPI's own form of refusal, which nothing here answers.
+        if _FASTAPI_REFUSAL in operation["responses"].get("422", {}).get("description", ""):
+            del operation["responses"]["422"]
         for response in operation["responses"].values():
             content = response.get("content", {})
             reference = content.get(JSON_TYPE, {}).get("schema", {}).get("$ref", "")
             if reference.endswith("Problem"):
                 response["content"] = {PROBLEM_TYPE: content[JSON_TYPE]}
-    return document
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    text = json.dumps(document)
+    for name, told in _NAMES.items():
+        text = text.replace(f'/{name}"', f'/{told}"').replace(f'"{name}"', f'"{told}"')
+    named: dict[str, Any] = json.loads(text)
+    return named

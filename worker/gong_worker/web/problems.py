@@ -8,9 +8,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from gong_worker.web.models import Problem
 
+METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 PROBLEM_TYPE: Final = "application/problem+json"
 
 
@@ -30,8 +32,24 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _failure)
 
 
-async def _http_error(_: Request, error: Any) -> JSONResponse:
-    return problem(error.status_code, str(error.detail), error.headers)
+async def _http_error(request: Request, error: Any) -> JSONResponse:
+    headers = error.headers
+    if (
+        error.status_code == 405
+    ):  # a path's methods are several routes, of which the router tells the first one's
+        headers = {"Allow": ", ".join(_methods(request))}
+    return problem(error.status_code, str(error.detail), headers)
+
+
+def _methods(request: Request) -> list[str]:
+    return [
+        method
+        for method in METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
 
 
 async def _wrong_parameters(_: Request, error: Any) -> JSONResponse:

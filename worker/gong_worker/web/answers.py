@@ -1,0 +1,85 @@
+"""What the operators' routes answer. Bodies are those of the commands' `--json`."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from fastapi import Response
+
+from gong_worker.gate.types import LimitView
+from gong_worker.ledger import DeadLetter, DeadLetterPage
+from gong_worker.operations.cost import Cost
+from gong_worker.operations.dead_letters import BulkResult, Result
+from gong_worker.operations.replays import Plan, WaitingReplay
+from gong_worker.operations.serialize import to_json
+
+MAX_RESULTS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits in force and where each comes from."""
+
+    limits: list[LimitView]
+
+
+@dataclass(frozen=True, slots=True)
+class Replays:
+    """The replays that no worker has taken up, the next ones first."""
+
+    total: int
+    replays: list[WaitingReplay]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedReplay:
+    """What a replay would do and cost; nothing was done."""
+
+    dry_run: Literal[True]
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDiscard:
+    """How many letters would be discarded, and of how many events; nothing was done."""
+
+    dry_run: Literal[True]
+    letters: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class BulkDone:
+    """What was done. `interrupted`: there was more to do than one request may; send it again to go on.
+
+    results: those that failed first, 1,000 at most. cost: of a replay, as it was reckoned before.
+    """
+
+    dry_run: Literal[False]
+    done: int
+    failed: int
+    interrupted: bool
+    results: list[Result]
+    cost: Cost | None = None
+
+
+def answer(data: Any, status: int = 200) -> Response:
+    """JSON in ASCII: an id may hold a lone surrogate, which UTF-8 cannot."""
+    return Response(json.dumps(to_json(data)), status, media_type="application/json")
+
+
+def bulk_done(result: BulkResult, cost: Cost | None = None) -> BulkDone:
+    """The result without what an edit changes: that is personal, and a dry run shows it."""
+    ordered = sorted(result.results, key=lambda one: one.error is None)
+    shown = [replace(one, changes=[]) for one in ordered[:MAX_RESULTS]]
+    return BulkDone(False, result.done, result.failed, result.interrupted, shown, cost)
+
+
+def without_words(page: DeadLetterPage) -> DeadLetterPage:
+    """The page without Gong's words, which may quote the events."""
+    return replace(page, dead_letters=[replace(letter, errors=[]) for letter in page.dead_letters])
+
+
+def without_payload(letter: DeadLetter) -> DeadLetter:
+    """The letter without the event and without Gong's words about it."""
+    return replace(letter, payload=None, errors=[])

@@ -1,0 +1,275 @@
+"""What the operators' routes are asked: queries and bodies, strict, with nothing unknown in them."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import HTTPException, Request
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from gong_views.json_input import JsonError, read_json
+from gong_views.names import Lane
+from gong_views.timestamps import timestamp_of
+from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
+from gong_worker.ledger import DeadLetterFilter, EventFilter
+from gong_worker.web.body import JSON_TYPE, media_type, read_body
+from gong_worker.web.parameters import Parameters
+from gong_worker.web.settings import WebSettings
+
+MAX_PAGE: Final = 500
+MAX_IDS: Final = 5_000
+MAX_ID: Final = 2**53 - 1
+"""The largest integer that every reader of JSON keeps exact."""
+_PATH: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,4}\])*(\.[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,4}\])*)*$"
+
+
+def _moment(value: Any) -> Any:
+    return timestamp_of(value) if isinstance(value, str) else value
+
+
+def _whole(value: Any) -> Any:
+    """JSON has no integers of its own: 2.0 is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = BeforeValidator(_whole)
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Text = Annotated[str, Field(min_length=1, max_length=1_000)]
+LetterId = Annotated[int, Field(ge=1, le=MAX_ID), Whole]
+Path = Annotated[str, Field(pattern=_PATH, max_length=500, examples=["viewer.email"])]
+Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="the most items of the page")]
+Absent = SkipJsonSchema[None]
+"""A parameter that may be left out, but has no value for it."""
+
+
+class LetterConditions(BaseModel):
+    """Which dead letters are meant; every condition that is given has to hold."""
+
+    reason: DeadLetterReason | Absent = Field(None, description="why they died")
+    contains: Text | Absent = Field(
+        None, description="in Gong's words or the payload, whatever its case; needs the scope operate"
+    )
+    http_status: Annotated[int, Field(ge=100, le=599), Whole] | Absent = Field(
+        None, description="Gong's last answer"
+    )
+    reporting_system: Text | Absent = Field(None, description="of the event")
+    content_id: Text | Absent = Field(None, description="of the event")
+    source: Text | Absent = Field(None, description="the producer's name")
+    lane: Lane | Absent = Field(None, description="the lane on which they came")
+    since: Moment | Absent = Field(None, description="died at or after this time")
+    until: Moment | Absent = Field(None, description="died before this time")
+    group: Text | Absent = Field(None, description="the id of a group")
+    state: DeadLetterState = Field(DeadLetterState.OPEN, description="where they stand")
+
+    def wanted(self, reporting_system: str | None) -> DeadLetterFilter:
+        """The filter, of this reporting system."""
+        names = LetterConditions.model_fields
+        given = {name: getattr(self, name) for name in names} | {"reporting_system": reporting_system}
+        return DeadLetterFilter(**given)
+
+
+class EventsQuery(Parameters):
+    """The query of `GET /v1/events`."""
+
+    event_id: Text | Absent = Field(None, description="in every reporting system that is not excluded")
+    request_id: Text | Absent = Field(None, description="Gong's id of any of its calls")
+    content_id: Text | Absent = Field(None, description="of the event")
+    reporting_system: Text | Absent = Field(None, description="of the event")
+    status: Status | Absent = Field(None, description="where it stands")
+    source: Text | Absent = Field(None, description="the producer's name")
+    lane: Lane | Absent = Field(None, description="the lane on which it came last")
+    since: Moment | Absent = Field(None, description="enqueued at or after this time")
+    until: Moment | Absent = Field(None, description="enqueued before this time")
+    limit: Limit = 50
+    after: Text | Absent = Field(None, description="`next` of the page before")
+
+    def wanted(self, reporting_system: str | None) -> EventFilter:
+        """The filter, of this reporting system."""
+        given = {name: getattr(self, name) for name in EventFilter.__slots__}
+        return EventFilter(**given | {"reporting_system": reporting_system})
+
+
+class LetterQuery(Parameters):
+    """The query of `GET /v1/dead-letters/{id}`."""
+
+    payload: bool = Field(
+        False, description="the event and Gong's words, too; needs the scope operate, and is audited"
+    )
+
+
+class GroupsQuery(LetterConditions, Parameters):
+    """The query of `GET /v1/dead-letters/groups`."""
+
+
+class LettersQuery(GroupsQuery):
+    """The query of `GET /v1/dead-letters`."""
+
+    limit: Limit = 100
+    after: Annotated[int, Field(ge=0, le=MAX_ID, description="`next` of the page before")] = 0
+
+
+class AuditQuery(Parameters):
+    """The query of `GET /v1/audit`."""
+
+    action: AuditAction | Absent = Field(None, description="only these")
+    by: Text | Absent = Field(None, description="only what this user or key did")
+    limit: Limit = 50
+    before: Annotated[int, Field(ge=1, le=MAX_ID)] | Absent = Field(
+        None, description="`next` of the page before"
+    )
+
+
+class Body(BaseModel):
+    """The base of every body: types are not converted, nothing unknown is taken."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class FilterBody(LetterConditions, Body):
+    """A filter that is not empty."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _something(cls, data: Any) -> Any:
+        if data == {}:
+            raise ValueError('an empty filter means every letter: say {"all": true} for that')
+        if isinstance(data, dict) and None in data.values():
+            raise ValueError("leave out what is not to be a condition, instead of null")
+        return data
+
+
+class ByIds(Body):
+    """These letters."""
+
+    ids: Annotated[tuple[LetterId, ...], Field(strict=False, min_length=1, max_length=MAX_IDS)]
+
+
+class ByFilter(Body):
+    """The letters that a filter means."""
+
+    filter: FilterBody
+
+
+class All(Body):
+    """Every open letter."""
+
+    all: Literal[True]
+
+
+Selection = ByIds | ByFilter | All
+
+
+class ReplayBody(Body):
+    """Enqueue dead letters again."""
+
+    letters: Selection
+    lane: Lane = Field(Lane.BULK, description="live goes first")
+    dry_run: bool = Field(False, description="count and reckon only")
+
+
+class EditBody(ReplayBody):
+    """Change fields of dead events and enqueue them; if one is no valid event then, none is enqueued."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["set"], "properties": {"set": {"minProperties": 1}}},
+                {"required": ["unset"], "properties": {"unset": {"minItems": 1}}},
+            ]
+        }
+    )
+
+    set: dict[Path, Any] = Field(
+        default_factory=dict,
+        description="a value for each path",
+        max_length=100,
+        json_schema_extra={"additionalProperties": False},
+    )
+    unset: list[Path] = Field(default_factory=list, description="fields to remove", max_length=100)
+    skip_invalid: bool = Field(False, description="enqueue the others when some are no valid events")
+
+    @model_validator(mode="after")
+    def _something(self) -> "EditBody":
+        if not self.set and not self.unset:
+            raise ValueError("name at least one field to set or to unset")
+        return self
+
+
+class DiscardBody(Body):
+    """Let dead letters go: their payloads and Gong's words are deleted for good."""
+
+    letters: Selection
+    why: Text = Field(description="for the audit")
+    dry_run: bool = Field(False, description="count only")
+
+
+class CancelBody(Body):
+    """Take replays that wait off the queue."""
+
+    replays: ByIds | All
+
+
+class HoldBody(Body):
+    """Stop every worker before its next call."""
+
+    reason: Text = Field(description="why; shown in status to everyone")
+    for_seconds: Annotated[float, Field(gt=0, le=31_536_000)] | None = Field(
+        None, description="how long; null: until released"
+    )
+
+
+class ReleaseBody(Body):
+    """End every hold that is ours to end."""
+
+    even_retry_after: bool = Field(False, description="also a Retry-After, e.g. of a proxy that is not Gong")
+
+
+class LimitsBody(Body):
+    """Limits to set for all workers; what is left out stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    calls_per_second: Annotated[float, Field(ge=0.01, le=1_000)] | Absent = None
+    calls_per_day: Annotated[int, Field(ge=1, le=10**9), Whole] | Absent = None
+    day_reserve: Annotated[int, Field(ge=0, le=10**9), Whole] | Absent = None
+    reserve_per_second: Annotated[int, Field(ge=0, le=1_000), Whole] | Absent = None
+    bulk_reserve_per_second: Annotated[int, Field(ge=0, le=1_000), Whole] | Absent = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _something(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (not data or None in data.values()):
+            raise ValueError("name at least one limit and its value; to take one back, DELETE it")
+        return data
+
+
+def selected(letters: Selection, reporting_system: str | None) -> DeadLetterFilter:
+    """The letters that are meant, of this reporting system if there is one."""
+    match letters:
+        case ByIds(ids=ids):
+            return DeadLetterFilter(ids=ids, reporting_system=reporting_system)
+        case ByFilter(filter=conditions):
+            return conditions.wanted(reporting_system)
+        case All():
+            return DeadLetterFilter(reporting_system=reporting_system)
+
+
+async def read_request(request: Request, model: type[BaseModel], settings: WebSettings) -> Any:
+    """The body as `model`; HTTPException 400, 408, 413 or 415."""
+    if media_type(request) != JSON_TYPE:
+        raise HTTPException(415, f"send Content-Type {JSON_TYPE}")
+    body = await read_body(request, max_bytes=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
+    try:
+        read_json(body)  # which refuses what two readers could read differently
+        return model.model_validate_json(bytes(body))
+    except JsonError as error:
+        raise HTTPException(400, f"the body {error}") from None
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(str(place) for place in item['loc']) or 'the body'}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False, include_context=False)[:10]
+        )
+        raise HTTPException(400, told) from None
