@@ -80,11 +80,16 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
 
 def is_missing(engine: Engine) -> bool:
     """Whether this is SQLite's, and its file is not there."""
-    return engine.dialect.name == "sqlite" and _file(engine) is None
+    return engine.dialect.name == "sqlite" and file_of(engine) is None
 
 
-def _file(engine: Engine) -> tuple[int, int] | None:
-    """Device and inode of SQLite's file; None when it is not there."""
+def file_of(engine: Engine) -> tuple[int, int] | None:
+    """Device and inode of SQLite's file; None when it is not there, and for PostgreSQL.
+
+    A file that was deleted or replaced lives on for whoever has it open: what is written there is lost.
+    """
+    if engine.dialect.name != "sqlite":
+        return None
     name = str(engine.url.database)
     if name.startswith("file:"):  # SQLite's own URI, as `?uri=true` allows
         name = unquote(urlsplit(name).path)
@@ -113,7 +118,7 @@ def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: Any) -> None:
-        record.info[_FILE] = _file(engine)
+        record.info[_FILE] = file_of(engine)
         connection.isolation_level = None  # the driver must not begin transactions of its own
         # secure_delete: what is deleted is overwritten, or a payload could be read in the file afterwards.
         for pragma in ("synchronous = FULL", "foreign_keys = ON", "fullfsync = ON", "secure_delete = ON"):
@@ -124,8 +129,7 @@ def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def _on_checkout(connection: Any, record: Any, _proxy: Any) -> None:
-        # A file that was deleted or replaced lives on for whoever has it open: what is written there is lost.
-        if record.info[_FILE] != _file(engine):
+        if record.info[_FILE] != file_of(engine):
             raise DisconnectionError
 
     @event.listens_for(engine, "begin")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.engine import Engine
 
+from gong_worker.ledger.engine import file_of
 from gong_worker.ledger.prepared import Prepared
 from gong_worker.ledger.steps import Step
 from gong_worker.ledger.transactions import translated
@@ -29,6 +30,8 @@ class Kept:
         driver: Any = self._proxy.dbapi_connection
         self.driver = driver
         self.was_idle = was_idle
+        self._engine = engine
+        self._file = file_of(engine)
         self._opened = time.monotonic()
         if engine.dialect.name == "postgresql":
             driver.autocommit = True
@@ -36,7 +39,7 @@ class Kept:
 
     def is_old(self) -> bool:
         """Whether a new one should take its place."""
-        return time.monotonic() - self._opened > _RECYCLE_SECONDS
+        return time.monotonic() - self._opened > _RECYCLE_SECONDS or self._file != file_of(self._engine)
 
     def close(self) -> None:
         """Roll back what is open, and close it."""
