@@ -31,8 +31,10 @@ def at(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def message(name: str, *, replay_of: int | None = None, lane: Lane = Lane.LIVE) -> MessageRef:
-    return MessageRef(name, lane, START, replay_of, "test")
+def message(
+    name: str, *, replay_of: int | None = None, lane: Lane = Lane.LIVE, enqueued: float = 0
+) -> MessageRef:
+    return MessageRef(name, lane, at(enqueued), replay_of, "test")
 
 
 def facts(payload: str = "a") -> EventFacts:

@@ -46,6 +46,7 @@ def test_two_processes_with_eight_threads_each(ledger: Ledger) -> None:
     assert counts["delivered"] == KEYS
     assert counts["duplicates"] == KEYS * (PROCESSES * THREADS - 1)
     assert ended(ledger) == KEYS * PROCESSES * THREADS
+    assert ledger.miscounts() == []
 
 
 def at_once(count: int, action: "object") -> list[object]:

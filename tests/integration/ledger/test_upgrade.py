@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gong_worker.domain.error_kinds import error_kind
 from gong_worker.ledger import migrate, open_engine
 from gong_worker.ledger.migrate import downgrade
 
@@ -96,3 +97,23 @@ def test_which_letters_were_replayed_is_known_after_the_upgrade(database_url: st
     assert run(database_url, query) == [(None,), (1,), (None,)]
     downgrade(database_url, "0002")
     assert len(run(database_url, LETTERS)) == 3
+
+
+def test_each_letter_gets_the_kind_of_its_errors(database_url: str) -> None:
+    """0004 tells the kind of every letter there is, more than one page of them, and takes it away again."""
+    migrate(database_url, "0003")
+    run(database_url, ADD_EVENT)
+    add_letter(database_url, "m1", "rejected", event=True)
+    add_letter(database_url, "m2", "unreadable")
+    run(
+        database_url,
+        "INSERT INTO dead_letters (message_id, lane, enqueued_at, reason, errors, created_at)"
+        " WITH RECURSIVE numbers (n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1100)"
+        " SELECT 'm' || n, 'live', enqueued_at, 'unreadable', '[\"' || n || ' is no number\"]', created_at"
+        " FROM numbers, dead_letters WHERE dead_letters.id = 1",
+    )
+    migrate(database_url, "0004")
+    kinds = "SELECT error_kind, count(*) FROM dead_letters GROUP BY error_kind ORDER BY 2"
+    assert run(database_url, kinds) == [("why", 2), (error_kind(["3 is no number"]), 1098)]
+    downgrade(database_url, "0003")
+    assert run(database_url, kinds) == [(None, 1100)]

@@ -24,7 +24,7 @@ COMMANDS = {
     "limits": "gong_worker.cli.gate:limits",
     "migrate": "gong_worker.cli.run:migrate",
     "queue": "gong_worker.cli.queue:queue",
-    "reconcile": "gong_worker.cli.status:reconcile",
+    "reconcile": "gong_worker.cli.reconcile:reconcile",
     "relay": "gong_worker.cli.relay:relay",
     "release": "gong_worker.cli.gate:release",
     "replays": "gong_worker.cli.replays:replays",

@@ -1,15 +1,12 @@
-"""`gong-views status` and `gong-views reconcile`."""
-
-from typing import Any
+"""`gong-views status`."""
 
 import click
 
-from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, duration, facts, show, table
+from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, duration, facts, show
 from gong_worker.domain.holds import PROBED, GateState
 from gong_worker.operations.drain import Drain
 from gong_worker.operations.monitoring import CheckResult
 from gong_worker.operations.monitoring import check as check_status
-from gong_worker.operations.reconcile import reconcile as run_reconcile
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import open_services
 from gong_worker.operations.status import CallsReport, GateReport, Hold, ProbeReport, Status, WorkerReport
@@ -158,26 +155,3 @@ def _drained(drain: Drain, *, utc: bool) -> str:
     if drain.at is None:
         return f"{'' if drain.events is None else f'{drain.events} events, '}unknown when: {drain.why}"
     return f"{drain.events} events, by {at_time(drain.at, utc=utc)} ({drain.why})"
-
-
-@click.command()
-@JSON_OPTION
-def reconcile(as_json: bool) -> None:
-    """Check that what went in is delivered, dead or still on its way. Exit 1 on drift."""
-    data = run_reconcile(open_services())
-    show(data, as_json=as_json, text=lambda: _reconciled(data))
-    if data["drift"]:
-        raise SystemExit(1)
-
-
-def _reconciled(data: dict[str, Any]) -> None:
-    facts({name: value for name, value in data.items() if not isinstance(value, list)})
-    if not data["drift"]:
-        click.echo("\nno drift: every message is accounted for")
-        return
-    click.echo("\ndrift (positive: missing; negative: came out uncounted):")
-    table(("lane", "day", "missing"), ([row["lane"], row["day"], row["missing"]] for row in data["drift"]))
-    if data.get("unsettled_events"):
-        click.echo("\nevents the ledger has taken up and not settled:")
-        rows = ([row["lane"], row["day"], row["events"]] for row in data["unsettled_events"])
-        table(("lane", "day", "events"), rows)

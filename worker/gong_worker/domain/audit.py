@@ -15,4 +15,5 @@ class AuditAction(StrEnum):
     CANCEL_REPLAY = "cancel_replay"  # replays taken off the queue again, their letters open as before
     DISCARD = "discard"
     EXPORT = "export"  # payloads written to a file
+    REPAIR = "repair"  # counters brought into line with the rows
     SHOW = "show"  # one payload shown

@@ -22,6 +22,7 @@ from gong_worker.ledger.event_history import LetterReport
 from gong_worker.ledger.event_search import BadCursor, EventFilter, EventPage, EventSummary
 from gong_worker.ledger.ledger import Ledger
 from gong_worker.ledger.migrate import check_schema, migrate
+from gong_worker.ledger.recount import Miscount
 from gong_worker.ledger.values import (
     AlreadyHandled,
     AttemptFacts,
@@ -72,6 +73,7 @@ __all__ = [
     "LedgerUnavailable",
     "LetterReport",
     "MessageRef",
+    "Miscount",
     "ReconciliationSnapshot",
     "SchemaOutdated",
     "check_schema",

@@ -1,20 +1,16 @@
-"""How many events and messages are where: for the operators, and for the reconciliation."""
+"""How many events and messages are where, by the counters: for the operators, and for the reconciliation."""
 
-from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased
 
 from gong_views.names import Lane
-from gong_worker.domain.states import DeadLetterResolution, Status
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.buckets import Day, parsed
-from gong_worker.ledger.models import DeadLetterRow, Delivery, Duplicate, EnqueueCount
+from gong_worker.ledger.counters import DEAD_LETTER_COUNTS, MESSAGE_COUNTS
+from gong_worker.ledger.models import EnqueueCount
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import FinalCounts, LaneDay, ReconciliationSnapshot
 
@@ -28,24 +24,37 @@ def _keep_highest(insert: Any) -> Any:
 
 
 _MIRROR: Final = rows.on_each(EnqueueCount, _keep_highest)
+_SUMS: Final = {
+    column.name: sa.func.sum(column) for column in MESSAGE_COUNTS.columns if not column.primary_key
+}
+# How a message ended: the column that counts it, and its name here.
+_ENDS: Final = {
+    "accepted": "accepted",
+    "already_reported": "already_reported",
+    "duplicates": "duplicates",
+    "letters": "dead",
+    "discarded": "discarded",
+}
 
 
 class Counts(LedgerPart):
-    """Counts by state, and by how messages ended."""
+    """Counts by state, and by how messages ended. None of them reads the rows that are counted."""
 
     def counts(self) -> dict[str, int]:
         """Events by status (sending, waiting, delivered, dead), `duplicates`, `dead_letters_open`."""
-        by_status = sa.select(Delivery.status, sa.func.count()).group_by(Delivery.status)
-        letters = (
-            sa.select(sa.func.count()).select_from(DeadLetterRow).where(DeadLetterRow.resolution.is_(None))
+        delivered = _SUMS["accepted"] + _SUMS["already_reported"]
+        letters_open = sa.select(sa.func.sum(DEAD_LETTER_COUNTS.c.open)).scalar_subquery()
+        query = sa.select(
+            _SUMS["sending"].label("sending"),
+            _SUMS["waiting"].label("waiting"),
+            delivered.label("delivered"),
+            _SUMS["dead"].label("dead"),
+            _SUMS["duplicates"].label("duplicates"),
+            letters_open.label("dead_letters_open"),
         )
         with reading(self.engine) as connection:
-            found = dict.fromkeys((status.value for status in Status), 0)
-            found |= {status.value: number for status, number in connection.execute(by_status)}
-            duplicates = sa.select(sa.func.count()).select_from(Duplicate)
-            found["duplicates"] = connection.execute(duplicates).scalar_one()
-            found["dead_letters_open"] = connection.execute(letters).scalar_one()
-        return found
+            row = connection.execute(query).one()
+        return {name: int(number or 0) for name, number in row._mapping.items()}
 
     def final_counts(self) -> dict[LaneDay, FinalCounts]:
         """How messages ended, by lane and UTC day of enqueue; every message is counted once at most."""
@@ -82,55 +91,22 @@ class Counts(LedgerPart):
 
 
 def _final_counts(connection: sa.Connection) -> dict[LaneDay, FinalCounts]:
-    found: dict[LaneDay, FinalCounts] = defaultdict(FinalCounts)
-
-    def add(query: sa.Select[Any]) -> None:
-        for lane, day, what, number in connection.execute(query):
-            place = (lane, parsed(day).date())
-            found[place] = replace(found[place], **{what: getattr(found[place], what) + number})
-
-    day: Any = Day(Delivery.enqueued_at)
-    add(
-        sa.select(Delivery.lane, day, Delivery.resolution, sa.func.count())
-        .where(Delivery.status == Status.DELIVERED)
-        .group_by(Delivery.lane, day, Delivery.resolution)
-    )
-    day = Day(Duplicate.enqueued_at)
-    add(
-        sa.select(Duplicate.lane, day, sa.literal_column("'duplicates'"), sa.func.count()).group_by(
-            Duplicate.lane, day
-        )
-    )
-    # A late answer may have shown that a message given up as dead had delivered: it ended once, as delivered.
-    delivered = aliased(Delivery)
-    after_all = (
-        sa.select(delivered.event_id)
-        .where(
-            delivered.event_id == DeadLetterRow.event_id,
-            delivered.reporting_system == DeadLetterRow.reporting_system,
-            delivered.message_id == DeadLetterRow.message_id,
-            delivered.status == Status.DELIVERED,
-        )
-        .exists()
-    )
-    day = Day(DeadLetterRow.enqueued_at)
-    what: Any = sa.case(
-        (DeadLetterRow.resolution == DeadLetterResolution.DISCARDED, "discarded"), else_="dead"
-    )
-    inner = sa.select(DeadLetterRow.lane, day.label("day"), what.label("what")).where(~after_all).subquery()
-    columns = (inner.c.lane, inner.c.day, inner.c.what)
-    add(sa.select(*columns, sa.func.count()).group_by(*columns))
-    return dict(found)
+    found = connection.execute(_by_lane_and_day(*(_SUMS[name] for name in _ENDS)))
+    ends = {
+        (Lane(lane), day): FinalCounts(**dict(zip(_ENDS.values(), map(int, numbers), strict=True)))
+        for lane, day, *numbers in found
+    }
+    return {place: counts for place, counts in ends.items() if counts.total}
 
 
 def _unsettled(connection: sa.Connection) -> dict[LaneDay, int]:
-    day: Any = Day(Delivery.enqueued_at)
-    query = (
-        sa.select(Delivery.lane, day, sa.func.count())
-        .where(Delivery.status.in_([Status.SENDING, Status.WAITING]))
-        .group_by(Delivery.lane, day)
-    )
-    return {(lane, parsed(start).date()): number for lane, start, number in connection.execute(query)}
+    found = connection.execute(_by_lane_and_day(_SUMS["sending"] + _SUMS["waiting"]))
+    return {(Lane(lane), day): int(number) for lane, day, number in found if number}
+
+
+def _by_lane_and_day(*sums: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    columns = MESSAGE_COUNTS.c
+    return sa.select(columns.lane, columns.day, *sums).group_by(columns.lane, columns.day)
 
 
 def _enqueue_counts(connection: sa.Connection) -> dict[LaneDay, int]:

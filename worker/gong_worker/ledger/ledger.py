@@ -11,6 +11,7 @@ from gong_worker.ledger.event_history import EventHistories
 from gong_worker.ledger.event_search import EventSearch
 from gong_worker.ledger.reads import Reads
 from gong_worker.ledger.record import Recording
+from gong_worker.ledger.recount import Recount
 from gong_worker.ledger.replays import Replays
 
 
@@ -24,6 +25,7 @@ class Ledger(
     EventHistories,
     AttemptFeed,
     Counts,
+    Recount,
     Activity,
     Audit,
     Replays,

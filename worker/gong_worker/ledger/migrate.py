@@ -1,5 +1,7 @@
 """Brings the ledger's schema to the state this version works on, and tells when it is not there."""
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,9 +23,13 @@ if TYPE_CHECKING:
 
 # Any constant will do, as long as every version of this program uses the same one.
 _ADVISORY_LOCK: Final = 7_346_021_895_540_113
+# What this one begins has to be in force, for all writers, before the next one reads.
+COMMITTED_ALONE: Final = "0005"
 # A change of a table waits for its readers, and all others wait behind it. Rather than hold up the workers
 # behind one long query, the migration gives up and is run again.
 _LOCK_TIMEOUT_SECONDS: Final = 10
+# Well below PostgreSQL's deadlock_timeout of a second, after which it would break off one of the two.
+_LOCK_TRY_MS: Final = 200
 
 
 def scripts_path() -> Path:
@@ -46,20 +52,48 @@ def alembic_config(connection: sa.Connection | None = None) -> "Config":
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Bring the ledger at `url` up to `revision`, all of it or nothing; its roles have their rights then.
+    """Bring the ledger at `url` up to `revision`; its roles have their rights then.
 
-    Safe to run twice at once.
+    Safe to run twice at once, and again after it was broken off. All of it or nothing, but for a ledger from before
+    COMMITTED_ALONE, which is brought there first.
 
     Raises LedgerUnavailable; SchemaOutdated when the schema is newer than this program; LedgerError for an
     URL that is no ledger's.
     """
     from alembic import command
 
-    with _migrating(url) as connection:
-        _refuse_newer(connection)
-        command.upgrade(alembic_config(connection), revision)
-        if connection.dialect.name == "postgresql":
-            grant_roles(connection)
+    target = known_revisions()[-1] if revision == "head" else revision
+    for stop in (COMMITTED_ALONE, target):
+        with _migrating(url) as connection:
+            _refuse_newer(connection)
+            current = _current(connection)
+            if stop > target or (current is None and stop != target):
+                continue  # not asked for, or a new ledger, in which there is nothing to count
+            if current is None or current < stop:
+                command.upgrade(alembic_config(connection), stop)
+            if connection.dialect.name == "postgresql":
+                grant_roles(connection)
+
+
+def lock_tables(connection: sa.Connection, *tables: str) -> None:
+    """Take these tables of PostgreSQL for the rest of the migration, before it changes the first of them.
+
+    `deliveries` goes first, as in nearly all that a worker does: whoever has it comes to an end, nobody else begins.
+    One that waits for a table of ours while we wait for one of its would still be a deadlock, so we wait a moment
+    only, let go of all, and try again.
+    """
+    deadline = time.monotonic() + _LOCK_TIMEOUT_SECONDS
+    while True:
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TRY_MS}ms'")
+                connection.exec_driver_sql(f"LOCK TABLE {', '.join(tables)} IN ACCESS EXCLUSIVE MODE")
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_SECONDS}s'")
+            return
+        except sa.exc.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_LOCK_TRY_MS / 1000 * random.random())  # noqa: S311 (no secret)
 
 
 def downgrade(url: str, revision: str = "base") -> None:

@@ -1,0 +1,179 @@
+"""Counts what the counters' triggers have not seen, and lets the dashboards' views read the counters.
+
+Indexes that served only the views go: 117 of 890 bytes an event, and PostgreSQL can now update calls in place.
+"""
+
+# ruff: noqa: S608 (nothing in these statements comes from outside)
+
+from alembic import context, op
+
+from gong_worker.ledger.migrate import lock_tables
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+# By table of counters: its key, what is added up, what is the highest.
+COUNTERS = {
+    "message_counts": (
+        ("day", "lane", "reporting_system"),
+        ("sending", "waiting", "accepted", "already_reported", "dead", "duplicates", "letters", "discarded"),
+        (),
+    ),
+    "call_counts": (
+        ("hour", "outcome", "http_status"), ("calls", "timed", "duration_ms"), ("max_duration_ms",)
+    ),
+    "latency_counts": (("hour", "lane", "bucket"), ("deliveries", "latency_ms"), ("max_latency_ms",)),
+    "dead_letter_counts": (("day", "reason"), ("open", "replayed", "discarded", "superseded"), ()),
+}  # fmt: skip
+OLD_INDEXES = {
+    "ix_deliveries_settled_hour": "deliveries",
+    "ix_attempts_started_hour": "attempts",
+    "ix_attempts_started_day": "attempts",
+    "ix_dead_letters_created_day": "dead_letters",
+}
+VIEWS = ("outcomes_hourly", "dead_letter_reasons", "latency_hourly", "calls_daily")
+NEW_VIEWS = ("deliveries_daily", "answers_hourly")
+
+
+def upgrade() -> None:
+    postgres = op.get_bind().dialect.name == "postgresql"
+    # First what takes long: on PostgreSQL it holds nobody up.
+    for table, parts in COUNTERS.items():
+        op.execute(_fill(table, *parts, postgres=postgres))
+    if postgres:
+        lock_tables(op.get_bind(), "deliveries", "attempts", "dead_letters")
+    op.execute(f"CREATE INDEX ix_call_counts_day ON call_counts (({_day(postgres)}))")
+    for view in VIEWS:
+        op.execute(f"DROP VIEW {view}")
+    for name, query in _views(postgres).items():
+        op.execute(f"CREATE VIEW {name} AS {query}")
+    for index, table in OLD_INDEXES.items():
+        op.drop_index(index, table)
+    if postgres:
+        for name, table, column in (
+            ("ix_attempts_started", "attempts", "started_at"),
+            ("ix_deliveries_settled", "deliveries", "settled_at"),
+        ):
+            op.execute(
+                f"CREATE INDEX {name} ON {table} USING brin ({column})"
+                " WITH (pages_per_range = 32, autosummarize = on)"
+            )
+        for table in COUNTERS:
+            op.execute(f"ANALYZE {table}")
+    else:
+        op.create_index("ix_attempts_started", "attempts", ["started_at"])
+        op.execute("PRAGMA analysis_limit = 1000")
+        op.execute("ANALYZE")
+
+
+def downgrade() -> None:
+    postgres = op.get_bind().dialect.name == "postgresql"
+    if postgres:
+        lock_tables(op.get_bind(), "deliveries", "attempts", "dead_letters")
+    for view in (*VIEWS, *NEW_VIEWS):
+        op.execute(f"DROP VIEW {view}")
+    op.execute("DROP INDEX ix_attempts_started")
+    op.execute("DROP INDEX ix_call_counts_day")
+    if postgres:
+        op.execute("DROP INDEX ix_deliveries_settled")
+    # The views and indexes of 0001, as it made them.
+    context.script.get_revision("0001").module._create_views()  # noqa: SLF001
+
+
+def _fill(
+    table: str, keys: tuple[str, ...], sums: tuple[str, ...], highest: tuple[str, ...], *, postgres: bool
+) -> str:
+    """Add what the rows themselves say beyond the counters: one statement, so one instant for both."""
+    key = ", ".join(keys)
+    columns = ", ".join((*sums, *highest))
+    counted = ", ".join((*(f"-{name}" for name in sums), *("0" for _ in highest)))
+    totals = ", ".join((*(f"sum({name})" for name in sums), *(f"max({name})" for name in highest)))
+    larger = "greatest" if postgres else "max"
+    shard = -1 if postgres else 0  # none of those that transactions take, so none waits for this one
+    changes = ", ".join(
+        (
+            *(f"{name} = {table}.{name} + excluded.{name}" for name in sums),
+            *(f"{name} = {larger}({table}.{name}, excluded.{name})" for name in highest),
+        )
+    )
+    return f"""
+        INSERT INTO {table} ({key}, shard, {columns})
+        SELECT {key}, {shard}, {totals}
+          FROM (SELECT {key}, {columns} FROM recounted_{table}
+                UNION ALL SELECT {key}, {counted} FROM {table}) AS told
+         GROUP BY {key}
+        HAVING {" OR ".join(f"sum({name}) <> 0" for name in sums)}
+            ON CONFLICT ({key}, shard) DO UPDATE SET {changes}"""
+
+
+def _day(postgres: bool) -> str:
+    return "CAST(hour AT TIME ZONE 'UTC' AS date)" if postgres else "substr(hour, 1, 10)"
+
+
+def _views(postgres: bool) -> dict[str, str]:
+    day = _day(postgres)
+    share = "sum(duration_ms) / CAST(nullif(sum(timed), 0) AS double precision)"
+    # SQLite has one shard, and carries a condition on the hour through window functions, but not through two groupings.
+    buckets = """
+        SELECT hour, lane, bucket, sum(deliveries) AS deliveries, sum(latency_ms) AS latency_ms,
+               max(max_latency_ms) AS max_latency_ms
+          FROM latency_counts GROUP BY hour, lane, bucket"""
+    return {
+        "outcomes_hourly": f"""
+            SELECT hour, outcome, CAST(sum(calls) AS bigint) AS attempts, {share} AS avg_duration_ms,
+                   CASE WHEN sum(timed) > 0 THEN max(max_duration_ms) END AS max_duration_ms
+              FROM call_counts GROUP BY hour, outcome HAVING sum(calls) <> 0""",
+        "answers_hourly": f"""
+            SELECT hour, outcome, nullif(http_status, 0) AS http_status, CAST(sum(calls) AS bigint) AS attempts,
+                   {share} AS avg_duration_ms,
+                   CASE WHEN sum(timed) > 0 THEN max(max_duration_ms) END AS max_duration_ms
+              FROM call_counts GROUP BY hour, outcome, http_status HAVING sum(calls) <> 0""",
+        "calls_daily": f"""
+            SELECT {day} AS day, {_whole("calls")},
+                   {_whole("calls", "delivered", "outcome = 'delivered'")},
+                   {_whole("calls", "already_reported", "outcome = 'already_reported'")},
+                   {_whole("calls", "throttled", "outcome = 'throttled'")},
+                   {_whole("calls", "failed", FAILED)},
+                   {_whole("calls", "in_flight", "outcome = 'in_flight'")}
+              FROM call_counts WHERE outcome <> 'unreachable' GROUP BY {day} HAVING sum(calls) <> 0""",
+        "dead_letter_reasons": f"""
+            SELECT day, reason, {_whole("open + replayed + discarded + superseded", "letters")},
+                   {", ".join(_whole(state) for state in COUNTERS["dead_letter_counts"][1])}
+              FROM dead_letter_counts GROUP BY day, reason
+            HAVING sum(open + replayed + discarded + superseded) <> 0""",
+        "deliveries_daily": f"""
+            SELECT day, lane, reporting_system, {", ".join(_whole(name) for name in EVENTS)}
+              FROM message_counts GROUP BY day, lane, reporting_system
+            HAVING sum({" + ".join(EVENTS)}) <> 0""",
+        "latency_hourly": f"""
+            SELECT hour, lane, total AS delivered, avg_seconds, p50_seconds, p95_seconds, max_seconds
+              FROM (SELECT hour, lane, place, total,
+                           {_seconds("sum(latency_ms)")} / total AS avg_seconds,
+                           {_seconds("min(CASE WHEN so_far >= (total * 50 + 99) / 100 THEN max_latency_ms END)")}
+                               AS p50_seconds,
+                           {_seconds("min(CASE WHEN so_far >= (total * 95 + 99) / 100 THEN max_latency_ms END)")}
+                               AS p95_seconds,
+                           {_seconds("max(max_latency_ms)")} AS max_seconds
+                      FROM (SELECT hour, lane, latency_ms, max_latency_ms,
+                                   row_number() OVER (PARTITION BY hour, lane ORDER BY bucket) AS place,
+                                   CAST(sum(deliveries) OVER (PARTITION BY hour, lane ORDER BY bucket) AS bigint)
+                                       AS so_far,
+                                   CAST(sum(deliveries) OVER (PARTITION BY hour, lane) AS bigint) AS total
+                              FROM {f"({buckets}) AS merged" if postgres else "latency_counts"}) AS ranked) AS measured
+             WHERE place = 1""",
+    }
+
+
+FAILED = "outcome NOT IN ('delivered', 'already_reported', 'throttled', 'in_flight')"
+EVENTS = ("sending", "waiting", "accepted", "already_reported", "dead", "duplicates")
+
+
+def _whole(value: str, name: str = "", condition: str = "") -> str:
+    counted = f"CASE WHEN {condition} THEN {value} ELSE 0 END" if condition else value
+    return f"CAST(sum({counted}) AS bigint) AS {name or value}"
+
+
+def _seconds(ms: str) -> str:
+    return f"CAST({ms} OVER (PARTITION BY hour, lane) AS double precision) / 1000"
