@@ -88,7 +88,7 @@ def allowed(url: str, statement: str) -> bool:
         ("INSERT INTO operator_actions (at, by, action, count) VALUES (now(), 'x', 'hold', 1)", {"owner", "console"}),
         ("UPDATE alembic_version SET version_num = version_num", {"owner"}),
         ("TRUNCATE deliveries CASCADE", {"owner"}),
-        ("DROP TABLE duplicates", {"owner"}),
+        ("DROP TABLE operator_actions", {"owner"}),
         ("CREATE TABLE more (a int)", {"owner"}),
         ("CREATE TEMPORARY TABLE more (a int)", {"owner"}),
         ("CREATE ROLE more", set()),
