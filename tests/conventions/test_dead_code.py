@@ -22,6 +22,7 @@ CALLED_BY_OTHERS = {
     "NiceGUI, of its configuration": {"socket_io_js_transports"},
     "logging, of a formatter": {"converter", "format"},
     "redis-py, of a connection pool": {"ensure_connection"},
+    "the migrations": {"lock_tables"},
     "Click, of a group": {"get_command", "format_commands"},
     "httpx, of an authentication": {"auth_flow"},
     "FastAPI, to make its document": {"openapi"},
