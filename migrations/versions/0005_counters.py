@@ -77,14 +77,12 @@ def upgrade() -> None:
     if postgres:
         lock_tables(op.get_bind(), *TABLES)
     for name, counter in COUNTERS.items():
+        numbers = (*counter.sums, *counter.highest)
         op.create_table(
             name,
             *(sa.Column(key, KEY_TYPES[key], nullable=False, autoincrement=False) for key in counter.keys),
             sa.Column("shard", sa.SmallInteger, nullable=False, autoincrement=False),
-            *(
-                sa.Column(column, sa.BigInteger, nullable=False)
-                for column in (*counter.sums, *counter.highest)
-            ),
+            *(sa.Column(column, sa.BigInteger, nullable=False) for column in numbers),
             sa.PrimaryKeyConstraint(*counter.keys, "shard", name=f"pk_{name}"),
             sqlite_with_rowid=False,
         )
@@ -219,9 +217,8 @@ def _moved(old: Values, new: Values) -> Values:
 
 
 def _of_message(letter: str, row: str) -> str:
-    return " AND ".join(
-        f"{letter}.{column} = {row}.{column}" for column in ("event_id", "reporting_system", "message_id")
-    )
+    columns = ("event_id", "reporting_system", "message_id")
+    return " AND ".join(f"{letter}.{column} = {row}.{column}" for column in columns)
 
 
 def _counting(postgres: bool) -> list[Trigger]:
@@ -313,12 +310,10 @@ def _add(postgres: bool, table: str, values: Values, source: str) -> str:
             for name, value in new.items()
         )  # fmt: skip
 
-    given = ", ".join(columns.values())
+    given = f"VALUES ({', '.join(columns.values())})"
     if source:
         sums = (f"sum({value})" if name in added else value for name, value in columns.items())
         given = f"SELECT {', '.join(sums)} FROM {source} GROUP BY {', '.join(values[key] for key in counter.keys)}"
-    else:
-        given = f"VALUES ({given})"
     upsert = (
         f"INSERT INTO {table} ({', '.join(columns)}) {given} ON CONFLICT ({', '.join(counter.keys)}, shard)"
         f" DO UPDATE SET {changes({name: f'excluded.{name}' for name in added})};"
@@ -335,22 +330,17 @@ def _triggers(postgres: bool) -> list[str]:
     made = []
     for name, table, event, adds, when, unless, source in _counting(postgres):
         body = " ".join(_add(postgres, counter, values, source) for counter, values in adds)
+        fires = f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW"
         if postgres:
             guarded = f"IF NOT {unless} THEN {body} END IF;" if unless else body
-            made.append(
+            made += [
                 f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
-                f" DECLARE own_shard smallint := counter_shard(); BEGIN {guarded} RETURN NULL; END $$"
-            )
-            condition = f"WHEN ({when})" if when else ""
-            made.append(
-                f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW {condition} EXECUTE FUNCTION {name}()"
-            )
+                f" DECLARE own_shard smallint := counter_shard(); BEGIN {guarded} RETURN NULL; END $$",
+                f"{fires} {when and f'WHEN ({when})'} EXECUTE FUNCTION {name}()",
+            ]
         else:
             condition = " AND ".join(f"({part})" for part in (when, unless and f"NOT {unless}") if part)
-            made.append(
-                f"CREATE TRIGGER {name} AFTER {event} ON {table} FOR EACH ROW"
-                f" {condition and f'WHEN {condition}'} BEGIN {body} END"
-            )
+            made.append(f"{fires} {condition and f'WHEN {condition}'} BEGIN {body} END")
     return made
 
 
@@ -366,46 +356,38 @@ def _tools(postgres: bool) -> str:
                 PERFORM pg_advisory_xact_lock({ADVISORY_CLASS}, {SHARDS - 1});
                 RETURN {SHARDS - 1};
             END $$"""
+    columns = "up_to_ms REAL PRIMARY KEY, bucket SMALLINT NOT NULL"
+    op.execute(f"CREATE TABLE latency_buckets ({columns}) WITHOUT ROWID")
     bounds = ", ".join(f"({10 * 1.1**bucket!r}, {bucket})" for bucket in range(LAST_BUCKET + 1))
-    op.execute(
-        "CREATE TABLE latency_buckets (up_to_ms REAL PRIMARY KEY, bucket SMALLINT NOT NULL) WITHOUT ROWID"
-    )
     return f"INSERT INTO latency_buckets (up_to_ms, bucket) VALUES {bounds}"
 
 
 def _recounts(postgres: bool) -> list[str]:
     """For each table of counters a view that counts anew from the rows themselves."""
+    delivered = "deliveries.resolution IS NOT NULL"
     sources = {
-        "message_counts": (
-            ("deliveries", _event(postgres, "deliveries"), ""),
-            ("duplicates", _duplicate(postgres, "duplicates"), ""),
-            (
-                "dead_letters",
-                _letter(postgres, "dead_letters"),
-                f"NOT {_delivered_after_all('dead_letters')}",
-            ),
-        ),
-        "call_counts": (("attempts", _call(postgres, "attempts"), ""),),
-        "latency_counts": (
-            ("deliveries", _latency(postgres, "deliveries"), "deliveries.resolution IS NOT NULL"),
-        ),
-        "dead_letter_counts": (("dead_letters", _letter_state(postgres, "dead_letters"), ""),),
-    }
+        "message_counts": [
+            ("deliveries", _event(postgres, "deliveries"), "true"),
+            ("duplicates", _duplicate(postgres, "duplicates"), "true"),
+            ("dead_letters", _letter(postgres, "dead_letters"), f"NOT {_delivered_after_all('dead_letters')}"),
+        ],
+        "call_counts": [("attempts", _call(postgres, "attempts"), "true")],
+        "latency_counts": [("deliveries", _latency(postgres, "deliveries"), delivered)],
+        "dead_letter_counts": [("dead_letters", _letter_state(postgres, "dead_letters"), "true")],
+    }  # fmt: skip
     made = []
-    for name, counter in COUNTERS.items():
+    for view, counter in COUNTERS.items():
         keys = ", ".join(counter.keys)
         parts = []
-        for table, values, where in sources[name]:
-            columns = [
-                f"{values.get(column, '0')} AS {column}"
-                for column in (*counter.keys, *counter.sums, *counter.highest)
-            ]
-            rows = f"SELECT {', '.join(columns)} FROM {table} {where and f'WHERE {where}'}"
+        for table, values, where in sources[view]:
+            names = (*counter.keys, *counter.sums, *counter.highest)
+            columns = ", ".join(f"{values.get(name, '0')} AS {name}" for name in names)
+            rows = f"SELECT {columns} FROM {table} WHERE {where}"
             parts.append(f"SELECT {keys}, {_totals(counter)} FROM ({rows}) AS counted GROUP BY {keys}")
         whole = " UNION ALL ".join(parts)
         if len(parts) > 1:
             whole = f"SELECT {keys}, {_totals(counter)} FROM ({whole}) AS counted GROUP BY {keys}"
-        made.append(f"CREATE VIEW recounted_{name} AS {whole}")
+        made.append(f"CREATE VIEW recounted_{view} AS {whole}")
     return made
 
 
