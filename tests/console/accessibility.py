@@ -7,10 +7,10 @@ from playwright.sync_api import Page
 _AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
 
 
-def faults(page: Page) -> list[str]:
+def faults(page: Page, within: str = "html") -> list[str]:
     """What axe-core finds serious or critical, each with the element."""
     page.evaluate(_AXE)
-    found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate("(within) => axe.run(within, {resultTypes: ['violations']})", within)
     return [
         f"{one['impact']} {one['id']}: {node['html'][:200]} ({node['failureSummary']})"
         for one in found["violations"]

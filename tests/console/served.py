@@ -100,7 +100,9 @@ def signed_in(
 ) -> Iterator[Page]:
     """A page of a user who has signed in. Fails when the page broke a rule of its own policy, or asked elsewhere."""
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
     )
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()

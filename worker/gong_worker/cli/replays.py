@@ -19,7 +19,7 @@ from gong_worker.cli.bulk import (
 )
 from gong_worker.cli.dead_letters import dead_letters
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, cell_text, show, table
-from gong_worker.domain.edits import Edit, EditError, steps
+from gong_worker.domain.edits import EditError, edit_from
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations.exports import read_export
 from gong_worker.operations.replays import (
@@ -122,9 +122,7 @@ def edit(
     if not assignments and not unset:
         raise click.UsageError("name at least one --set or --unset")
     try:
-        change = Edit(dict(_assignment(text) for text in assignments), unset)
-        for path in change.paths:
-            steps(path)
+        change = edit_from(assignments, unset)
     except EditError as error:
         raise click.UsageError(str(error)) from None
     details = {"set": sorted(change.set), "unset": list(unset)}
@@ -132,19 +130,6 @@ def edit(
         open_services(), wanted, edit_of(change), details, to_lane,
         dry_run=dry_run, yes=yes, utc=utc, as_json=as_json, skip_invalid=skip_invalid,
     )  # fmt: skip
-
-
-def _assignment(text: str) -> tuple[str, Any]:
-    """PATH=TEXT, or PATH:=JSON."""
-    path, found, value = text.partition("=")
-    if not found:
-        raise EditError(f"--set {path}: write PATH=TEXT, or PATH:=JSON for what is no text")
-    if not path.endswith(":"):
-        return path, value
-    try:
-        return path[:-1], read_json(value)
-    except JsonError as error:
-        raise EditError(f"--set {path[:-1]}: its value {error}") from None
 
 
 def _run(

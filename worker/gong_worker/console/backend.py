@@ -9,6 +9,7 @@ import redis
 from anyio import to_thread
 
 from gong_views.errors import GongViewsError
+from gong_worker.domain.edits import EditError
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
 from gong_worker.operations.services import Services, open_services
 from gong_worker.operations.status import Status, status
@@ -56,7 +57,7 @@ class Backend:
 def problem_text(error: Exception) -> str | None:
     """What to tell the user; None for a defect."""
     match error:
-        case GongViewsError():
+        case GongViewsError() | EditError():
             return str(error)
         case redis.RedisError():
             return away(error, "REDIS_URL")

@@ -67,7 +67,14 @@ class Page:
             _head(self.user, path, open_to_all=console.sessions.open_to_all).move(target_index=0)
         client.content.props["id"] = "content"
         Text("h1", PAGES[path])
-        self._problem = Text("p", "", "problem-bar").props("role=status")
+        self._client = client
+        self._problem = Text("p", "", "problem-bar").props("role=alert")
+        self.dialogs = ui.element("div")
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its browser has left it: nothing can be shown any more."""
+        return self._client.is_deleted
 
     async def live(self, refresh: Callable[[], Awaitable[None]], seconds: float = REFRESH_SECONDS) -> None:
         """Refresh now, and from then on again and again."""

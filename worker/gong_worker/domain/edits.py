@@ -2,9 +2,11 @@
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from gong_views.json_input import JsonError, read_json
 
 _STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)|\[(\d{1,4})\]")
 _ABSENT = object()
@@ -34,6 +36,29 @@ class Change:
     path: str
     before: Any | None
     after: Any | None
+
+
+def edit_from(assignments: Iterable[str], unset: Sequence[str]) -> Edit:
+    """The edit of texts such as `viewer.email=a@b.example` or `contentId:="x"`, and of paths to remove.
+
+    Raises EditError.
+    """
+    edit = Edit(dict(_assignment(text) for text in assignments), unset)
+    for path in edit.paths:
+        steps(path)
+    return edit
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    path, found, value = text.partition("=")
+    if not found:
+        raise EditError(f"{path!r} sets nothing: write PATH=TEXT, or PATH:=JSON for what is no text")
+    if not path.endswith(":"):
+        return path, value
+    try:
+        return path[:-1], read_json(value)
+    except JsonError as error:
+        raise EditError(f"the value of {path[:-1]} {error}") from None
 
 
 def steps(path: str) -> list[str | int]:

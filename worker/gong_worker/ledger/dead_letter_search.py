@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -90,8 +90,8 @@ class DeadLetterGroup:
 _SUMMARY: Final = tuple(
     getattr(DeadLetterRow, name) for name in DeadLetterSummary.__slots__ if name != "group"
 )
-_KIND: Final[sa.ColumnElement[Any]] = sa.func.coalesce(DeadLetterRow.error_kind, sa.literal(""))
-_GROUP: Final = (DeadLetterRow.reason, DeadLetterRow.http_status, _KIND)
+# As they stand in ix_dead_letters_group, so that the rows come from it in this order.
+_GROUP: Final = (DeadLetterRow.reason, DeadLetterRow.http_status, DeadLetterRow.error_kind)
 
 
 def group_id(reason: str, http_status: int | None, error_kind: str | None) -> str:
@@ -185,12 +185,15 @@ def _conditions(connection: sa.Connection, wanted: DeadLetterFilter) -> list[sa.
 def _in_group(connection: sa.Connection, wanted: DeadLetterFilter) -> sa.ColumnElement[bool]:
     """The columns that a group's id stands for, found among the groups of the letters in that state."""
     candidates = DeadLetterFilter(ids=wanted.ids, state=wanted.state)
-    for group in _groups(connection, _conditions(connection, candidates)):
-        if group.group == wanted.group:
+    query = sa.select(*_GROUP).where(*_conditions(connection, candidates)).distinct()
+    for columns in connection.execute(query):
+        if group_id(*columns) == wanted.group:
+            reason, http_status, kind = columns
+            # Letters of before there were kinds have none.
+            kinds = [DeadLetterRow.error_kind == (kind or "")]
+            kinds += [] if kind else [DeadLetterRow.error_kind.is_(None)]
             return sa.and_(
-                DeadLetterRow.reason == group.reason,
-                DeadLetterRow.http_status.is_not_distinct_from(group.http_status),
-                _KIND.in_([group.error_kind]),
+                DeadLetterRow.reason == reason, DeadLetterRow.http_status == http_status, sa.or_(*kinds)
             )
     return sa.false()
 
@@ -208,10 +211,23 @@ def _groups(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[boo
         .where(*conditions)
         .group_by(*_GROUP)
     )
-    return [
-        DeadLetterGroup(group_id(reason, status, kind), reason, status, kind, count, first, last, example)
-        for reason, status, kind, count, first, last, example in connection.execute(query)
-    ]
+    found: dict[str, DeadLetterGroup] = {}
+    for reason, status, kind, count, first, last, example in connection.execute(query):
+        name = group_id(reason, status, kind)
+        group = DeadLetterGroup(name, reason, status, kind or "", count, first, last, example)
+        found[name] = _together(found[name], group) if name in found else group
+    return list(found.values())
+
+
+def _together(one: DeadLetterGroup, other: DeadLetterGroup) -> DeadLetterGroup:
+    """A group whose letters have no kind, or an empty one."""
+    return replace(
+        one,
+        count=one.count + other.count,
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+        example_id=max(one.example_id, other.example_id),
+    )
 
 
 def _count(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:

@@ -6,12 +6,12 @@ from nicegui import ui
 
 from gong_worker.console import chart
 from gong_worker.console.frame import Console, Page
-from gong_worker.console.widgets import Table, Text, at, section, span, until
-from gong_worker.domain.holds import PROBED, GateState
+from gong_worker.console.widgets import Table, Text, at, section
+from gong_worker.console.words import age, drained, hold_text, number
+from gong_worker.domain.holds import GateState
 from gong_worker.ledger import HourOutcome
 from gong_worker.operations.activity import last_day
-from gong_worker.operations.drain import Drain
-from gong_worker.operations.status import CallsReport, GateReport, Hold, Status
+from gong_worker.operations.status import CallsReport, GateReport, Status
 
 
 def add(console: Console) -> None:
@@ -153,33 +153,3 @@ class BudgetBar:
         self._bar.props["aria-label"] = text
         self._text.show(text)
         self._rate.show(f"{calls.current_rate:.3g} of {calls.per_second_limit:g} calls a second at present.")
-
-
-def hold_text(hold: Hold, now: datetime) -> str:
-    """A hold in words: why, by whom, until when."""
-    by = f" by {hold.by}" if hold.by else ""
-    if hold.until is None:
-        end = "until somebody releases it"
-    else:
-        end = f"{'next probe' if hold.reason in PROBED else 'until'} {until(hold.until, now)}"
-    return f"{hold.reason.value}{by}, {end}: {hold.note}"
-
-
-def drained(drain: Drain, now: datetime) -> str:
-    """When the backlog is gone, in words."""
-    if drain.at is None:
-        return f"Nobody can tell when the backlog is gone: {drain.why}."
-    if drain.events == 0:
-        return "Nothing waits."
-    least = "" if drain.certain else "at the earliest "
-    return f"The backlog is gone {least}by {until(drain.at, now)} ({drain.why})."
-
-
-def number(count: int | None) -> str:
-    """A count for people."""
-    return "unknown" if count is None else f"{count:,}"
-
-
-def age(seconds: float | None) -> str:
-    """An age for people."""
-    return "" if seconds is None else span(seconds)

@@ -1,0 +1,109 @@
+"""Dialogs: one that shows something, and one that counts, asks, does and tells."""
+
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+
+from nicegui import ui
+from nicegui.element import Element
+
+from gong_worker.console.frame import Page
+from gong_worker.console.widgets import Text, button
+from gong_worker.console.words import result_lines
+from gong_worker.operations.dead_letters import Bulk, BulkResult
+from gong_worker.operations.services import Services
+
+Work = Callable[[Services, Bulk], BulkResult]
+PROGRESS_SECONDS = 0.2
+
+
+class Dialog:
+    """A dialog of a page. What is put into `body` is gone when it is closed."""
+
+    def __init__(self, page: Page, title: str) -> None:
+        self.page = page
+        with page.dialogs:
+            self._dialog = ui.dialog().props(f'aria-label="{title}" persistent')
+            self._dialog.on("hide", self._dialog.delete)
+            with self._dialog, ui.element("div").classes("card dialog"):
+                Text("h2", title)
+                self.body = ui.element("div").classes("body")
+                self._buttons = ui.element("div").classes("buttons")
+        self._dialog.open()
+
+    def close(self) -> None:
+        """Close it."""
+        self._dialog.close()
+
+    @contextmanager
+    def anew(self) -> Iterator[Element]:
+        """Empty the body and its buttons; what is made in the `with` is the new body."""
+        self.body.clear()
+        self._buttons.clear()
+        with self.body:
+            yield self.body
+
+    @contextmanager
+    def buttons(self) -> Iterator[None]:
+        """Buttons of the dialog; the last one closes it."""
+        self._buttons.clear()
+        with self._buttons:
+            yield
+            button("Close", self.close)
+
+
+class BulkDialog(Dialog):
+    """A bulk action: the cost first, then the work with its progress and a way to stop it, then what became of it."""
+
+    def __init__(self, page: Page, title: str, verb: str, done: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(page, title)
+        self._verb, self._done = verb, done
+
+    def ask(self, lines: list[str], confirm: str, total: int, work: Work, *, danger: bool = False) -> None:
+        """Tell what would be done, and do it when told to."""
+        with self.anew():
+            for line in lines:
+                Text("p", line)
+        with self.buttons():
+            if total:
+                button(
+                    confirm,
+                    self.page.action(lambda: self._run(total, work)),
+                    kind="danger" if danger else "primary",
+                )
+
+    async def _run(self, total: int, work: Work) -> None:
+        user = self.page.console.operator()
+        handled, stop = 0, threading.Event()
+
+        def progress(done: int) -> None:
+            nonlocal handled
+            handled = done
+
+        with self.anew():
+            label = Text("p", "").props("role=status")
+            bar = ui.element("progress").props(f'max={total} value=0 aria-label="progress"')
+
+            def show() -> None:
+                label.show(f"{handled:,} of {total:,}")
+                bar.props["value"] = handled
+
+            timer = ui.timer(PROGRESS_SECONDS, show)
+        with self.buttons():
+            button("Stop", stop.set)
+        try:
+            bulk = Bulk(user.name, progress=progress, stop=stop)
+            result = await self.page.console.backend.run(work, bulk)
+        except Exception:
+            self.close()  # the page says why; what was done until then stays
+            raise
+        finally:
+            timer.cancel()
+        if self.page.is_gone:
+            return
+        with self.anew():
+            for line in result_lines(result, self._verb):
+                Text("p", line).props("role=status")
+        with self.buttons():
+            pass
+        await self._done()

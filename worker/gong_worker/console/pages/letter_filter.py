@@ -1,0 +1,88 @@
+"""The form that says which dead letters are meant."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from nicegui import ui
+
+from gong_views.names import Lane
+from gong_worker.console.widgets import button
+from gong_worker.domain.edits import EditError
+from gong_worker.domain.states import DeadLetterReason, DeadLetterState
+from gong_worker.ledger import DeadLetterFilter
+
+AGES = {"": "any time", "1": "the last hour", "24": "the last day", "168": "the last week"}
+
+
+class LetterFilter:
+    """The form. `wanted` is the filter that was applied last."""
+
+    def __init__(self, apply: Callable[[], Awaitable[None]], *, sees_payloads: bool) -> None:
+        self.wanted = DeadLetterFilter()
+        with ui.element("form").classes("filter").on("submit.prevent", apply).props('aria-label="Filter"'):
+            self._state = _select("State", {one.value: one.value for one in DeadLetterState}, "open")
+            self._reason = _select("Reason", {"": "any", **_names(DeadLetterReason)}, "")
+            self._status = _text("HTTP status").props("inputmode=numeric")
+            self._system = _text("Reporting system")
+            self._content = _text("Content id")
+            self._source = _text("Source")
+            self._lane = _select("Lane", {"": "any", **_names(Lane)}, "")
+            self._since = _select("Died in", AGES, "")
+            self._group = _text("Group")
+            # A search in what one may not see would tell of it.
+            self._contains = _text("Contains") if sees_payloads else None
+            button("Apply", lambda: None, kind="primary").props("type=submit")
+            button("Clear", self._cleared(apply))
+
+    def choose_group(self, group: str) -> None:
+        """Mean this group only."""
+        self._group.value = group
+
+    def read(self) -> DeadLetterFilter:
+        """What the form says now; raises EditError for an HTTP status that is none."""
+        hours = self._since.value
+        try:
+            status = int(self._status.value) if self._status.value else None
+        except ValueError:
+            raise EditError("the HTTP status is a number") from None
+        self.wanted = DeadLetterFilter(
+            reason=DeadLetterReason(self._reason.value) if self._reason.value else None,
+            contains=(self._contains.value or None) if self._contains is not None else None,
+            http_status=status,
+            reporting_system=self._system.value or None,
+            content_id=self._content.value or None,
+            source=self._source.value or None,
+            lane=Lane(self._lane.value) if self._lane.value else None,
+            since=datetime.now(UTC) - timedelta(hours=int(hours)) if hours else None,
+            group=self._group.value or None,
+            state=DeadLetterState(self._state.value),
+        )
+        return self.wanted
+
+    def _cleared(self, apply: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        fields = (self._status, self._system, self._content, self._source, self._group, self._contains)
+
+        async def clear() -> None:
+            for field in fields:
+                if field is not None:
+                    field.value = ""
+            for choice in (self._reason, self._lane, self._since):
+                choice.value = ""
+            self._state.value = "open"
+            await apply()
+
+        return clear
+
+
+def _names(kind: type[StrEnum]) -> dict[str, str]:
+    return {one.value: one.value for one in kind}
+
+
+def _text(label: str) -> ui.input:
+    return ui.input(label).props("dense outlined")
+
+
+def _select(label: str, options: dict[str, Any], value: str) -> ui.select:
+    return ui.select(options, label=label, value=value).props("dense outlined options-dense")
