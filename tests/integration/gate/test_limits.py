@@ -165,7 +165,7 @@ def test_after_a_wipe_the_workers_limits_count(world: World) -> None:
         ({"calls_per_day": -1}, "calls_per_day"),
         ({"reserve_per_second": 3}, "reserve_per_second"),
         ({"bulk_reserve_per_second": 3}, "bulk_reserve_per_second"),
-        ({"calls_per_second": 1001}, "calls_per_second"),
+        ({"calls_per_second": 10_001}, "calls_per_second"),
     ],
 )
 def test_contradictions_are_refused(world: World, change: dict[str, int], names: str) -> None:

@@ -26,7 +26,7 @@ def as_before(world: World, **state: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rate", "ago", "calls", "whole"), [(2.9, 0, 2, 31), (0.25, 0, 1, 36), (1.5, 20, 2, 11), (1.5, 60, 3, 0)]
+    ("rate", "ago", "calls", "whole"), [(2.9, 0, 2, 25), (0.25, 0, 1, 30), (1.5, 20, 2, 5), (1.5, 60, 3, 0)]
 )
 def test_its_rate_is_read_in_whole_calls(
     world: World, rate: float, ago: float, calls: int, whole: float

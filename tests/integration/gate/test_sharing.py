@@ -83,11 +83,11 @@ def test_many_refusals_at_once_are_one(world: World) -> None:
 
 
 def test_it_dwells_then_grows_in_steps_that_double(world: World) -> None:
-    """After a dwell of 30 s without a refusal more is tried every 5 s, until the limit holds; status foretells it."""
+    """After a dwell of 24 s without a refusal more is tried every 5 s, until the limit holds; status foretells it."""
     gate = world.gate(GateSettings(calls_per_second=20, calls_per_day=10_000_000))
     lowered(world, gate, 10)
     share = gate.status().shares[Lane.LIVE]
-    start = gate.status().now + timedelta(seconds=30)
+    start = gate.status().now + timedelta(seconds=24)
     unit = 1
     expected, step = [], 1
     while not expected or expected[-1][1] < 20:
@@ -98,7 +98,7 @@ def test_it_dwells_then_grows_in_steps_that_double(world: World) -> None:
     assert [(round((at - start).total_seconds(), 3), calls) for at, calls in share.growth] == [
         (round((at - start).total_seconds(), 3), calls) for at, calls in expected
     ]
-    world.clock.advance(29.9)
+    world.clock.advance(23.9)
     assert calls_of(gate) == share.calls
     world.clock.advance(0.2)
     for _, calls in expected:
@@ -112,11 +112,11 @@ def test_a_refused_trial_goes_back_to_what_held(world: World) -> None:
     gate = world.gate()
     lowered(world, gate, 2)
     for _ in range(3):
-        backlog(world, gate, 31)
+        backlog(world, gate, 26)
         assert calls_of(gate) == 3
         refuse(world, gate)
         assert calls_of(gate) == 2
-    backlog(world, gate, 30)
+    backlog(world, gate, 26)
     assert calls_of(gate) == 3
     backlog(world, gate, 10)
     # Held at the limit: the next refusal is an isolated one.
@@ -131,7 +131,7 @@ def test_an_isolated_refusal_at_a_share_keeps_it(world: World) -> None:
     backlog(world, gate, 20)
     refuse(world, gate)
     assert calls_of(gate) == 2
-    backlog(world, gate, 25)
+    backlog(world, gate, 22)
     assert calls_of(gate) == 2
 
 
@@ -143,6 +143,19 @@ def test_a_long_wait_does_not_lower_the_rate_for_hours(world: World) -> None:
         world.clock.advance(7200)
     assert calls_of(gate) == 2
     world.clock.advance(606)
+    assert calls_of(gate) == 3
+
+
+@pytest.mark.parametrize("to", [2, 1])
+def test_the_limit_is_used_again_soon(world: World, to: int) -> None:
+    """At 3 calls a second all is used again 30 s after the last refusal, whatever the share was."""
+    gate = world.gate()
+    lowered(world, gate, to)
+    backlog(world, gate, 0.1)
+    growth = gate.status().shares[Lane.LIVE].growth
+    assert growth[-1][1] == 3
+    assert (growth[-1][0] - gate.status().now).total_seconds() <= 29.1
+    backlog(world, gate, 29.1)
     assert calls_of(gate) == 3
 
 

@@ -37,6 +37,17 @@ def test_law_and_utilisation(world: World, rate: float, jitter: float) -> None:
     assert used >= (0.985 if jitter == 0 else 0.97 if jitter == 0.030 else 0.974), used
 
 
+def test_a_limit_of_thousands(world: World) -> None:
+    """Thousands of calls a second are kept as a few are: no more in a second, nearly all of them made."""
+    dice = random.Random(11)
+    rate = 2000
+    gate = world.gate(GateSettings(calls_per_second=rate, calls_per_day=10_000_000))
+    run = Simulation(world, gate, Lane.LIVE, network=lambda: dice.uniform(0, 0.005))
+    arrivals = run.run(workers=200, seconds=1.3)
+    assert shortest_window(arrivals, rate) >= 1.0
+    assert len([at for at in arrivals if at > arrivals[0] + 0.3]) >= 0.96 * rate
+
+
 def test_late_wakers_cost_little(world: World) -> None:
     """Workers that wake tens of milliseconds late neither break the law nor lose their slots."""
     dice = random.Random(7)

@@ -2,6 +2,8 @@
 
 from dataclasses import asdict, dataclass, fields
 
+from gong_worker.settings import MOST_CALLS_PER_SECOND
+
 
 @dataclass(frozen=True, slots=True)
 class GateSettings:
@@ -63,8 +65,6 @@ class GateSettings:
 LIMITS = (
     "calls_per_second", "calls_per_day", "day_reserve", "reserve_per_second", "bulk_reserve_per_second",
 )  # fmt: skip
-# The law is kept at any rate; beyond this a Redis of one core does not run the scripts (docs/pacing.md).
-MOST_PER_SECOND = 1000
 
 
 def default_bulk_reserve(calls_per_second: float) -> int:
@@ -80,9 +80,9 @@ def check_limits(
     bulk_reserve_per_second: float | None = None,
 ) -> None:
     """ValueError unless these make sense together."""
-    if not 0 < calls_per_second <= MOST_PER_SECOND:
+    if not 0 < calls_per_second <= MOST_CALLS_PER_SECOND:
         raise ValueError(
-            f"calls_per_second is {calls_per_second:g}; set it to more than 0, at most {MOST_PER_SECOND}"
+            f"calls_per_second is {calls_per_second:g}; set it to more than 0, at most {MOST_CALLS_PER_SECOND}"
         )
     if calls_per_day < 1:
         raise ValueError(f"calls_per_day is {calls_per_day:g}; set it to at least 1")

@@ -2,7 +2,7 @@
 -- counts in a sliding window, a pacer between two whole numbers is refused for each call of another that passes.
 
 local STEP = 5 * SECOND
-local DWELL = 30 * SECOND
+local DWELL = 24 * SECOND
 
 -- The limit: so many arrivals in a window.
 local function limit()
