@@ -57,6 +57,7 @@ def main() -> None:
     redis_url, database_url, gong_url, pool = sys.argv[1:5]
     app, engine = plain_app(redis_url), plain_engine(database_url)
     metadata.create_all(engine)
+    engine.dispose()  # forked processes must not share its connection
     client = httpx.Client(base_url=gong_url, auth=("key", "secret"), trust_env=False)
 
     @app.task(name="plain.deliver")
