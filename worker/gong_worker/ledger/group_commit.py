@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy.engine import Engine
 
-from gong_worker.ledger.step_runner import Bound, StepRunner
+from gong_worker.ledger.prepared import Bound
+from gong_worker.ledger.step_runner import StepRunner
 from gong_worker.ledger.steps import Step
 from gong_worker.ledger.transactions import turn
 

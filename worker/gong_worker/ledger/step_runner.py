@@ -11,14 +11,11 @@ from typing import Any, Final
 from sqlalchemy.engine import Engine
 
 from gong_worker.ledger.engine import file_of
-from gong_worker.ledger.prepared import Prepared
+from gong_worker.ledger.prepared import Bound, Prepared
 from gong_worker.ledger.steps import Step
 from gong_worker.ledger.transactions import translated
 
 _RECYCLE_SECONDS: Final = 1800.0
-
-Bound = list[tuple[str, Any]]
-"""A step's statements with the driver's parameters."""
 
 
 class Kept:
@@ -52,17 +49,17 @@ class StepRunner(ABC):
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._idle: list[Kept] = []
-        self._prepared: dict[Step, tuple[Prepared, ...]] = {}
+        self._prepared: dict[Step, Prepared] = {}
 
     def run(self, step: Step, values: dict[str, Any]) -> Any:
         """The step's answer, True if it has none of its own; None when its condition did not hold.
 
         Raises LedgerUnavailable, LedgerRefused, and what a column's type raises for a value.
         """
-        statements = self._prepared.get(step)
-        if statements is None:
-            statements = self._prepared[step] = step.prepared(self.engine.dialect)
-        bound = [(statement.text, statement.parameters(values)) for statement in statements]
+        prepared = self._prepared.get(step)
+        if prepared is None:
+            prepared = self._prepared[step] = step.prepared(self.engine.dialect)
+        bound = prepared.bind(values)
         with translated(self.engine):
             return self._run(step, bound)
 

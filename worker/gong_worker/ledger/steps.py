@@ -34,20 +34,19 @@ class Step:
     columns: tuple[str, ...] = ()
     """What a deciding INSERT is given, when it names no values."""
 
-    def prepared(self, dialect: Dialect) -> tuple[Prepared, ...]:
+    def prepared(self, dialect: Dialect) -> Prepared:
         """One statement for PostgreSQL; several for SQLite, where one statement changes one table."""
         decides = self.decides[dialect.name]
         if dialect.name == "sqlite":
-            statements = [decides, *(make(sa.true()) for make in self.then)]
-            return tuple(prepare(statement, dialect, self.columns) for statement in statements)
+            return prepare([decides, *(make(sa.true()) for make in self.then)], dialect, self.columns)
         returning = decides.returning(sa.literal_column("1").label("done"))
         if not self.then:
-            return (prepare(returning, dialect, self.columns),)
+            return prepare([returning], dialect, self.columns)
         decided = returning.cte("decided")
         done = sa.exists(sa.select(decided.c.done))
         then = [make(done).cte(f"then_{number}") for number, make in enumerate(self.then)]
         answer = sa.select(*(then[-1] if self.answers else decided).c)
-        return (prepare(answer.add_cte(decided, *then), dialect),)
+        return prepare([answer.add_cte(decided, *then)], dialect)
 
 
 def _on_each(statement: UpdateBase) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from gong_worker.ledger.engine import BUSY_TIMEOUT_SECONDS, READ_ONLY
 from gong_worker.ledger.errors import LedgerRefused, LedgerUnavailable
 
 # SQLite lets writers poll for their turn. Threads of one process queue here instead, by file.
-_writers: Final[dict[str, threading.Lock]] = {}
-_writers_guard: Final = threading.Lock()
+_writers: Final[dict[str | None, threading.Lock]] = {}
 
 
 @contextmanager
@@ -54,14 +53,17 @@ def turn(engine: Engine) -> Iterator[None]:
     if engine.dialect.name != "sqlite":
         yield
         return
-    with _writers_guard:
-        lock = _writers.setdefault(str(engine.url.database), threading.Lock())
+    lock = _writer(engine.url.database)
     if not lock.acquire(timeout=BUSY_TIMEOUT_SECONDS):
         raise LedgerUnavailable(f"the ledger is busy: no turn to write within {BUSY_TIMEOUT_SECONDS} s")
     try:
         yield
     finally:
         lock.release()
+
+
+def _writer(file: str | None) -> threading.Lock:
+    return _writers.get(file) or _writers.setdefault(file, threading.Lock())
 
 
 @contextmanager
