@@ -41,6 +41,8 @@ MAX_REPLAY_OF: Final = 2**63 - 1
 #: The years a message may name; wide enough for a host whose clock was never set.
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 2199
+#: How deep a body may be nested: what has to be written again as JSON must not run out of stack.
+MAX_DEPTH: Final = 200
 #: Longest body read, in bytes after decompression: a small item must not unpack into all of the memory.
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
@@ -139,7 +141,10 @@ def parse(raw: bytes | str) -> Envelope:
         raise UnreadableMessage(f"the message is not for the task {TASK_NAME}")
     if item.get("content-type") != "application/json":
         raise UnreadableMessage("the content type is not application/json")
-    body = _json(_body(item.get("body"), headers, properties), "the body")
+    text = _body(item.get("body"), headers, properties)
+    body = _json(text, "the body")
+    if _opening(text) > MAX_DEPTH and _is_deeper(body, MAX_DEPTH):
+        raise UnreadableMessage(f"the body is nested deeper than {MAX_DEPTH} levels")
     if not isinstance(body, list) or len(body) not in (2, 3):
         raise UnreadableMessage("the body is not [args, kwargs, embed]")
     args, kwargs = body[0], body[1]
@@ -155,6 +160,8 @@ def parse_body(headers: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[
         raise UnreadableMessage("the message has no id")
     if len(message_id) > MAX_ID_CHARACTERS:
         raise UnreadableMessage(f"the message's id is longer than {MAX_ID_CHARACTERS} characters")
+    if not _is_unicode(message_id):
+        raise UnreadableMessage("the message's id is no valid Unicode")
     version = kwargs.get("version", 1)
     if type(version) is not int or version not in VERSIONS:
         raise UnreadableMessage("the message's version is not 1 or 2: upgrade the worker if it is newer")
@@ -241,6 +248,36 @@ def _json(text: bytes | str, what: str) -> Any:
         raise UnreadableMessage(f"{what} is no JSON") from None
 
 
+def _opening(text: bytes | str) -> int:
+    if isinstance(text, str):
+        return text.count("[") + text.count("{")
+    return text.count(b"[") + text.count(b"{")
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects are nested deeper; in a loop, for recursion is what is to be spared."""
+    inner = [value]
+    for _ in range(levels):
+        inner = [
+            part
+            for outer in inner
+            if isinstance(outer, dict | list)
+            for part in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not inner:
+            return False
+    return any(isinstance(part, dict | list) for part in inner)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8: a lone surrogate cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _time(value: Any, name: str) -> datetime | None:
     if value is None:
         return None
@@ -255,7 +292,9 @@ def _time(value: Any, name: str) -> datetime | None:
 
 
 def _source(value: Any) -> str | None:
-    if value is None or (isinstance(value, str) and len(value) <= MAX_SOURCE_CHARACTERS):
+    if value is None or (
+        isinstance(value, str) and len(value) <= MAX_SOURCE_CHARACTERS and _is_unicode(value)
+    ):
         return value
     raise UnreadableMessage(f"source is no text of at most {MAX_SOURCE_CHARACTERS} characters")
 

@@ -221,6 +221,27 @@ def test_what_cannot_be_read_is_said_without_the_payload(raw: Any, says: str) ->
     assert SECRET not in "".join(traceback.format_exception(caught.value, limit=0))
 
 
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (item([[], {"event": {}}], headers={**HEADERS, "id": "half \ud83d"}), "id is no valid Unicode"),
+        (item([[], {"event": {}, "source": "half \ud83d", "version": 2}]), "source is no text"),
+        (item(raw_body='[[],{"event":{"x":' + "[" * 300 + "]" * 300 + "}}]"), "deeper than 200 levels"),
+        (item(raw_body='[[],{"event":' + '{"a":' * 300 + "1" + "}" * 300 + "}]"), "deeper than 200 levels"),
+    ],
+)
+def test_what_could_not_be_written_again_is_not_read(raw: str, says: str) -> None:
+    """Half a character in a message's id, or a body nested so deep that writing it would run out of stack."""
+    with pytest.raises(UnreadableMessage, match=says):
+        parse(raw)
+
+
+def test_many_brackets_are_not_deep() -> None:
+    """An event of many small objects is read, whatever their number."""
+    event = {"x": [{"a": [n]} for n in range(500)]}
+    assert parse(item([[], {"event": event}])).event == event
+
+
 def test_a_small_item_cannot_unpack_into_all_of_the_memory() -> None:
     """A body that decompresses beyond the bound is unreadable, and is not decompressed further."""
     bomb = base64.b64encode(zlib.compress(b" " * (MAX_BODY_BYTES + 2))).decode()

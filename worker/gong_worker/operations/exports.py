@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -96,9 +97,15 @@ def _line(raw: bytes, where: str) -> tuple[int, Any]:
     return line["id"], line["payload"]
 
 
+def _facts(letter: DeadLetter) -> dict[str, Any]:
+    """The letter as JSON, without its payload, which may be nested however deep."""
+    facts: dict[str, Any] = to_json(replace(letter, payload=None))
+    return facts
+
+
 def _write_line(out: TextIO) -> Any:
     def write(letter: DeadLetter) -> None:
-        row = {name: value for name, value in to_json(letter).items() if name != "payload"}
+        row = {name: value for name, value in _facts(letter).items() if name != "payload"}
         out.write(json_text({**row, "payload": event_of(letter)}) + "\n")
 
     return write
@@ -112,7 +119,7 @@ def _csv_writer(out: TextIO) -> Any:
     writer.writerow([*_LETTER, *(".".join(path) for path in paths), "unreadable_body"])
 
     def write(letter: DeadLetter) -> None:
-        row, event = to_json(letter), event_of(letter)
+        row, event = _facts(letter), event_of(letter)
         known = event if isinstance(event, dict) else {}
         body = None if isinstance(event, dict) else event
         cells = [*(row[name] for name in _LETTER), *(_at(known, path) for path in paths), body]

@@ -39,6 +39,7 @@ local function step_back(by)
   end
   clear('day_swept')
   clear('day_compared')
+  set('moved_at', now)
   redis.call('DEL', SENT, RETURNED)
   local _, window = law()
   set('next', now + window + unknown() + SECOND / 5)

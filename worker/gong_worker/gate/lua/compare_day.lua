@@ -12,9 +12,8 @@ sweep_day()
 local ledger, lacking = {}, -get('day_total')
 for _, minute in ipairs(args.minutes) do
   local number = math.floor(math.min(minute[1], now) / BUCKET)
-  -- Calls of the future, made while Redis's clock was ahead, were moved to the present when it was set right. The ledger
-  -- has them there for as long as it was ahead.
-  local ahead = minute[1] > now + 60 * SECOND
+  -- Calls of the future were made before the clock was set right: a day after that they are a day old.
+  local ahead = minute[1] > now + 60 * SECOND and state.moved_at and now - get('moved_at') > BUCKET_LIFE
   if not ahead and number * BUCKET + BUCKET_LIFE > now then
     ledger[number] = (ledger[number] or 0) + minute[2]
     lacking = lacking + minute[2]

@@ -10,6 +10,7 @@ for _, minute in ipairs(args.minutes) do
   -- A clock that runs ahead of Redis's must not make calls that are forgotten late only.
   local number = math.floor(math.min(minute[1], now) / BUCKET)
   if number * BUCKET + BUCKET_LIFE > now then
+    if minute[1] > now + 60 * SECOND then set('moved_at', now) end
     redis.call('HINCRBY', DAY, string.format('%.0f', number), minute[2])
     total = total + minute[2]
   end

@@ -1,7 +1,7 @@
 -- First part of every gate script: its keys, its argument, the state it works on.
 --
 -- KEYS, the same for every script, all with the hash tag {gong-views.gate}:
---   1 state     hash    gen, clock (when a script last ran)
+--   1 state     hash    gen, clock (when a script last ran), moved_at (when it was last set back)
 --                       epoch, seq, void_seq, next, bump_seq              the line of slots
 --                       live_next, bulk_next                              when the last asker told to come back comes
 --                       bulk_from, bulk_at                                from when on bulk may call; its latest slot
