@@ -13,9 +13,12 @@ from redis.retry import Retry
 
 from gong_views import ViewQueue
 from gong_views.aio import AsyncViewQueue
+from gong_views.errors import SettingsError
 from gong_worker.cli import cli
 from gong_worker.ledger import migrate
 from gong_worker.operations.redis_acl import RedisUser
+from gong_worker.operations.services import redis_client
+from gong_worker.queue.server import refuse_unfit
 from tests.support.guarded import GuardedValkey, guarded_valkey
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
@@ -70,6 +73,18 @@ def test_each_user_is_refused_what_is_not_its_job(server: GuardedValkey, user: R
         pytest.raises(redis.exceptions.AuthenticationError),
     ):
         nobody.ping()
+
+
+def test_a_worker_with_another_users_rights_does_not_start(server: GuardedValkey) -> None:
+    """A worker that was given a producer's or the web's user says so at its start; its own will do."""
+    for user in RedisUser:
+        client = redis_client(server.url_of(user))
+        if user in (RedisUser.WORKER, RedisUser.OPERATOR):
+            refuse_unfit(client)
+        else:
+            with pytest.raises(SettingsError, match="gong-views-worker"):
+                refuse_unfit(client)
+        client.close()
 
 
 def test_a_producer_enqueues(server: GuardedValkey) -> None:

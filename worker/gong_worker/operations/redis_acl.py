@@ -24,7 +24,7 @@ class RedisUser(StrEnum):
     HEALTH = "gong-views-health"  # a container's health check: PING, without a password
 
 
-_CONNECT: Final = "+ping +select +client|setinfo +client|setname"
+_CONNECT: Final = "+@connection -@dangerous -@admin"
 _ENQUEUE: Final = (
     "+multi +exec +discard "
     + f"(+lpush {' '.join(f'%W~{lane.queue}' for lane in Lane)}) "

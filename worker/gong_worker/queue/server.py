@@ -11,12 +11,15 @@ from typing import Any, Final
 import redis
 
 from gong_views.errors import SettingsError
+from gong_views.names import UNACKED_KEY, Lane
 
 log = logging.getLogger(__name__)
 
 #: The scripts of the queue and of the gate have flags, which came with Redis 7.
 LEAST_MAJOR: Final = 7
 KEEPS_ALL: Final = "noeviction"
+# Changes nothing: takes an entry out of a hash that has none of that name.
+_AS_WORKER: Final = "return redis.call('LLEN', KEYS[1]) + redis.call('HDEL', KEYS[2], '')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,19 @@ def evicting(facts: ServerFacts) -> str | None:
 
 
 def refuse_unfit(client: redis.Redis) -> None:
-    """Raise SettingsError when no worker may run on this server; nothing when it is away or does not tell."""
+    """Raise SettingsError when no worker may run on this server; nothing when it is away or does not tell.
+
+    Asked as the user of REDIS_URL: Celery would take a command that is forbidden to it for a lost connection, for ever.
+    """
+    try:
+        client.eval(_AS_WORKER, 2, Lane.LIVE.queue, UNACKED_KEY)
+    except redis.exceptions.NoPermissionError:
+        raise SettingsError(
+            "REDIS_URL: its user may not do a worker's work: give it the rights that `gong-views acl` prints for "
+            "gong-views-worker, or name that user"
+        ) from None
+    except redis.RedisError:
+        pass  # it is away, or refuses writes for the moment
     try:
         why = unfit(read_server(client))
     except redis.RedisError:
