@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gong_views.errors import SettingsError
+from gong_views.names import Lane
 from gong_worker.settings import LONGEST_HOLD_SECONDS, WorkerSettings
 from gong_worker.settings_registry import refuse_unknown, unknown_variables
 from gong_worker.settings_report import HIDDEN, masked_url, settings_report
@@ -212,3 +213,37 @@ def test_the_report_has_all_settings_and_where_each_came_from(
     ):
         assert other in report
     assert "hush" not in str(report)
+
+
+@pytest.mark.parametrize(
+    ("calls_per_second", "reserve", "bulk_reserve", "live", "bulk"),
+    [
+        (3, 0, None, 3, 2), (2.5, 0, None, 2, 1), (1.9, 0, None, 1, 1), (0.5, 0, None, 0.5, 0.5),
+        (10, 4, 2, 6, 6), (5, 1, 4, 4, 1),
+    ],
+)  # fmt: skip
+def test_what_a_lane_may_use(
+    calls_per_second: float, reserve: int, bulk_reserve: int | None, live: float, bulk: float
+) -> None:
+    """Whole calls less the reserve of each lane; bulk leaves one of a limit of two and more unless it is set."""
+    settings = WorkerSettings(
+        calls_per_second=calls_per_second, reserve_per_second=reserve, bulk_reserve_per_second=bulk_reserve
+    )
+    assert (settings.idle_rate(Lane.LIVE), settings.idle_rate(Lane.BULK)) == (live, bulk)
+
+
+@pytest.mark.parametrize("name", ["RESERVE_PER_SECOND", "BULK_RESERVE_PER_SECOND"])
+def test_a_reserve_leaves_a_call(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reserve of the whole limit is refused by name; a blank one is unset."""
+    monkeypatch.setenv(f"GONG_VIEWS_{name}", "3")
+    with pytest.raises(SettingsError, match=f"GONG_VIEWS_{name}=3 leaves not one whole call"):
+        WorkerSettings.load()
+    monkeypatch.setenv("GONG_VIEWS_RESERVE_PER_SECOND", "0")
+    monkeypatch.setenv("GONG_VIEWS_BULK_RESERVE_PER_SECOND", "")
+    assert WorkerSettings.load().bulk_reserve_per_second is None
+
+
+def test_a_setting_that_is_gone_says_what_to_do() -> None:
+    """A variable that nothing reads, and that resembles none, is to be removed."""
+    [text] = unknown_variables(["GONG_VIEWS_ADAPTIVE_INCREASE"])
+    assert text.startswith("GONG_VIEWS_ADAPTIVE_INCREASE: there is no such setting; remove it")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from gong_views.names import Lane
 from gong_views.settings import ProducerSettings, Secret, Settings, blank_is_unset
 from gong_worker.domain.policy import RetryPolicy
 
@@ -16,6 +17,11 @@ LONGEST_HOLD_SECONDS = 1.0
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 10.0
 # The law of docs/pacing.md has been tried up to here. A Redis on one core paces some 3,000 a second.
 MOST_CALLS_PER_SECOND = 10_000
+
+
+def default_bulk_reserve(calls_per_second: float) -> int:
+    """What backfills and replays leave to others of each second unless it is set."""
+    return 1 if calls_per_second >= 2 else 0
 
 
 def _base_url(value: str) -> str:
@@ -171,6 +177,13 @@ class WorkerSettings(ProducerSettings):
                 f"raise the first above {needed:g}, or lower the second"
             )
         return self
+
+    def idle_rate(self, lane: Lane) -> float:
+        """Calls/s of a lane by these limits, when nobody else calls; without the margin."""
+        left, bulk = self.reserve_per_second, self.bulk_reserve_per_second
+        if lane is Lane.BULK:
+            left = max(left, default_bulk_reserve(self.calls_per_second) if bulk is None else bulk)
+        return max(min(1.0, self.calls_per_second), float(math.floor(self.calls_per_second) - left))
 
     @property
     def ledger_url(self) -> str:

@@ -71,6 +71,9 @@ def test_dry_run(folder: Path, enqueue: Enqueue, redis_url: str, monkeypatch: py
     assert run.json | wanted == run.json
     assert run.json["seconds"] == pytest.approx(2 * 86_400 + 500 / 3, abs=1)
     assert run.json["days"] == pytest.approx(2.002, abs=0.001)
+    # A backfill leaves a call a second to others.
+    backfill = enqueue("views.jsonl", "--dry-run", "--lane", "bulk")
+    assert backfill.json["seconds"] == pytest.approx(2 * 86_400 + 500 / 2, abs=1)
     assert run.json["first_rejects"][0]["line"] == 3_001
     assert "2500 calls" in enqueue("views.jsonl", "--dry-run", as_json=False).out
     assert ids(redis_url) == []

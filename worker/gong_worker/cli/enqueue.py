@@ -132,7 +132,7 @@ def _dry_run(source: Source, form: Format, lane: Lane, as_json: bool) -> int:
     found = estimate(read_records(source, form, Progress()))
     cost = cost_if_known(found.calls, lane)
     per_day = settings.calls_per_day - settings.day_reserve
-    seconds = seconds_needed(found.calls, per_second=settings.calls_per_second, per_day=per_day)
+    seconds = seconds_needed(found.calls, per_second=settings.idle_rate(lane), per_day=per_day)
     data: dict[str, Any] = {
         "file": source.name,
         "format": form.value,

@@ -67,11 +67,6 @@ LIMITS = (
 )  # fmt: skip
 
 
-def default_bulk_reserve(calls_per_second: float) -> int:
-    """What bulk calls leave to others of each second unless it is set."""
-    return 1 if calls_per_second >= 2 else 0
-
-
 def check_limits(
     calls_per_second: float,
     calls_per_day: float,

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from gong_views.names import Lane
 from gong_worker.domain.holds import PROBED, GateState, HoldReason
 from gong_worker.gate.rebuild import History, calls_since
-from gong_worker.gate.settings import LIMITS, default_bulk_reserve
+from gong_worker.gate.settings import LIMITS
 from gong_worker.gate.types import GateStatus, HoldView, LimitOrigin, LimitView, Probe, Share
+from gong_worker.settings import default_bulk_reserve
 
 # Width of the buckets of the rolling day (lua/day.lua).
 _BUCKET_US = 300_000_000

@@ -13,6 +13,7 @@ from gong_views.timestamps import timestamp_of
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
 from gong_worker.ledger import DeadLetterFilter, EventFilter
+from gong_worker.settings import MOST_CALLS_PER_SECOND
 from gong_worker.web.body import JSON_TYPE, media_type, read_body
 from gong_worker.web.parameters import Parameters
 from gong_worker.web.settings import WebSettings
@@ -232,11 +233,11 @@ class LimitsBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    calls_per_second: Annotated[float, Field(ge=0.01, le=1_000)] | Absent = None
+    calls_per_second: Annotated[float, Field(ge=0.01, le=MOST_CALLS_PER_SECOND)] | Absent = None
     calls_per_day: Annotated[int, Field(ge=1, le=10**9), Whole] | Absent = None
     day_reserve: Annotated[int, Field(ge=0, le=10**9), Whole] | Absent = None
-    reserve_per_second: Annotated[int, Field(ge=0, le=1_000), Whole] | Absent = None
-    bulk_reserve_per_second: Annotated[int, Field(ge=0, le=1_000), Whole] | Absent = None
+    reserve_per_second: Annotated[int, Field(ge=0, le=MOST_CALLS_PER_SECOND), Whole] | Absent = None
+    bulk_reserve_per_second: Annotated[int, Field(ge=0, le=MOST_CALLS_PER_SECOND), Whole] | Absent = None
 
     @model_validator(mode="before")
     @classmethod
