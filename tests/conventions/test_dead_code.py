@@ -37,7 +37,7 @@ CALLED_BY_OTHERS = {
 DECORATORS = [
     "@*.command", "@*.command(*)", "@*.group*", "@*.get*", "@*.post*", "@*.put*", "@*.patch*", "@*.delete*",
     "@*validator*", "@*serializer*", "@*.connect*", "@*exception_handler*", "@*.middleware*", "@*listens_for*",
-    "@compiles*", "@*.task*", "@*fixture*",
+    "@compiles*", "@*.task*", "@*fixture*", "@*.page*",
 ]  # fmt: skip
 ARGUMENTS_OF_OVERRIDES = {
     "interval", "num", "local_address", "env_settings", "dotenv_settings", "file_secret_settings",

@@ -15,7 +15,7 @@ from gong_worker.console.headers import SecurityHeaders
 from gong_worker.console.identity import Identity, Peer
 from gong_worker.console.login import login_router
 from gong_worker.console.origin import SameOrigin
-from gong_worker.console.pages import dead_letters, overview
+from gong_worker.console.pages import audit, dead_letters, events, gate, overview
 from gong_worker.console.settings import ConsoleSettings
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -41,7 +41,7 @@ def create_app(console: Console, settings: ConsoleSettings) -> FastAPI:
         return FileResponse(STATIC / ("console.js" if name == "console.js" else "console.css"))
 
     app.include_router(login_router(console.sessions))
-    for page in (overview, dead_letters):
+    for page in (overview, dead_letters, events, gate, audit):
         page.add(console)
     # What the browser reports of itself, and tracebacks with the texts of exceptions, which may quote a payload.
     logging.getLogger("nicegui").setLevel(logging.CRITICAL)

@@ -43,6 +43,10 @@ class Backend:
                 self._status = (time.monotonic(), await self.run(status))
             return self._status[1]
 
+    def forget(self) -> None:
+        """The picture has just been changed: ask anew next time."""
+        self._status = None
+
     def _open(self) -> Services:
         """Services with the ledger as soon as it is there; until then those that do without."""
         if self._services is not None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from nicegui import ui
 
 from gong_worker.console.frame import Console, Page
+from gong_worker.console.pager import PAGE_SIZE, Pager
 from gong_worker.console.pages.letter_actions import discard, edit_many, replay
 from gong_worker.console.pages.letter_detail import show_letter
 from gong_worker.console.pages.letter_filter import LetterFilter
@@ -17,7 +18,6 @@ from gong_worker.operations.services import Services
 
 PATH = "/dead-letters"
 REFRESH_SECONDS = 10.0
-PAGE_SIZE = 50
 
 
 def add(console: Console) -> None:
@@ -34,7 +34,6 @@ class DeadLetters:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._cursors = [0]
         self._selected: set[int] = set()
         self._selections = 0
         apply = page.action(self._apply)
@@ -56,10 +55,7 @@ class DeadLetters:
                 ("Select", *heads) if page.user.operates else heads,
                 empty="no dead letter",
             )
-            with ui.element("div").classes("pager"):
-                self._previous = button("Previous", page.action(self._back))
-                self._where = Text("span", "").props("role=status")
-                self._next = button("Next", page.action(self._forward))
+            self._pager = Pager[int](page, self.refresh)
         if page.user.operates:
             WaitingReplays(page)
 
@@ -68,7 +64,7 @@ class DeadLetters:
         backend = self._page.console.backend
         wanted = self._filter.wanted
         self._show_groups(await backend.run(_groups, replace(wanted, group=None)))
-        self._show_letters(await backend.run(_letters, wanted, self._cursors[-1]))
+        self._show_letters(await backend.run(_letters, wanted, self._pager.cursor or 0))
 
     def _toolbar(self) -> None:
         page = self._page
@@ -85,7 +81,7 @@ class DeadLetters:
 
     async def _apply(self) -> None:
         self._filter.read()
-        self._cursors = [0]
+        self._pager.restart()
         await self._acted()
 
     async def _acted(self) -> None:
@@ -96,16 +92,6 @@ class DeadLetters:
     async def _choose(self, group: str) -> None:
         self._filter.choose_group(group)
         await self._apply()
-
-    async def _forward(self) -> None:
-        if self._next_cursor is not None:
-            self._cursors.append(self._next_cursor)
-            await self.refresh()
-
-    async def _back(self) -> None:
-        if len(self._cursors) > 1:
-            self._cursors.pop()
-            await self.refresh()
 
     def _show_groups(self, found: Groups) -> None:
         self._groups.fill(found, lambda: [self._group_row(group) for group in found.groups])
@@ -119,16 +105,11 @@ class DeadLetters:
         )  # fmt: skip
 
     def _show_letters(self, found: DeadLetterPage) -> None:
-        self._next_cursor = found.next
         self._letters.fill(
             (found.dead_letters, self._selections),
             lambda: [self._row(letter) for letter in found.dead_letters],
         )
-        before = (len(self._cursors) - 1) * PAGE_SIZE
-        last = before + len(found.dead_letters)
-        self._where.show(f"{min(before + 1, last):,} to {last:,} of {found.total:,}")
-        self._previous.set_enabled(len(self._cursors) > 1)
-        self._next.set_enabled(found.next is not None)
+        self._pager.show(len(found.dead_letters), found.total, found.next)
         self._total = found.total
         self._tell_target()
 

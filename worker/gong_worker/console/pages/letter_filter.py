@@ -22,17 +22,17 @@ class LetterFilter:
     def __init__(self, apply: Callable[[], Awaitable[None]], *, sees_payloads: bool) -> None:
         self.wanted = DeadLetterFilter()
         with ui.element("form").classes("filter").on("submit.prevent", apply).props('aria-label="Filter"'):
-            self._state = _select("State", {one.value: one.value for one in DeadLetterState}, "open")
-            self._reason = _select("Reason", {"": "any", **_names(DeadLetterReason)}, "")
-            self._status = _text("HTTP status").props("inputmode=numeric")
-            self._system = _text("Reporting system")
-            self._content = _text("Content id")
-            self._source = _text("Source")
-            self._lane = _select("Lane", {"": "any", **_names(Lane)}, "")
-            self._since = _select("Died in", AGES, "")
-            self._group = _text("Group")
+            self._state = choice("State", {one.value: one.value for one in DeadLetterState}, "open")
+            self._reason = choice("Reason", {"": "any", **_names(DeadLetterReason)}, "")
+            self._status = text_field("HTTP status").props("inputmode=numeric")
+            self._system = text_field("Reporting system")
+            self._content = text_field("Content id")
+            self._source = text_field("Source")
+            self._lane = choice("Lane", {"": "any", **_names(Lane)}, "")
+            self._since = choice("Died in", AGES, "")
+            self._group = text_field("Group")
             # A search in what one may not see would tell of it.
-            self._contains = _text("Contains") if sees_payloads else None
+            self._contains = text_field("Contains") if sees_payloads else None
             button("Apply", lambda: None, kind="primary").props("type=submit")
             button("Clear", self._cleared(apply))
 
@@ -68,8 +68,8 @@ class LetterFilter:
             for field in fields:
                 if field is not None:
                     field.value = ""
-            for choice in (self._reason, self._lane, self._since):
-                choice.value = ""
+            for one in (self._reason, self._lane, self._since):
+                one.value = ""
             self._state.value = "open"
             await apply()
 
@@ -80,9 +80,11 @@ def _names(kind: type[StrEnum]) -> dict[str, str]:
     return {one.value: one.value for one in kind}
 
 
-def _text(label: str) -> ui.input:
+def text_field(label: str) -> ui.input:
+    """A field for a text."""
     return ui.input(label).props("dense outlined")
 
 
-def _select(label: str, options: dict[str, Any], value: str) -> ui.select:
+def choice(label: str, options: dict[str, Any], value: str) -> ui.select:
+    """A field for one of several values."""
     return ui.select(options, label=label, value=value).props("dense outlined options-dense")

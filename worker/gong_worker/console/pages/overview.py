@@ -6,12 +6,12 @@ from nicegui import ui
 
 from gong_worker.console import chart
 from gong_worker.console.frame import Console, Page
+from gong_worker.console.gate_view import BudgetBar, GateView
 from gong_worker.console.widgets import Table, Text, at, section
-from gong_worker.console.words import age, drained, hold_text, number
-from gong_worker.domain.holds import GateState
+from gong_worker.console.words import age, drained, number
 from gong_worker.ledger import HourOutcome
 from gong_worker.operations.activity import last_day
-from gong_worker.operations.status import CallsReport, GateReport, Status
+from gong_worker.operations.status import Status
 
 
 def add(console: Console) -> None:
@@ -60,7 +60,7 @@ class Overview:
     def show(self, found: Status, now: datetime) -> None:
         """Show the status."""
         self._gate.show(found.gate, now)
-        self._budget.show(found.calls)
+        self._budget.show(found.calls, now)
         queue, oldest = found.queue, found.oldest_waiting
         backlog = [
             ("live", number(queue.live), age(oldest.live_seconds)),
@@ -94,62 +94,3 @@ class Overview:
         self._chart.set_content(chart.svg(found, now))
         for name, count in chart.totals(found).items():
             self._legend[name].show(f"{count:,} {name.replace('-', ' ')}")
-
-
-class GateView:
-    """The gate in words, with every hold and its end."""
-
-    def __init__(self) -> None:
-        self._state = Text("p", "", "state").props("aria-live=polite")
-        self._holds = ui.element("ul").classes("holds")
-        self._shown: object = None
-
-    def show(self, gate: GateReport, now: datetime) -> None:
-        """Show the gate."""
-        words = {
-            GateState.OPEN: "Open: calls are made.",
-            GateState.HELD: "Held: no call is made.",
-            GateState.UNAVAILABLE: f"Unavailable: no call is made. {gate.note or ''}",
-        }
-        self._state.show(words[gate.state], f"state {gate.state.value}")
-        lines = [hold_text(hold, now) for hold in gate.holds]
-        if gate.probe is not None:
-            answer = gate.probe.answer or "is under way"
-            lines.append(f"the probe, event {gate.probe.reporting_system}/{gate.probe.event_id}: {answer}")
-        if lines != self._shown:
-            self._shown = lines
-            self._holds.clear()
-            with self._holds:
-                for line in lines:
-                    Text("li", line)
-
-
-class BudgetBar:
-    """The day's calls: ours, what is left to us, and the reserve for other integrations."""
-
-    def __init__(self) -> None:
-        with ui.element("div").classes("bar").props("role=img") as self._bar:
-            self._used = ui.element("div").classes("used")
-            ui.element("div").classes("left")
-            self._reserve = ui.element("div").classes("reserve")
-        self._text = Text("p", "")
-        self._rate = Text("p", "")
-
-    def show(self, calls: CallsReport | None) -> None:
-        """Show the day."""
-        if calls is None:
-            self._text.show("unknown while the queue does not answer")
-            self._rate.show("")
-            return
-        reserve = calls.per_day_limit - calls.per_day_cap
-        left = max(0, calls.per_day_cap - calls.last_24h)
-        text = (
-            f"{calls.last_24h:,} made, {left:,} left to us, {reserve:,} kept for other integrations; "
-            f"the company's limit is {calls.per_day_limit:,}."
-        )
-        self._used.style(f"flex-grow: {min(calls.last_24h, calls.per_day_limit)}")
-        self._reserve.style(f"flex-grow: {reserve}")
-        self._bar.style(f"--left: {left}")
-        self._bar.props["aria-label"] = text
-        self._text.show(text)
-        self._rate.show(f"{calls.current_rate:.3g} of {calls.per_second_limit:g} calls a second at present.")

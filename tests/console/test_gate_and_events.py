@@ -1,0 +1,105 @@
+"""Gate, events and audit in a real browser."""
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gong_views import ViewQueue
+from gong_worker.domain.audit import AuditAction
+from tests.console.accessibility import faults
+from tests.console.letters import insert, payload
+from tests.console.served import World, signed_in
+
+
+@pytest.fixture(scope="module", autouse=True)
+def letters(world: World) -> None:
+    """Events that died, and one that waits."""
+    insert(world.services.ledger, 60)
+    ViewQueue(world.environment["REDIS_URL"]).enqueue(payload(500))
+
+
+def open_page(page: Page, name: str) -> None:
+    """Go to a page as a user would."""
+    page.get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("heading", name=name, level=1).wait_for()
+
+
+def tab_to(page: Page, label: str) -> None:
+    """Press Tab until the field or button of that name has the focus."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("(document.activeElement.ariaLabel || document.activeElement.innerText)") == label:
+            return
+    raise AssertionError(f"{label} cannot be reached with the Tab key")
+
+
+def test_the_gate_is_held_and_released_with_the_keyboard(browser: Browser, world: World) -> None:
+    """Hold for so long with a reason, release, both by the keyboard alone; the audit page tells who did it."""
+    with signed_in(browser, world, "anna") as page:
+        open_page(page, "Gate")
+        expect(page.locator(".state")).to_have_text("Open: calls are made.")
+        assert faults(page) == []
+        tab_to(page, "Why, for everyone to read")
+        page.keyboard.type("Gong is being moved")
+        tab_to(page, "Minutes; empty: until released")
+        page.keyboard.type("30")
+        tab_to(page, "Hold")
+        page.keyboard.press("Enter")
+        expect(page.locator(".state")).to_have_text("Held: no call is made.")
+        expect(page.locator(".holds li")).to_contain_text("operator by anna, until")
+        [hold] = world.services.gate.status().holds
+        assert hold.by == "anna" and hold.until is not None
+        tab_to(page, "Release")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Done: ended: operator.")).to_be_visible()
+        expect(page.locator(".state")).to_have_text("Open: calls are made.")
+        open_page(page, "Audit")
+        row = page.get_by_role("row").filter(has_text="Gong is being moved")
+        expect(row).to_contain_text("anna")
+        assert faults(page) == []
+
+
+def test_a_limit_is_set_and_unset(browser: Browser, world: World) -> None:
+    """A limit counts for all workers at once; one that makes no sense is refused with the mend; a viewer sets none."""
+    with signed_in(browser, world, "anna") as page:
+        open_page(page, "Gate")
+        page.get_by_label("New day_reserve").fill("20000")
+        page.get_by_role("button", name="Set day_reserve", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text("day_reserve")
+        page.get_by_label("New day_reserve").fill("2000")
+        page.get_by_role("button", name="Set day_reserve", exact=True).click()
+        expect(page.get_by_text("2,000 kept for other integrations")).to_be_visible()
+        assert world.services.gate.status().per_day_cap == 8_000
+        page.get_by_role("button", name="Unset day_reserve", exact=True).click()
+        expect(page.get_by_text("500 kept for other integrations")).to_be_visible()
+    with signed_in(browser, world, "vera") as page:
+        open_page(page, "Gate")
+        expect(page.get_by_role("cell", name="day_reserve", exact=True)).to_be_visible()
+        for name in ("Hold", "Release", "Set day_reserve"):
+            expect(page.get_by_role("button", name=name, exact=True)).to_have_count(0)
+    actions = {entry.action for entry in world.services.ledger.list_actions(limit=50, by="anna").entries}
+    assert {AuditAction.LIMITS, AuditAction.UNSET_LIMITS} <= actions
+
+
+def test_an_event_is_found_and_its_story_told(browser: Browser, world: World) -> None:
+    """By content and by id, page by page; its timeline; and one that no worker has seen, in the queue."""
+    with signed_in(browser, world, "vera", width=390, height=844) as page:
+        open_page(page, "Events")
+        expect(page.locator(".pager > span")).to_contain_text("1 to 50")
+        page.get_by_role("button", name="Next").click()
+        expect(page.locator(".pager > span")).to_contain_text("51 to 60")
+        page.get_by_label("Content id").fill("deck-3")
+        page.keyboard.press("Enter")
+        expect(page.locator(".pager > span")).to_contain_text("1 to 9")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert faults(page) == []
+        page.get_by_role("button", name="Show event portal/view-3", exact=True).click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("row").filter(has_text="dead letter 3")).to_contain_text("rejected")
+        assert faults(page, "[role=dialog]") == []
+        dialog.get_by_role("button", name="Close").click()
+        page.get_by_label("Content id").fill("")
+        page.get_by_label("Event id").fill("view-500")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Find this event id in the queue too").click()
+        expect(dialog).to_contain_text("queued")
+        expect(dialog.get_by_role("row").filter(has_text="live").last).to_be_visible()
