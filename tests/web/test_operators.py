@@ -122,7 +122,7 @@ def test_a_payload_is_for_keys_that_operate_and_is_in_the_audit(api: TestClient)
         ("show", {"ids": [1]})
     ]
     plain = _told(api, "dead-letters/1", key=READ_KEY)
-    assert (plain["payload"], plain["errors"]) == (None, [])
+    assert ("payload" in plain, plain["errors"], plain["group"] != "") == (False, [], True)
     page = _told(api, "dead-letters?limit=4", key=READ_KEY)
     assert (page["total"], page["next"]) == (6, 4)
     assert "globex" not in str(page) + str(_told(api, "dead-letters/groups", key=READ_KEY))

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
-from gong_worker.domain.states import DeadLetterReason
-from gong_worker.ledger import Ledger, migrate, open_engine
+from gong_worker.domain.states import DeadLetterReason, DeadLetterState
+from gong_worker.ledger import EventFilter, Ledger, migrate, open_engine
 from gong_worker.ledger.dead_letter_search import DeadLetterFilter
 from tests.integration.ledger.support import PAYLOAD, at, claimed, deliver, result
 from tests.integration.ledger.test_migrate import VIEWS
@@ -55,6 +55,13 @@ def test_the_ledger_works_with_the_roles(roles: Roles) -> None:
         ledger.record_action(AuditAction.DISCARD, by="ann", at=datetime.now(UTC))
         assert ledger.list_actions(limit=1).total == 1
         ledger.reconciliation_snapshot()
+    with ledger_of(roles, "web") as ledger:
+        wanted = DeadLetterFilter(state=DeadLetterState.ALL)
+        assert ledger.search_dead_letters(wanted, limit=10, errors=False).total == 1
+        assert ledger.search_events(EventFilter(request_id="request-1"), limit=1).events
+        assert ledger.letters_of(EventKey("crm", "event-2")) and ledger.dead_letter_groups(wanted)
+        totals = ledger.totals()
+        assert totals.calls["rejected"] == 1 and totals.latencies[Lane.LIVE].count == 1
 
 
 def allowed(url: str, statement: str) -> bool:

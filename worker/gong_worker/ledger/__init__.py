@@ -23,6 +23,7 @@ from gong_worker.ledger.event_search import BadCursor, EventFilter, EventPage, E
 from gong_worker.ledger.ledger import Ledger
 from gong_worker.ledger.migrate import check_schema, migrate
 from gong_worker.ledger.recount import Miscount
+from gong_worker.ledger.totals import LedgerTotals
 from gong_worker.ledger.values import (
     AlreadyHandled,
     AttemptFacts,
@@ -70,6 +71,7 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "LedgerRefused",
+    "LedgerTotals",
     "LedgerUnavailable",
     "LetterReport",
     "MessageRef",

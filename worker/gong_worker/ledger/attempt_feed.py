@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from gong_views.names import Lane
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.buckets import Hour, literal
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.models import Attempt, Delivery
 from gong_worker.ledger.transactions import reading
@@ -70,13 +69,9 @@ class AttemptFeed(LedgerPart):
         self, since: datetime, wanted: AttemptFilter, also: Collection[AttemptKey] = ()
     ) -> dict[AttemptKey, AttemptLine]:
         """The calls begun since, and those of `also` that are still there, in the order of their beginnings."""
-        since = utc(since)
-        # The hour is what is indexed.
-        first_hour = literal(self.engine.dialect.name, since.replace(minute=0, second=0, microsecond=0))
-        recent = sa.and_(Hour(Attempt.started_at) >= first_hour, Attempt.started_at >= since)
         conditions = _conditions(wanted)
         with reading(self.engine) as connection:
-            found = connection.execute(_CALLS.where(recent, *conditions)).all()
+            found = connection.execute(_CALLS.where(Attempt.started_at >= utc(since), *conditions)).all()
             if also:
                 found = [*connection.execute(_CALLS.where(sa.tuple_(*_KEY).in_(also))).all(), *found]
         lines: dict[AttemptKey, AttemptLine] = {}

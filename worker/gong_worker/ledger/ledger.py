@@ -13,6 +13,7 @@ from gong_worker.ledger.reads import Reads
 from gong_worker.ledger.record import Recording
 from gong_worker.ledger.recount import Recount
 from gong_worker.ledger.replays import Replays
+from gong_worker.ledger.totals import Totals
 
 
 class Ledger(
@@ -26,6 +27,7 @@ class Ledger(
     AttemptFeed,
     Counts,
     Recount,
+    Totals,
     Activity,
     Audit,
     Replays,

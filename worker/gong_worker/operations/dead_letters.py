@@ -12,12 +12,14 @@ from gong_views.message import UnreadableMessage, parse
 from gong_worker.display import foreign_id
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.edits import Change
-from gong_worker.domain.states import DeadLetterResolution
+from gong_worker.domain.states import DeadLetterResolution, DeadLetterState
 from gong_worker.ledger import (
     DeadLetter,
     DeadLetterFilter,
     DeadLetterGroup,
+    DeadLetterNotFound,
     DeadLetterPage,
+    DeadLetterSummary,
     Ledger,
     LedgerUnavailable,
 )
@@ -72,10 +74,22 @@ class Bulk:
 
 
 def list_dead_letters(
-    ledger: Ledger, wanted: DeadLetterFilter, *, limit: int, after_id: int = 0
+    ledger: Ledger, wanted: DeadLetterFilter, *, limit: int, after_id: int = 0, errors: bool = True
 ) -> DeadLetterPage:
-    """A page of letters without their payloads, oldest first, with the total and the next page's cursor."""
-    return ledger.search_dead_letters(wanted, limit=limit, after_id=after_id)
+    """A page of letters without their payloads, oldest first, with the total and the next page's cursor.
+
+    `errors` False: without Gong's words, which may quote the payload.
+    """
+    return ledger.search_dead_letters(wanted, limit=limit, after_id=after_id, errors=errors)
+
+
+def summarize_dead_letter(ledger: Ledger, letter_id: int, *, errors: bool) -> DeadLetterSummary:
+    """One letter without its payload; raises DeadLetterNotFound."""
+    wanted = DeadLetterFilter(ids=(letter_id,), state=DeadLetterState.ALL)
+    found = ledger.search_dead_letters(wanted, limit=1, errors=errors).dead_letters
+    if not found:
+        raise DeadLetterNotFound(letter_id)
+    return found[0]
 
 
 def group_dead_letters(ledger: Ledger, wanted: DeadLetterFilter) -> Groups:

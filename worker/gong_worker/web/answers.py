@@ -7,7 +7,6 @@ from typing import Any, Final, Literal
 from fastapi import Response
 
 from gong_worker.gate.types import LimitView
-from gong_worker.ledger import DeadLetter, DeadLetterPage
 from gong_worker.operations.cost import Cost
 from gong_worker.operations.dead_letters import BulkResult, Result
 from gong_worker.operations.replays import Plan, WaitingReplay
@@ -73,13 +72,3 @@ def bulk_done(result: BulkResult, cost: Cost | None = None) -> BulkDone:
     ordered = sorted(result.results, key=lambda one: one.error is None)
     shown = [replace(one, changes=[]) for one in ordered[:MAX_RESULTS]]
     return BulkDone(False, result.done, result.failed, result.interrupted, shown, cost)
-
-
-def without_words(page: DeadLetterPage) -> DeadLetterPage:
-    """The page without Gong's words, which may quote the events."""
-    return replace(page, dead_letters=[replace(letter, errors=[]) for letter in page.dead_letters])
-
-
-def without_payload(letter: DeadLetter) -> DeadLetter:
-    """The letter without the event and without Gong's words about it."""
-    return replace(letter, payload=None, errors=[])

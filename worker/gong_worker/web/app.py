@@ -16,6 +16,7 @@ from gong_worker.web.events import events_router
 from gong_worker.web.gate import gate_router
 from gong_worker.web.health import Readiness, health_router
 from gong_worker.web.letters import letters_router
+from gong_worker.web.metrics import metrics_router
 from gong_worker.web.operators import OpenServices, Operators
 from gong_worker.web.parameters import each_once
 from gong_worker.web.rate_limit import RateLimit
@@ -64,7 +65,7 @@ def create_app(
     app.add_middleware(RequestLog, refused=refused)
     problems.install(app)
     app.include_router(views_router(queues, settings, limit, unavailable))
-    for routes in (events_router(api), letters_router(api), gate_router(api)):
+    for routes in (events_router(api), letters_router(api), gate_router(api), metrics_router(api)):
         app.include_router(routes, dependencies=[Depends(each_once)])
     app.include_router(health_router(Readiness(next(iter(queues.values())), unavailable)))
     document = openapi_document(app)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from gong_worker.domain.edits import Edit
-from gong_worker.ledger import DeadLetter, DeadLetterFilter, DeadLetterPage
+from gong_worker.ledger import DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetterSummary
 from gong_worker.operations import dead_letters as letters
 from gong_worker.operations import replays
 from gong_worker.operations.dead_letters import Bulk, BulkResult, Groups
@@ -19,8 +19,6 @@ from gong_worker.web.answers import (
     Replays,
     answer,
     bulk_done,
-    without_payload,
-    without_words,
 )
 from gong_worker.web.api import Api, body_of
 from gong_worker.web.keys import ApiKey, Scope
@@ -61,10 +59,10 @@ def letters_router(api: Api) -> APIRouter:
         wanted = _filter(key, query)
         page = await api.operators.run(
             lambda services: letters.list_dead_letters(
-                services.ledger, wanted, limit=query.limit, after_id=query.after
+                services.ledger, wanted, limit=query.limit, after_id=query.after, errors=_may_see(key)
             )
         )
-        return answer(page if Scope.OPERATE in key.scopes else without_words(page))
+        return answer(page)
 
     @router.get(
         "/v1/dead-letters/groups",
@@ -81,7 +79,7 @@ def letters_router(api: Api) -> APIRouter:
     @router.get(
         "/v1/dead-letters/{id:int}",
         operation_id="getDeadLetter",
-        responses=api.responses(DeadLetter, "The dead letter.", 404),
+        responses=api.responses(DeadLetterSummary | DeadLetter, "The dead letter.", 404),
     )
     async def get_letter(
         key: Reader,
@@ -89,15 +87,15 @@ def letters_router(api: Api) -> APIRouter:
         query: Annotated[LetterQuery, Query()],
     ) -> Response:
         """One dead letter. With `payload=true` the event and Gong's words, too, which the audit notes."""
-        if query.payload and Scope.OPERATE not in key.scopes:
+        if query.payload and not _may_see(key):
             raise HTTPException(403, NOT_THE_PAYLOAD)
 
-        def show(services: Services) -> DeadLetter:
-            found = services.ledger.get_dead_letter(letter_id)
+        def show(services: Services) -> DeadLetterSummary | DeadLetter:
+            found = letters.summarize_dead_letter(services.ledger, letter_id, errors=_may_see(key))
             if found.reporting_system is None or not key.may_use(found.reporting_system):
                 of_the_company(key)
             if not query.payload:
-                return without_payload(found)
+                return found
             return letters.show_dead_letter(services.ledger, letter_id, by=key.name)
 
         return answer(await api.operators.run(show))
@@ -184,8 +182,13 @@ def letters_router(api: Api) -> APIRouter:
     return router
 
 
+def _may_see(key: ApiKey) -> bool:
+    """Whether the key is for somebody who may see payloads, and Gong's words, which may quote them."""
+    return Scope.OPERATE in key.scopes
+
+
 def _filter(key: ApiKey, query: LetterConditions) -> DeadLetterFilter:
-    if query.contains is not None and Scope.OPERATE not in key.scopes:
+    if query.contains is not None and not _may_see(key):
         raise HTTPException(403, NOT_THE_PAYLOAD)
     return query.wanted(system_of(key, query.reporting_system))
 
