@@ -14,6 +14,7 @@ from gong_worker.gate import Go, Slot
 from gong_worker.gong import CallResult
 from gong_worker.ledger import Claim, EventFacts, LedgerUnavailable, MessageRef
 from gong_worker.operations.reconcile import reconcile
+from gong_worker.packed_scripts import run
 from gong_worker.queue.in_hand import ReceivedMessage
 from gong_worker.runtime import Runtime
 from tests.integration.pipeline.support import receive
@@ -65,21 +66,13 @@ def test_a_lost_reply(
     """Whether or not the trip arrived: done again when Redis is back, in hand until then, the next one given back."""
     pipeline.enqueue(range(3))
     received = receive(pipeline, runtime)
-    made = runtime.messages.client.pipeline
 
-    def pipeline_of(**options: Any) -> Any:
-        pipe = made(**options)
-        execute = pipe.execute
+    def lost(client: redis.Redis, *commands: bytes) -> list[Any]:
+        if sent:
+            run(client, *commands)
+        raise redis.ConnectionError("a test")
 
-        def lost(**given: Any) -> None:
-            if sent:
-                execute(**given)
-            raise redis.ConnectionError("a test")
-
-        pipe.execute = lost
-        return pipe
-
-    monkeypatch.setattr(runtime.messages.client, "pipeline", pipeline_of)
+    monkeypatch.setattr("gong_worker.deliver.end_trip.run", lost)
     assert deliver(runtime, received) is None
     monkeypatch.undo()
     assert runtime.messages.in_hand.all() == [received]

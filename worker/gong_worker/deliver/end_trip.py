@@ -1,16 +1,15 @@
 """The end of a delivery in one round trip: the gate is told, the message acknowledged, the next one taken.
 
-Three scripts in one pipeline, in this order, each as it would run alone. A reply that does not come leaves each of
+Three scripts in one write, in this order, each as it would run alone. A reply that does not come leaves each of
 them open: whether it ran is not known, so it is done again (none does more when it is), and what the pop may have
 taken is given back.
 """
-
-from typing import Any
 
 import redis
 
 from gong_worker.deliver.reports import GateReports
 from gong_worker.failpoints import failpoint
+from gong_worker.packed_scripts import run
 from gong_worker.queue.in_hand import ReceivedMessage
 from gong_worker.queue.messages import Messages
 
@@ -28,7 +27,7 @@ def acknowledge(
     if report is not None:
         commands.insert(0, reports.command(report))
     if pop is not None:
-        commands.append(pop.arguments)
+        commands.append(pop.command)
     replies = _send(messages.client, commands)
     popped = replies.pop() if pop is not None else None
     if isinstance(popped, list):
@@ -40,13 +39,9 @@ def acknowledge(
     return messages.received_next(pop, popped) if pop is not None else None
 
 
-def _send(client: redis.Redis, commands: list[list[Any]]) -> list[object]:
+def _send(client: redis.Redis, commands: list[bytes]) -> list[object]:
     """The replies, or the errors that came instead."""
-    with client.pipeline(transaction=False) as pipe:
-        for command in commands:
-            pipe.evalsha(*command)
-        try:
-            replies: list[object] = pipe.execute(raise_on_error=False)
-        except redis.RedisError as error:
-            return [error] * len(commands)
-        return replies
+    try:
+        return run(client, *commands)
+    except redis.RedisError as error:
+        return [error] * len(commands)

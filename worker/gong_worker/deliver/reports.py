@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from gong_worker.domain.outcomes import Delivered, Outcome, ServerError, Throttled
 from gong_worker.gate import Gate, GateUnavailable, Slot
@@ -124,8 +123,8 @@ class GateReports:
         if (report := self.delayed(tag)) is not None:
             self._tell(report)
 
-    def command(self, report: Report) -> list[Any]:
-        """The report as EVALSHA takes it; then `replied`."""
+    def command(self, report: Report) -> bytes:
+        """The report packed, to be sent together with other commands; then `replied`."""
         return self._gate.report_command(
             report.slot,
             report.key,

@@ -202,8 +202,8 @@ class Gate:
         *,
         written_late_seconds: float | None,
         reply_seconds: float | None,
-    ) -> list[Any]:
-        """`report` as EVALSHA takes it, to be sent together with other commands; then ask `has_report`."""
+    ) -> bytes:
+        """`report` packed, to be sent together with other commands; then ask `has_report`."""
         arguments = report_arguments(slot, event_key, outcome, written_late_seconds, reply_seconds)
         return self._scripts.command("report", **arguments)
 

@@ -1,16 +1,16 @@
 """Running the scripts: one round trip each, every Redis failure becomes GateUnavailable."""
 
-import hashlib
 import json
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
 import redis
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from gong_worker.gate.clock import Clock, RedisClock
 from gong_worker.gate.trouble import GateUnavailable, trouble_of
+from gong_worker.packed_scripts import PackedScript, run
 
 PREFIX: Final = "{gong-views.gate}:"
 KEYS: Final = tuple(
@@ -27,8 +27,8 @@ _READING: Final = {"peek", "status"}
 
 
 @cache
-def source(name: str) -> tuple[str, str]:
-    """Text and SHA-1 of a script; all but `register` follow the shared parts.
+def source(name: str) -> str:
+    """The text of a script; all but `register` follow the shared parts.
 
     The first line declares it (Redis 7 and later): what takes, paces or ends a call runs in a full Redis too, so
     that a backlog drains; what only looks is answered by a read-only one.
@@ -39,8 +39,12 @@ def source(name: str) -> tuple[str, str]:
     head = (
         f"#!lua flags={'no-writes' if reading else 'allow-oom'}\nlocal READ_ONLY = {str(reading).lower()}\n"
     )
-    text = head + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
-    return text, hashlib.sha1(text.encode()).hexdigest()  # noqa: S324 (how Redis names scripts)
+    return head + "".join((folder / f"{part}.lua").read_text("utf-8") for part in parts)
+
+
+@cache
+def _packed(name: str) -> PackedScript:
+    return PackedScript(source(name), KEYS, arguments=1)
 
 
 class Scripts:
@@ -61,19 +65,18 @@ class Scripts:
         Raises:
             GateUnavailable: whatever kept Redis from deciding.
         """
-        text, sha = source(name)
         argument = self._argument(arguments)
-        reply: Any
         try:
             sent = self._clock.monotonic()
             self.round_trips += 1
-            try:
-                reply = self._redis.evalsha(sha, len(KEYS), *KEYS, argument)
-            except NoScriptError:
+            [reply] = run(self._redis, _packed(name).packed(argument))
+            if isinstance(reply, NoScriptError):
                 self.round_trips += 1
                 sent = self._clock.monotonic()
-                reply = self._redis.eval(text, len(KEYS), *KEYS, argument)
+                reply = self._redis.eval(source(name), len(KEYS), *KEYS, argument)
             received = self._clock.monotonic()
+            if isinstance(reply, ResponseError):
+                raise reply
         except (RedisError, OSError) as error:
             # Only the kind of error: a Redis URL in its text may carry a password.
             raise GateUnavailable(trouble_of(error), f"{name}: {type(error).__name__}") from error
@@ -82,10 +85,10 @@ class Scripts:
             self.redis_clock.observe(sent, received, int(texts[1]))
         return texts
 
-    def command(self, name: str, **arguments: object) -> list[Any]:
-        """What EVALSHA takes to run script `name`, for whoever sends it together with other commands."""
+    def command(self, name: str, **arguments: object) -> bytes:
+        """Script `name` packed, for whoever sends it together with other commands."""
         self.round_trips += 1
-        return [source(name)[1], len(KEYS), *KEYS, self._argument(arguments)]
+        return _packed(name).packed(self._argument(arguments))
 
     def _argument(self, arguments: dict[str, object]) -> str:
         told = {**self._fingerprints, "now": self._clock.redis_now(), **arguments}

@@ -29,6 +29,7 @@ from gong_views.names import (
     Lane,
 )
 from gong_worker.domain.policy import RetryPolicy
+from gong_worker.packed_scripts import PackedScript
 from gong_worker.queue.in_hand import InHand, ReceivedMessage
 from gong_worker.queue.refusals import WriteRefusals
 from gong_worker.queue.wake import Wake
@@ -56,10 +57,10 @@ def script(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NextPop:
-    """A pop that goes out with the end of another message: its tag, and what EVALSHA takes."""
+    """A pop that goes out with the end of another message."""
 
     tag: str
-    arguments: list[Any]
+    command: bytes
 
 
 class Messages:
@@ -70,6 +71,8 @@ class Messages:
         self.wake = Wake()
         self._pop = client.register_script(script("pop"))
         self._finish = client.register_script(script("finish"))
+        self._pop_packed = PackedScript(script("pop"), POP_KEYS, arguments=3)
+        self._finish_packed = PackedScript(script("finish"), FINISH_KEYS, arguments=6)
         self._restore = client.register_script(script("restore"))
         self._adopt = client.register_script(script("adopt"))
         self._renew = client.register_script(script("renew"))
@@ -84,7 +87,7 @@ class Messages:
     def pop_arguments(self, tag: str, queues: Collection[str]) -> list[Any]:
         """What EVALSHA takes to pop the next message of these queues, on a connection the event loop reads."""
         self._queues = frozenset(queues)
-        return self._pop_arguments(tag, self.in_hand.pop_began())
+        return [self._pop.sha, len(POP_KEYS), *POP_KEYS, tag, *self._lanes(self.in_hand.pop_began())]
 
     def next_pop(self, received: ReceivedMessage) -> NextPop | None:
         """A pop to be sent with the end of a message, for the thread that ends it; then `received_next`.
@@ -95,12 +98,10 @@ class Messages:
         if bulk is None:
             return None
         tag = self.new_tag()
-        return NextPop(tag, self._pop_arguments(tag, bulk))
+        return NextPop(tag, self._pop_packed.packed(tag, *self._lanes(bulk)))
 
-    def _pop_arguments(self, tag: str, bulk: bool) -> list[Any]:
-        live = Lane.LIVE.queue in self._queues
-        bulk = bulk and Lane.BULK.queue in self._queues
-        return [self._pop.sha, len(POP_KEYS), *POP_KEYS, tag, int(live), int(bulk)]
+    def _lanes(self, bulk: bool) -> tuple[int, int]:
+        return int(Lane.LIVE.queue in self._queues), int(bulk and Lane.BULK.queue in self._queues)
 
     def load_pop(self) -> None:
         """Load the pop script again (a restarted Redis has forgotten it)."""
@@ -182,9 +183,9 @@ class Messages:
         """The ledger has its end: the message may go."""
         self._end(received, "ack")
 
-    def acknowledgement(self, received: ReceivedMessage) -> list[Any]:
-        """`acknowledge` as EVALSHA takes it, to be sent together with other commands; then `acknowledged`."""
-        return [self._finish.sha, len(FINISH_KEYS), *FINISH_KEYS, *_finish_arguments(received, "ack")]
+    def acknowledgement(self, received: ReceivedMessage) -> bytes:
+        """`acknowledge` packed, to be sent together with other commands; then `acknowledged`."""
+        return self._finish_packed.packed(*_finish_arguments(received, "ack"))
 
     def acknowledged(self, received: ReceivedMessage, reply: object) -> None:
         """The reply to it, or the error that came instead of one: then it is done again, now or when Redis is back."""
