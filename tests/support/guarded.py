@@ -22,7 +22,8 @@ class GuardedValkey(Valkey):
         super().__init__(folder, appendfsync="no")
         users = folder / "users.acl"
         users.write_text(f"{acl_file(PASSWORDS)}user {ADMINISTRATOR} on >{ADMINISTRATOR} ~* &* +@all\n")
-        self.options = ["--aclfile", str(users)]
+        replica = RedisUser.REPLICA
+        self.options = ["--aclfile", str(users), "--masteruser", replica, "--masterauth", PASSWORDS[replica]]
 
     @property
     def url(self) -> str:

@@ -2,8 +2,8 @@
 
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Watched:
     def has_replica(self) -> bool:
         """Whether a replica follows, and the Sentinel knows that it could take over."""
         try:
-            with self.primary().client() as client:
+            with self.primary().administrator() as client:
                 if client.info("replication").get("slave0", {}).get("state") != "online":
                     return False
             with self.sentinel() as client:
@@ -50,15 +50,21 @@ class Watched:
 
 
 @contextmanager
-def watched() -> Iterator[Watched]:
-    """Running servers for the length of the block; a primary that is down for half a second is replaced."""
+def watched(
+    open_server: Callable[[], AbstractContextManager[Valkey]] = lambda: valkey(appendfsync="no"),
+    login: str = "",
+) -> Iterator[Watched]:
+    """Running servers for the length of the block; a primary that is down for half a second is replaced.
+
+    login: how the Sentinel logs in to the servers, in its own configuration's words.
+    """
     with ExitStack() as stack:
-        primary = stack.enter_context(valkey(appendfsync="no"))
-        replica = stack.enter_context(valkey(appendfsync="no"))
+        primary = stack.enter_context(open_server())
+        replica = stack.enter_context(open_server())
         for server in (primary, replica):
-            with server.client() as client:
+            with server.administrator() as client:
                 client.config_set("repl-diskless-sync-delay", 0)
-        with replica.client() as client:
+        with replica.administrator() as client:
             client.replicaof("127.0.0.1", primary.port)
             wait_until(
                 lambda: client.info("replication")["master_link_status"] == "up", "the replica to follow"
@@ -69,7 +75,7 @@ def watched() -> Iterator[Watched]:
             f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
             f"sentinel monitor {SERVICE} 127.0.0.1 {primary.port} 1\n"
             f"sentinel down-after-milliseconds {SERVICE} 500\n"
-            f"sentinel failover-timeout {SERVICE} 3000\n"
+            f"sentinel failover-timeout {SERVICE} 3000\n{login}"
         )
         with (folder / "log").open("ab") as log:
             process = subprocess.Popen(

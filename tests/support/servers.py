@@ -58,6 +58,10 @@ class Valkey:
     def client(self, **options: object) -> "redis.Redis":
         return redis.Redis.from_url(self.url, **options)  # type: ignore[arg-type]
 
+    def administrator(self) -> "redis.Redis":
+        """A client that may do everything."""
+        return self.client()
+
     def start(self) -> "Valkey":
         log = (self.folder / "valkey.log").open("ab")
         self.process = subprocess.Popen(

@@ -11,7 +11,7 @@ from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
-from gong_worker.ledger import EventFilter, Ledger, migrate, open_engine
+from gong_worker.ledger import EventFilter, Ledger, check_schema, migrate, open_engine
 from gong_worker.ledger.dead_letter_search import DeadLetterFilter
 from tests.integration.ledger.support import PAYLOAD, at, claimed, deliver, result
 from tests.integration.ledger.test_migrate import VIEWS
@@ -139,3 +139,12 @@ def test_whatever_a_migration_makes_is_covered(roles: Roles) -> None:
             assert rights("dashboards", view) == rights("web", view) == "S", view
     owner.dispose()
     assert allowed(roles.url("worker"), "INSERT INTO later DEFAULT VALUES")
+
+
+def test_the_ledger_is_found_behind_the_second_host(roles: Roles) -> None:
+    """DATABASE_URL may name a primary and its standby: the one that takes writes is used, whoever that is."""
+    address = sa.make_url(roles.url("worker"))
+    both = {"host": ("127.0.0.1:1", f"{address.query['host']}:5432"), "target_session_attrs": "read-write"}
+    engine = open_engine(address.set(query=both).render_as_string(hide_password=False))
+    check_schema(engine)
+    engine.dispose()

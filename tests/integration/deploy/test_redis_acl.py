@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from gong_views import ViewQueue
+from gong_views import QueueUnavailable, ViewQueue
 from gong_views.aio import AsyncViewQueue
 from gong_views.errors import SettingsError
 from gong_worker.cli import cli
@@ -19,8 +19,9 @@ from gong_worker.ledger import migrate
 from gong_worker.operations.redis_acl import RedisUser
 from gong_worker.operations.services import redis_client
 from gong_worker.queue.server import refuse_unfit
-from tests.support.guarded import GuardedValkey, guarded_valkey
+from tests.support.guarded import PASSWORDS, GuardedValkey, guarded_valkey
 from tests.support.pipeline import Pipeline
+from tests.support.sentinel import SERVICE, watched
 from tests.support.servers import wait_until
 from tests.support.simulator import simulator_process
 from tests.support.views import view
@@ -52,6 +53,8 @@ REFUSED = {
     ),
     RedisUser.WORKER: (),
     RedisUser.OPERATOR: ("PUBLISH /0.celery.pidbox x", "SUBSCRIBE /0.celery.pidbox"),
+    RedisUser.REPLICA: ("GET gong-views.live", "INFO"),
+    RedisUser.SENTINEL: ("GET gong-views.live", "LPUSH gong-views.live x", "PUBLISH /0.celery.pidbox x"),
     RedisUser.HEALTH: ("GET gong-views.live", "LPUSH gong-views.live x", "INFO", "TIME"),
 }  # fmt: skip
 
@@ -154,3 +157,27 @@ def test_workers_and_operators_do_all_their_work(server: GuardedValkey, tmp_path
             assert server.refused() == []
         finally:
             pipeline.close()
+
+
+def test_a_failover_goes_through_with_the_users(tmp_path: Path) -> None:
+    """Replicas and Sentinels do their part with users of their own; a producer goes on behind the new primary."""
+    user, producer = RedisUser.SENTINEL, RedisUser.PRODUCER
+    login = f"sentinel auth-user {SERVICE} {user}\nsentinel auth-pass {SERVICE} {PASSWORDS[user]}\n"
+    with watched(guarded_valkey, login) as line:
+        url = line.url.replace("://", f"://{producer}:{PASSWORDS[producer]}@")
+        with ViewQueue(url) as queue:
+            queue.enqueue(view(1))
+            before = line.primary()
+            before.kill()
+
+            def enqueued() -> bool:
+                try:
+                    return bool(queue.enqueue(view(2)))
+                except QueueUnavailable:
+                    return False
+
+            wait_until(enqueued, "an enqueue at the new primary", 60)
+        after = line.primary()
+        assert isinstance(after, GuardedValkey)
+        assert after is not before
+        assert after.refused() == []

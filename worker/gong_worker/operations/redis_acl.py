@@ -21,6 +21,8 @@ class RedisUser(StrEnum):
     WEB = "gong-views-web"  # `serve`: enqueue, and look at everything
     WORKER = "gong-views-worker"
     OPERATOR = "gong-views-operator"  # the operators' commands and the console
+    REPLICA = "gong-views-replica"  # a replica of this Redis: its `masteruser`
+    SENTINEL = "gong-views-sentinel"  # the Sentinels: their `sentinel auth-user`
     HEALTH = "gong-views-health"  # a container's health check: PING, without a password
 
 
@@ -54,6 +56,9 @@ _RULES: Final[Mapping[RedisUser, str]] = {
     RedisUser.WEB: f"{_CONNECT} {_LOOK} {_ENQUEUE}",
     RedisUser.WORKER: f"{_CONNECT} {_DATA} {_CELERY}",
     RedisUser.OPERATOR: f"{_CONNECT} {_DATA}",
+    RedisUser.REPLICA: "+psync +replconf +ping",
+    RedisUser.SENTINEL: "+ping +info +role +multi +exec +slaveof +publish +subscribe &__sentinel__:hello "
+    "+client|setname +client|kill +config|rewrite +script|kill",
     RedisUser.HEALTH: "nopass +ping",
 }
 
