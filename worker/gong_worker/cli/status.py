@@ -1,5 +1,7 @@
 """`gong-views status`."""
 
+import sys
+
 import click
 
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, duration, facts, show
@@ -25,10 +27,21 @@ SERVER_AWAY = 3
     "--max-dead", type=click.IntRange(min=0), metavar="N",
     help="with --check: alert when more dead letters are open",
 )  # fmt: skip
+@click.option("--watch", is_flag=True, help="on the whole screen, again and again, until q or Ctrl-C")
+@click.option(
+    "--interval", type=click.FloatRange(min=0.5), default=2.0, show_default=True, metavar="SECONDS",
+    help="with --watch: between two looks",
+)  # fmt: skip
 @UTC_OPTION
 @JSON_OPTION
 def status(
-    check: bool, max_backlog_age: float | None, max_dead: int | None, utc: bool, as_json: bool
+    check: bool,
+    max_backlog_age: float | None,
+    max_dead: int | None,
+    watch: bool,
+    interval: float,
+    utc: bool,
+    as_json: bool,
 ) -> None:
     """What is going on, why, and until when.
 
@@ -37,6 +50,13 @@ def status(
     """
     if not check and (max_backlog_age is not None or max_dead is not None):
         raise click.UsageError("--max-backlog-age and --max-dead go with --check")
+    if watch:
+        if check or as_json or not sys.stdout.isatty():
+            raise click.UsageError("--watch is for a terminal, without --check and --json")
+        from gong_worker.cli.watch import watch as run_watch  # its parts are not needed for one look
+
+        run_watch(lambda found: status_lines(found, utc=utc), interval_seconds=interval, utc=utc)
+        return
     found = read_status(open_services(ledger_may_be_away=True))
     data = to_json(found)
     if check:
