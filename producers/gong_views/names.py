@@ -47,3 +47,10 @@ CLOCK_KEY: Final = "gong-views.clock"
 UNREADABLE_KEY: Final = "gong-views.unreadable"
 # string, expires by itself: written to find out whether Redis takes writes
 WRITE_CHECK_KEY: Final = "gong-views.write_check"
+# hash: a part's name -> its hold as JSON (gong_worker/queue/part_holds.py)
+PART_HOLDS_KEY: Final = "{gong-views.gate}:part_holds"
+# hash: a held part's name -> how many messages are set aside in the list under HELD_PREFIX + name;
+# each item "<queue>\n<raw message>", as in the list of those that an operator has dropped
+HELD_PARTS_KEY: Final = "gong-views.held"
+HELD_PREFIX: Final = "gong-views.held:"
+DROPPING_KEY: Final = "gong-views.dropping"

@@ -26,6 +26,7 @@ from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.clock import SharedClock
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.messages import Messages
+from gong_worker.queue.part_holds import PartWatch, return_released
 from gong_worker.queue.server import ServerWatch
 from gong_worker.queue.workers import HEARTBEAT_SECONDS, Heartbeat
 from gong_worker.settings import WorkerSettings
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 CHAIN_SECONDS = 1.0
 # How often deleted text is taken out of SQLite's write-ahead log.
 TIDY_SECONDS = 300.0
+DROPPED_AT_ONCE = 200
 
 
 def ask_gong(settings: WorkerSettings) -> Finding:
@@ -82,12 +84,14 @@ class Runtime:
         self.ledger = services.ledger
         self.lease_seconds = settings.visibility_timeout_seconds
         self.clock = SharedClock(services.client)
+        self.parts = PartWatch(services.client)
         self.deliverer = Deliverer(
             ledger=services.ledger,
             gate=services.gate,
             gong=self.gong,
             messages=self.messages,
             consumer_pause=self.consumer_pause,
+            parts=self.parts,
             policy=settings.retry_policy,
             lease_seconds=self.lease_seconds,
             stop=self.stop,
@@ -109,6 +113,10 @@ class Runtime:
                 PeriodicJob("read the clock", 5.0, self._told_once(self.clock.read)),
                 PeriodicJob("run deferred", 0.5, self._told_once(self.run_deferred)),
                 PeriodicJob("poll the pause", 0.5, self.consumer_pause.poll),
+                PeriodicJob("read held parts", 0.5, self._told_once(self.parts.refresh)),
+                PeriodicJob(
+                    "return released", 0.5, self._told_once(lambda: return_released(services.client))
+                ),
                 PeriodicJob("log holds", 1.0, self._log_holds),
                 PeriodicJob("sign of life", liveness.BEAT_SECONDS, lambda: liveness.beat(settings.data_dir)),
                 PeriodicJob("heartbeat", HEARTBEAT_SECONDS, self.heartbeat.beat),
@@ -124,6 +132,7 @@ class Runtime:
                     "tidy the ledger", TIDY_SECONDS, self.ledger.tidy, time.monotonic() + TIDY_SECONDS
                 ),
                 PeriodicJob("compare the day", 15.0, services.gate.compare_day),
+                PeriodicJob("drop", 0.5, self._told_once(self._drop)),
                 PeriodicJob(
                     "take unreadable",
                     4.0,
@@ -143,10 +152,22 @@ class Runtime:
         """Let the settings count for all workers, and start the maintenance threads."""
         with suppress(GateUnavailable):  # the first call asks for it again
             self._gate.register()
+        attempt(self.parts.refresh)
         self._queue_side.start()
         self._ledger_side.start()
         if self._alerts is not None:
             self._alerts.start()
+
+    def _drop(self) -> None:
+        """Write what an operator has dropped as dead letters. What a crash or an outage meets is set aside again."""
+        for _ in range(DROPPED_AT_ONCE):
+            if (
+                self.stop.is_set()
+                or self.consumer_pause.paused
+                or (message := self.messages.take_dropped()) is None
+            ):
+                return
+            self.deliverer.deliver(message, drop=True)
 
     def _log_holds(self) -> None:
         with suppress(GateUnavailable):  # told elsewhere, when it begins and when it ends

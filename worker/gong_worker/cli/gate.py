@@ -1,16 +1,38 @@
 """Commands on the gate: stop and go on by hand, and the company's limits."""
 
 import getpass
+from collections.abc import Callable
+from typing import Any
 
 import click
 
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show, table
 from gong_worker.cli.status import hold_lines
+from gong_worker.domain.parts import Part, PartKind
 from gong_worker.gate.settings import LIMITS
 from gong_worker.operations import gate as use_cases
 from gong_worker.operations.gate import GateChange
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import open_services
+
+Command = Callable[..., Any]
+
+
+def _part_options(command: Command) -> Command:
+    for name, what in (("--content-id", "one content"), ("--reporting-system", "one reporting system")):
+        command = click.option(name, help=f"only the events of {what}")(command)
+    return command
+
+
+def _part(reporting_system: str | None, content_id: str | None) -> Part | None:
+    if reporting_system is not None and content_id is not None:
+        raise click.UsageError("--reporting-system and --content-id exclude each other")
+    try:
+        if reporting_system is not None:
+            return Part.given(PartKind.REPORTING_SYSTEM, reporting_system)
+        return None if content_id is None else Part.given(PartKind.CONTENT_ID, content_id)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 @click.command()
@@ -18,26 +40,73 @@ from gong_worker.operations.services import open_services
 @click.option(
     "--for", "minutes", type=click.FloatRange(min=0, min_open=True), help="minutes; default: until released"
 )
+@_part_options
 @UTC_OPTION
 @JSON_OPTION
-def hold(reason: str, minutes: float | None, utc: bool, as_json: bool) -> None:
-    """Stop every worker before its next call, until `gong-views release`."""
+def hold(
+    reason: str,
+    minutes: float | None,
+    reporting_system: str | None,
+    content_id: str | None,
+    utc: bool,
+    as_json: bool,
+) -> None:
+    """Stop every worker before its next call, until `gong-views release`.
+
+    With --reporting-system or --content-id only the events of that part stop: they are set aside, in nobody's way.
+    """
+    part = _part(reporting_system, content_id)
     services = open_services(ledger_may_be_away=True)
     seconds = None if minutes is None else minutes * 60
-    _tell(use_cases.hold(services, reason, by=operator(), for_seconds=seconds), utc=utc, as_json=as_json)
+    change = use_cases.hold(services, reason, by=operator(), for_seconds=seconds, part=part)
+    _tell(change, utc=utc, as_json=as_json)
 
 
 @click.command()
 @click.option("--even-retry-after", is_flag=True, help="also a Retry-After, e.g. of a proxy that is not Gong")
+@_part_options
 @UTC_OPTION
 @JSON_OPTION
-def release(even_retry_after: bool, utc: bool, as_json: bool) -> None:
+def release(
+    even_retry_after: bool,
+    reporting_system: str | None,
+    content_id: str | None,
+    utc: bool,
+    as_json: bool,
+) -> None:
     """End a hold: the operator's, or one for refused credentials, a wrong address, rejections or the breaker.
 
-    A Retry-After is Gong's and stands unless --even-retry-after is given; the day's quota always stands.
+    A Retry-After is Gong's and stands unless --even-retry-after is given; the day's quota always stands. A hold that
+    an operator put on a part ends with --reporting-system or --content-id.
     """
+    part = _part(reporting_system, content_id)
+    if part is not None and even_retry_after:
+        raise click.UsageError("--even-retry-after is of the whole company, not of a part")
     services = open_services(ledger_may_be_away=True)
-    change = use_cases.release(services, by=operator(), even_retry_after=even_retry_after)
+    change = use_cases.release(services, by=operator(), even_retry_after=even_retry_after, part=part)
+    _tell(change, utc=utc, as_json=as_json)
+
+
+@click.command()
+@_part_options
+@click.option("--why", "reason", required=True, help="for the audit")
+@click.option("--yes", is_flag=True, help="do not ask")
+@UTC_OPTION
+@JSON_OPTION
+def drop(
+    reporting_system: str | None, content_id: str | None, reason: str, yes: bool, utc: bool, as_json: bool
+) -> None:
+    """Make dead letters of what is set aside of a held part; each can still be replayed."""
+    part = _part(reporting_system, content_id)
+    if part is None:
+        raise click.UsageError("name the part: --reporting-system or --content-id")
+    services = open_services(ledger_may_be_away=True)
+    if not yes:
+        click.confirm(f"Make dead letters of what is set aside of {part}?", abort=True)
+    try:
+        change = use_cases.drop(services, part, reason, by=operator())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     _tell(change, utc=utc, as_json=as_json)
 
 

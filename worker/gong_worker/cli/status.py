@@ -85,7 +85,9 @@ def status_lines(found: Status, *, utc: bool) -> dict[str, object]:
     if queue.live is None:
         lines["queue"] = queue.error
     else:
-        places = f"{queue.live} live, {queue.bulk} bulk, {queue.delayed} delayed, {queue.unacked} unacked"
+        places = f"{queue.live} live, {queue.bulk} bulk, {queue.delayed} delayed, {queue.unacked} unacked" + (
+            f", {queue.held} set aside" if queue.held else ""
+        )
         ages = {"live": oldest.live_seconds, "bulk": oldest.bulk_seconds}
         told = [f"{duration(age)} {lane}" for lane, age in ages.items() if age is not None]
         places += f"; the oldest waits {', '.join(told)}" if told else ""
@@ -124,11 +126,14 @@ def hold_lines(gate: GateReport, *, utc: bool) -> tuple[str, ...]:
     """The gate in words: its state, and every hold with its end."""
     if gate.state is GateState.UNAVAILABLE:
         return (f"unavailable: {gate.note}", *(_hold(hold, utc=utc) for hold in gate.holds))
-    return tuple(_hold(hold, utc=utc) for hold in gate.holds) or (gate.state.value,)
+    lines = tuple(_hold(hold, utc=utc) for hold in gate.holds)
+    return lines if gate.state is GateState.HELD else (gate.state.value, *lines)
 
 
 def _hold(hold: Hold, *, utc: bool) -> str:
     by = f" by {hold.by}" if hold.by else ""
+    if hold.part is not None:
+        by = f"{by}, only {hold.part} ({hold.messages} set aside)"
     if hold.until is None:
         end = "until released"
     else:

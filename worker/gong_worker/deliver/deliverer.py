@@ -19,7 +19,7 @@ from gong_views import EventKey, InvalidViewEvent, ViewEvent
 from gong_views.canonical import payload_sha256
 from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping
 from gong_worker.deliver.end_trip import acknowledge
-from gong_worker.deliver.endings import End, Ending, RetryLater
+from gong_worker.deliver.endings import End, Ending, RetryLater, SetAside
 from gong_worker.deliver.invalid import readable_facts
 from gong_worker.deliver.outage import LedgerOutage
 from gong_worker.deliver.record import Record, attempt_facts
@@ -44,6 +44,7 @@ from gong_worker.ledger import (
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.in_hand import ReceivedMessage
 from gong_worker.queue.messages import Messages
+from gong_worker.queue.part_holds import PartWatch
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Deliverer:
     gong: GongClient
     messages: Messages
     consumer_pause: ConsumerPause
+    parts: PartWatch
     policy: RetryPolicy
     lease_seconds: float
     stop: threading.Event
@@ -75,17 +77,19 @@ class Deliverer:
         self._claims_lock = threading.Lock()
         self._claims: dict[str, Claim] = {}
 
-    def deliver(self, received: ReceivedMessage, *, next_until: float = 0.0) -> ReceivedMessage | None:
+    def deliver(
+        self, received: ReceivedMessage, *, next_until: float = 0.0, drop: bool = False
+    ) -> ReceivedMessage | None:
         """Take one message to its end: acknowledged, retried later, or requeued. Raises only what is a defect.
 
         Before `next_until` (`time.monotonic()`) the next message is taken along with an acknowledgement, and
-        returned: it is the caller's to deliver.
+        returned: it is the caller's to deliver. `drop`: no call, a dead letter.
         """
         failpoint("received")
         try:
             if self.stop.is_set():
                 raise Stopping
-            ending = self._deliver(received)
+            ending = self._deliver(received, drop=drop)
         except Postponed as postponed:
             ending = End.REQUEUE if postponed.retry_seconds is None else RetryLater(postponed.retry_seconds)
         except Stopping:
@@ -107,6 +111,8 @@ class Deliverer:
                 return self._acknowledge(received, next_until)
             case RetryLater(seconds):
                 self.messages.retry_later(received, seconds)
+            case SetAside(part):
+                self.messages.set_aside(received, part)
             case End.REQUEUE:
                 self.messages.requeue(received)
             case End.FAIL:
@@ -131,7 +137,7 @@ class Deliverer:
         with self._claims_lock:
             return list(self._claims.values())
 
-    def _deliver(self, received: ReceivedMessage) -> Ending:
+    def _deliver(self, received: ReceivedMessage, *, drop: bool) -> Ending:
         envelope = received.envelope
         if envelope.eta is not None and (wait := (envelope.eta - self.now()).total_seconds()) > 0:
             return RetryLater(wait)
@@ -146,12 +152,19 @@ class Deliverer:
             event = ViewEvent.parse(envelope.event)
         except InvalidViewEvent as error:
             return self._invalid(received, message, str(error))
+        if not drop and (part := self.parts.holding(event.reporting_system, event.content_id)) is not None:
+            return SetAside(part)
         wire = event.wire()
         facts = EventFacts(event.content_id, event.event_timestamp, payload_sha256(wire))
         claim = self._claim(event.key, message, facts)
         if not isinstance(claim, Claim):
             return claim
         failpoint("claimed")
+        if drop:
+            decision = DeadLetterEvent(
+                DeadLetterReason.DROPPED, ("dropped by an operator while it was held",)
+            )
+            return self._finish(received, Record(claim, None, None, decision, wire))
         return self._with_claim(received, claim, wire)
 
     def _invalid(self, received: ReceivedMessage, message: MessageRef, why: str) -> Ending:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from gong_worker.domain.parts import Part
+
 
 class End(Enum):
     """The ends that need no more than their name."""
@@ -19,4 +21,11 @@ class RetryLater:
     delay_seconds: float
 
 
-Ending = End | RetryLater
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Its part of the traffic is held: it waits beside its lane."""
+
+    part: Part
+
+
+Ending = End | RetryLater | SetAside

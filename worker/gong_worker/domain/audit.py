@@ -8,6 +8,7 @@ class AuditAction(StrEnum):
 
     HOLD = "hold"
     RELEASE = "release"
+    DROP = "drop"  # what was set aside of a held part, to dead letters
     LIMITS = "limits"
     UNSET_LIMITS = "unset_limits"
     REPLAY = "replay"  # dead letters enqueued again as they were

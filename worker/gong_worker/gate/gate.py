@@ -226,6 +226,8 @@ class Gate:
     def _told(self, reply: list[str]) -> bool:
         if reply[2]:
             self._holds.began(HoldReason(reply[2]))
+        if reply[4]:
+            logger.warning("part held after refusals", extra={"action": "part_refused", "part": reply[4]})
         return reply[3] == "1"
 
     def refund(self, slot: Slot) -> None:

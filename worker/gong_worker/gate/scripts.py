@@ -17,7 +17,7 @@ KEYS: Final = tuple(
     PREFIX + name
     for name in (
         "state", "limits", "day", "sent", "failing", "rejected", "holds", "rebuild",
-        "worked", "refused", "at_fault", "returned",
+        "worked", "refused", "at_fault", "returned", "rejected_by", "part_holds",
     )
 )  # fmt: skip
 # What the scripts share, in the order in which each part builds on those before it.

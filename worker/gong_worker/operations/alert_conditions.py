@@ -56,7 +56,12 @@ def _gate(gate: GateReport, settings: AlertSettings) -> Iterator[Condition]:
     if refused:
         text = f"Gong refuses the credential, no event is delivered: {refused[0].note}"
         yield Condition(key_of(AlertKind.UNAUTHORIZED), text)
-    others = [hold for hold in gate.holds if hold not in refused]
+    for hold in gate.holds:
+        if hold.part is not None:
+            aside = f"{hold.messages} of its events are set aside"
+            text = f"{hold.part} is held ({hold.reason.value}), {aside}: {hold.note}"
+            yield Condition(key_of(AlertKind.HELD, str(hold.part)), text, settings.held_minutes * 60)
+    others = [hold for hold in gate.holds if hold.part is None and hold not in refused]
     if others:
         reasons = ", ".join(
             hold.reason.value + (f" until {hold.until:%Y-%m-%d %H:%M:%S} UTC" if hold.until else "")

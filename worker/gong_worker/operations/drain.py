@@ -32,6 +32,25 @@ def drain(
     workers: Sequence[Worker],
     ledger_answers: bool,
     last_due_at: datetime | None = None,
+    held: int = 0,
+) -> Drain:
+    """The forecast with what is set aside for held parts (`held`), of which nobody knows when they are released."""
+    rest = _moving(live, bulk, gate, workers=workers, ledger_answers=ledger_answers, last_due_at=last_due_at)
+    if not held or rest.events is None:
+        return rest
+    others = f"by {rest.at:%Y-%m-%d %H:%M:%S} UTC" if rest.at is not None else f"unknown when ({rest.why})"
+    why = f"{held} are set aside until their parts are released"
+    return _unknown(rest.events + held, f"{why}; the others {others}" if rest.events else why)
+
+
+def _moving(
+    live: int,
+    bulk: int,
+    gate: GateStatus | None,
+    *,
+    workers: Sequence[Worker],
+    ledger_answers: bool,
+    last_due_at: datetime | None,
 ) -> Drain:
     """The forecast for so many calls of each lane; `gate` None: Redis refuses the writes without which no call is made.
 

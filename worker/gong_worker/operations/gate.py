@@ -7,10 +7,12 @@ from typing import Any
 
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.holds import HoldReason
+from gong_worker.domain.parts import Part
 from gong_worker.gate.types import LimitView
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.services import Services
 from gong_worker.operations.status import GateReport, gate_report
+from gong_worker.queue.part_holds import drop_held, hold_part, read_part_holds, release_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +24,57 @@ class GateChange:
     audit_error: str | None
 
 
-def hold(services: Services, reason: str, *, by: str, for_seconds: float | None = None) -> GateChange:
-    """Let no call through until `release`, or for so long. Raises GateUnavailable; needs no ledger."""
+def hold(
+    services: Services,
+    reason: str,
+    *,
+    by: str,
+    for_seconds: float | None = None,
+    part: Part | None = None,
+) -> GateChange:
+    """Let no call through until `release`, or for so long; with `part` none of that part's events.
+
+    Raises GateUnavailable, for a part redis.RedisError; needs no ledger.
+    """
+    if part is not None:
+        hold_part(services.client, part, reason, by, for_seconds=for_seconds)
+        changed = f"held: {part}; its events are set aside as they come up, within a second"
+        details = {"for_seconds": for_seconds}
+        return _done(services, AuditAction.HOLD, changed, by, reason, details, target=_target(part))
     before = {hold.reason for hold in services.gate.status().holds}
     services.gate.hold(reason, by, for_seconds=for_seconds)
     changed = "held" if HoldReason.OPERATOR not in before else "the operator's hold was replaced by this one"
     return _done(services, AuditAction.HOLD, changed, by, reason, {"for_seconds": for_seconds})
 
 
-def release(services: Services, *, by: str, even_retry_after: bool = False) -> GateChange:
-    """End every hold that is ours to end, and a Retry-After if told so. Raises GateUnavailable; needs no ledger."""
-    ended = [reason.value for reason in services.gate.release(by, even_retry_after=even_retry_after)]
-    changed = f"ended: {', '.join(ended)}" if ended else "nothing was held that a release ends"
-    return _done(services, AuditAction.RELEASE, changed, by, None, {"ended": ended})
+def release(
+    services: Services, *, by: str, even_retry_after: bool = False, part: Part | None = None
+) -> GateChange:
+    """End every hold that is ours to end but an operator's of a part, and a Retry-After if told so.
+
+    With `part` only the hold of that one. Raises GateUnavailable, for a part redis.RedisError; needs no ledger.
+    """
+    if part is not None:
+        ended = release_part(services.client, part)
+        changed = (
+            f"released: {part}; what was set aside goes behind what waits" if ended else f"not held: {part}"
+        )
+        return _done(services, AuditAction.RELEASE, changed, by, None, {}, target=_target(part))
+    found = [reason.value for reason in services.gate.release(by, even_retry_after=even_retry_after)]
+    changed = f"ended: {', '.join(found)}" if found else "nothing was held that a release ends"
+    return _done(services, AuditAction.RELEASE, changed, by, None, {"ended": found})
+
+
+def drop(services: Services, part: Part, reason: str, *, by: str) -> GateChange:
+    """Make dead letters (`dropped`) of what is set aside of a held part; workers write them.
+
+    What comes later is set aside as before. Raises ValueError when the part is not held, and redis.RedisError.
+    """
+    if part not in {hold.part for hold in read_part_holds(services.client)}:
+        raise ValueError(f"{part} is not held: hold it first, then what is set aside of it can be dropped")
+    count = drop_held(services.client, part)
+    changed = f"dropped: {count} events of {part}, as dead letters within seconds"
+    return _done(services, AuditAction.DROP, changed, by, reason, {}, target=_target(part), count=count)
 
 
 def set_limits(services: Services, *, by: str, **limits: float | int | None) -> GateChange:
@@ -67,13 +107,21 @@ def _done(
     by: str,
     reason: str | None,
     details: Mapping[str, Any],
+    *,
+    target: Mapping[str, Any] | None = None,
+    count: int = 1,
 ) -> GateChange:
     """The audit comes second: a database that is away must not keep anybody from holding the gate."""
     audit_error = None
     try:
         services.ledger.record_action(
-            action, by=by, at=datetime.now(UTC), count=1, reason=reason, details=details
+            action, by=by, at=datetime.now(UTC), count=count, target=target, reason=reason, details=details
         )
     except LedgerUnavailable as error:
         audit_error = str(error)
-    return GateChange(changed, gate_report(services.gate.status()), audit_error)
+    report = gate_report(services.gate.status(), read_part_holds(services.client))
+    return GateChange(changed, report, audit_error)
+
+
+def _target(part: Part) -> dict[str, str]:
+    return {part.kind.value: part.value}

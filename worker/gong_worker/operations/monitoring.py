@@ -38,7 +38,8 @@ def check(
     if status.queue.live is not None and not any(worker.alive for worker in status.workers):
         found.append((CheckCode.NO_WORKER, "no worker is alive"))
     for hold in status.gate.holds:
-        found.append((CheckCode.ALERT, f"the gate is held: {hold.reason.value}, {hold.note}"))
+        what = "the gate" if hold.part is None else str(hold.part)
+        found.append((CheckCode.ALERT, f"{what} is held: {hold.reason.value}, {hold.note}"))
     ages = (status.oldest_waiting.live_seconds, status.oldest_waiting.bulk_seconds)
     age = max((seconds for seconds in ages if seconds is not None), default=0.0)
     if max_backlog_age_seconds is not None and age > max_backlog_age_seconds:

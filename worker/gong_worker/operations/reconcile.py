@@ -89,7 +89,7 @@ def _look(services: Services) -> _Look:
         "enqueued": sum(after.enqueue_counts.values()),
         "delivered": ends["accepted"],
         **{name: ends[name] for name in FINAL[1:]},
-        "queued": counts.live + counts.bulk + counts.delayed + counts.unreadable,
+        "queued": counts.live + counts.bulk + counts.delayed + counts.unreadable + counts.held,
         "in_flight": counts.unacked,
         "uncounted_in_queue": uncounted,
     }

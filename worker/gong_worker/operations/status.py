@@ -1,5 +1,6 @@
 """What is going on, why, and until when."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,6 +9,7 @@ import redis
 
 from gong_views.names import Lane
 from gong_worker.domain.holds import GateState, HoldReason
+from gong_worker.domain.parts import Part
 from gong_worker.gate import GateStatus, GateUnavailable, Probe, Share
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.drain import Drain, drain
@@ -15,6 +17,7 @@ from gong_worker.operations.services import Services
 from gong_worker.queue import inspect
 from gong_worker.queue.availability import away, check_writes, place
 from gong_worker.queue.inspect import QueueCounts
+from gong_worker.queue.part_holds import PartHold, read_part_holds
 from gong_worker.queue.workers import Worker, read_workers
 
 
@@ -26,17 +29,24 @@ class QueueReport:
     bulk: int | None = None
     delayed: int | None = None
     unacked: int | None = None
+    held: int | None = None
+    """Set aside for parts that are held."""
     error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One hold that stands. `until` None: until it is released, or until a probe that is out comes back."""
+    """One hold that stands. `until` None: until it is released, or until a probe that is out comes back.
+
+    `part`: only the events of this part of the traffic are held; None: every call. `messages`: set aside for it.
+    """
 
     reason: HoldReason
     until: datetime | None
     note: str
     by: str | None
+    part: Part | None = None
+    messages: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ class ProbeReport:
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """Whether calls are made. `reason`, `until` and `note` are of the first of `holds`."""
+    """Whether calls are made. `reason`, `until` and `note` are of the first of `holds` that is not of a part."""
 
     state: GateState
     reason: HoldReason | None
@@ -165,6 +175,7 @@ class _QueueSide:
     producers_refused: str | None
     workers: list[Worker]
     oldest: OldestWaiting
+    parts: list[PartHold]
     last_due_at: datetime | None
 
 
@@ -187,8 +198,10 @@ def status(services: Services) -> Status:
         )
     counts, gate = side.counts, side.gate
     return Status(
-        queue=QueueReport(counts.live, counts.bulk, counts.delayed, counts.unacked, side.producers_refused),
-        gate=gate_report(gate, unavailable=side.refused),
+        queue=QueueReport(
+            counts.live, counts.bulk, counts.delayed, counts.unacked, counts.held, side.producers_refused
+        ),
+        gate=gate_report(gate, side.parts, unavailable=side.refused),
         calls=None if gate is None else _calls(gate),
         workers=[_worker(worker) for worker in side.workers],
         oldest_waiting=side.oldest,
@@ -196,21 +209,27 @@ def status(services: Services) -> Status:
         dead_letters=dead_letters,
         drain=drain(
             counts.live,
-            counts.total - counts.live,  # what is delayed or in hand may be of either lane: the slower pace
+            counts.total
+            - counts.live
+            - counts.held,  # what is delayed or in hand may be of either lane: the slower pace
             gate if side.refused is None else None,
             workers=side.workers,
             ledger_answers=ledger.error is None,
             last_due_at=side.last_due_at,
+            held=counts.held,
         ),
     )
 
 
-def gate_report(gate: GateStatus | None, *, unavailable: str | None = None) -> GateReport:
+def gate_report(
+    gate: GateStatus | None, parts: Sequence[PartHold], *, unavailable: str | None = None
+) -> GateReport:
     """Open or held, why, until when, by whom; `unavailable`: why no call can be made whatever the gate says."""
     if gate is None:
         return GateReport(GateState.UNAVAILABLE, None, None, unavailable, [], None)
     probe = None if gate.probe is None else _probe(gate.probe)
     holds = [Hold(hold.reason, hold.until, hold.note, hold.by) for hold in gate.holds if hold.mine]
+    holds += [Hold(one.reason, one.until, one.note, one.by, one.part, one.messages) for one in parts]
     if unavailable is not None:
         return GateReport(GateState.UNAVAILABLE, gate.reason, gate.until, unavailable, holds, probe)
     return GateReport(GateState(gate.state), gate.reason, gate.until, gate.note, holds, probe)
@@ -263,6 +282,7 @@ def _queue_side(services: Services) -> _QueueSide:
         writes.producers,
         read_workers(client),
         OldestWaiting(oldest[Lane.LIVE], oldest[Lane.BULK]),
+        read_part_holds(client),
         inspect.last_due_at(client),
     )
 

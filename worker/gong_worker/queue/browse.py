@@ -10,6 +10,7 @@ import redis
 
 from gong_views.message import Envelope, UnreadableMessage, parse
 from gong_views.names import DELAYED_KEY, DELAYED_MESSAGES_KEY, UNACKED_KEY, Lane
+from gong_worker.queue.inspect import held_lists
 
 PAGE = 500
 
@@ -20,6 +21,7 @@ class Place(StrEnum):
     LANE = "lane"  # waits for its turn
     DELAYED = "delayed"  # waits for its next try, until `due_at`
     UNACKED = "unacked"  # in a worker's hand
+    HELD = "held"  # set aside while its part of the traffic is held
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,25 @@ def browse_unacked(client: redis.Redis) -> Iterator[QueuedMessage]:
         yield _entry(Place.UNACKED, tag, entry, None)
 
 
+def browse_held(client: redis.Redis) -> Iterator[QueuedMessage]:
+    """The messages set aside for parts that are held, the latest first. Raises RedisError."""
+    for key in held_lists(client):
+        start = 0
+        while items := cast(list[bytes], client.lrange(key, start, start + PAGE - 1)):
+            for entry in items:
+                queue, _, raw = entry.partition(b"\n")
+                lane = Lane.of_queue(queue.decode())
+                yield QueuedMessage(Place.HELD, lane, _read(raw), None, None, None, raw)
+            start += PAGE
+
+
 def browse_all(client: redis.Redis) -> Iterator[QueuedMessage]:
-    """Every message of ours: in hand, live, bulk, delayed. Raises RedisError."""
+    """Every message of ours: in hand, live, bulk, delayed, held. Raises RedisError."""
     yield from browse_unacked(client)
     for lane in Lane:
         yield from browse_lane(client, lane)
     yield from browse_delayed(client)
+    yield from browse_held(client)
 
 
 def remove_from_lane(client: redis.Redis, message: QueuedMessage) -> bool:

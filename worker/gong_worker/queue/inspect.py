@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import cast
+from typing import Any, cast
 
 import redis
 
@@ -12,6 +12,9 @@ from gong_views.message import UnreadableMessage, counted_at, parse
 from gong_views.names import (
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
+    DROPPING_KEY,
+    HELD_PARTS_KEY,
+    HELD_PREFIX,
     UNACKED_KEY,
     UNREADABLE_KEY,
     Lane,
@@ -32,11 +35,13 @@ class QueueCounts:
     delayed: int
     unacked: int
     unreadable: int
+    held: int = 0
+    """Set aside for parts that are held, or dropped by an operator and not written yet."""
 
     @property
     def total(self) -> int:
         """Everything that is not at its end."""
-        return self.live + self.bulk + self.delayed + self.unacked + self.unreadable
+        return self.live + self.bulk + self.delayed + self.unacked + self.unreadable + self.held
 
 
 def count(client: redis.Redis) -> QueueCounts:
@@ -47,7 +52,11 @@ def count(client: redis.Redis) -> QueueCounts:
         pipe.hlen(DELAYED_MESSAGES_KEY)
         pipe.hlen(UNACKED_KEY)
         pipe.llen(UNREADABLE_KEY)
-        return QueueCounts(*(int(number) for number in pipe.execute()))
+        pipe.llen(DROPPING_KEY)
+        pipe.hgetall(HELD_PARTS_KEY)
+        *counts, dropping, held = pipe.execute()
+    live, bulk, delayed, unacked, unreadable = (int(number) for number in counts)
+    return QueueCounts(live, bulk, delayed, unacked, unreadable, int(dropping) + sum(map(int, held.values())))
 
 
 def oldest_waiting(client: redis.Redis) -> dict[Lane, float | None]:
@@ -105,6 +114,17 @@ def counted_by_lane_and_day(client: redis.Redis) -> tuple[Counter[tuple[Lane, da
     return found, uncounted
 
 
+def held_list(part: bytes) -> Any:
+    """The key (bytes) of what is set aside of a part, by the part's name."""
+    return HELD_PREFIX.encode() + part
+
+
+def held_lists(client: redis.Redis) -> list[Any]:
+    """The lists of what is set aside, and of what is dropped."""
+    parts = cast(dict[bytes, bytes], client.hgetall(HELD_PARTS_KEY))
+    return [*(held_list(part) for part in parts), DROPPING_KEY]
+
+
 def _messages(client: redis.Redis) -> Iterator[tuple[Lane, bytes]]:
     for lane in Lane:
         # From the head on: what is popped meanwhile shortens the list there, so a page may miss a message
@@ -117,6 +137,13 @@ def _messages(client: redis.Redis) -> Iterator[tuple[Lane, bytes]]:
         for _, entry in client.hscan_iter(key, count=PAGE):
             queue, _, raw = entry.partition(b"\n")
             yield Lane.of_queue(queue.decode()), raw
+    for held in held_lists(client):
+        start = 0
+        while items := cast(list[bytes], client.lrange(held, start, start + PAGE - 1)):
+            for entry in items:
+                queue, _, raw = entry.partition(b"\n")
+                yield Lane.of_queue(queue.decode()), raw
+            start += PAGE
     for item in cast(list[bytes], client.lrange(UNREADABLE_KEY, 0, -1)):
         _, queue, raw = item.split(b"\n", 2)
         yield Lane.of_queue(queue.decode()), raw

@@ -21,16 +21,20 @@ from gong_views.names import (
     CLOCK_KEY,
     DELAYED_KEY,
     DELAYED_MESSAGES_KEY,
+    DROPPING_KEY,
     ENQUEUE_COUNTS_KEY,
     FAILURES_KEY,
+    HELD_PARTS_KEY,
     UNACKED_INDEX_KEY,
     UNACKED_KEY,
     UNREADABLE_KEY,
     Lane,
 )
+from gong_worker.domain.parts import Part
 from gong_worker.domain.policy import RetryPolicy
 from gong_worker.packed_scripts import PackedScript
 from gong_worker.queue.in_hand import InHand, ReceivedMessage
+from gong_worker.queue.inspect import held_list
 from gong_worker.queue.refusals import WriteRefusals
 from gong_worker.queue.wake import Wake
 
@@ -76,6 +80,8 @@ class Messages:
         self._restore = client.register_script(script("restore"))
         self._adopt = client.register_script(script("adopt"))
         self._renew = client.register_script(script("renew"))
+        self._set_aside = client.register_script(script("set_aside"))
+        self._take_dropped = client.register_script(script("take_dropped"))
         self._lock = threading.Lock()
         self.in_hand = InHand(concurrency)
         self._queues: frozenset[str] = frozenset()
@@ -204,6 +210,22 @@ class Messages:
     def requeue(self, received: ReceivedMessage) -> None:
         """Back to the head of its lane, at once."""
         self._end(received, "requeue")
+
+    def set_aside(self, received: ReceivedMessage, part: Part) -> None:
+        """Its part is held: into the part's own list, in one step, until the hold is over."""
+        keys = [UNACKED_KEY, UNACKED_INDEX_KEY, HELD_PARTS_KEY, held_list(part.name)]
+
+        def run() -> None:
+            self._set_aside(keys=keys, args=[received.tag, part.name])
+            self.in_hand.remove(received.tag)
+
+        self.do_or_defer(run)
+
+    def take_dropped(self) -> ReceivedMessage | None:
+        """The next message that an operator has dropped; raises RedisError."""
+        tag = self.new_tag()
+        reply = self._take_dropped(keys=[DROPPING_KEY, UNACKED_KEY, UNACKED_INDEX_KEY], args=[tag])
+        return None if reply is None else self.receive(tag, cast(Sequence[bytes | str], reply))
 
     def fail(self, received: ReceivedMessage, policy: RetryPolicy) -> None:
         """Its delivery failed unexpectedly: retry it with backoff, and quarantine it after `max_attempts` times."""

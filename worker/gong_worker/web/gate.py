@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
+from gong_worker.domain.parts import Part
 from gong_worker.gate.settings import LIMITS
 from gong_worker.ledger import AuditPage
 from gong_worker.operations import gate
@@ -15,7 +16,19 @@ from gong_worker.web.answers import Limits, answer
 from gong_worker.web.api import Api, body_of
 from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import of_the_company
-from gong_worker.web.requests import AuditQuery, HoldBody, LimitsBody, ReleaseBody, read_request
+from gong_worker.web.requests import (
+    AuditQuery,
+    DropBody,
+    HoldBody,
+    LimitsBody,
+    PartBody,
+    ReleaseBody,
+    read_request,
+)
+
+
+def _part(body: PartBody | None) -> Part | None:
+    return None if body is None else body.part
 
 
 def gate_router(api: Api) -> APIRouter:
@@ -46,7 +59,9 @@ def gate_router(api: Api) -> APIRouter:
         body: HoldBody = await read_request(request, HoldBody, api.settings)
         return answer(
             await api.operators.run(
-                lambda services: gate.hold(services, body.reason, by=key.name, for_seconds=body.for_seconds),
+                lambda services: gate.hold(
+                    services, body.reason, by=key.name, for_seconds=body.for_seconds, part=_part(body.part)
+                ),
                 ledger_may_be_away=True,
             )
         )
@@ -63,10 +78,31 @@ def gate_router(api: Api) -> APIRouter:
         body: ReleaseBody = await read_request(request, ReleaseBody, api.settings)
         return answer(
             await api.operators.run(
-                lambda services: gate.release(services, by=key.name, even_retry_after=body.even_retry_after),
+                lambda services: gate.release(
+                    services, by=key.name, even_retry_after=body.even_retry_after, part=_part(body.part)
+                ),
                 ledger_may_be_away=True,
             )
         )
+
+    @router.post(
+        "/v1/drop",
+        operation_id="drop",
+        responses=api.responses(GateChange, "What was dropped, and the gate after it.", 408, 409, 413, 415),
+        openapi_extra=body_of(DropBody),
+    )
+    async def drop(request: Request, key: Operator) -> Response:
+        """Make dead letters of what is set aside of a held part."""
+        of_the_company(key)
+        body: DropBody = await read_request(request, DropBody, api.settings)
+
+        def work(services: Services) -> GateChange:
+            try:
+                return gate.drop(services, body.part.part, body.why, by=key.name)
+            except ValueError as error:  # it is not held
+                raise HTTPException(409, str(error)) from None
+
+        return answer(await api.operators.run(work, ledger_may_be_away=True))
 
     @router.get(
         "/v1/limits", operation_id="getLimits", responses=api.responses(Limits, "The limits in force.")

@@ -1,16 +1,24 @@
 """What the operators' routes are asked: queries and bodies, strict, with nothing unknown in them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import HTTPException, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic.json_schema import SkipJsonSchema
 
 from gong_views.json_input import JsonError, read_json
 from gong_views.names import Lane
 from gong_views.timestamps import timestamp_of
 from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.parts import Part, PartKind
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
 from gong_worker.ledger import DeadLetterFilter, EventFilter
 from gong_worker.settings import MOST_CALLS_PER_SECOND
@@ -213,19 +221,45 @@ class CancelBody(Body):
     replays: ByIds | All
 
 
+class PartBody(Body):
+    """A part of the traffic: the events of one reporting system, or of one content."""
+
+    kind: PartKind
+    value: Text
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        Part.given(self.kind, self.value)
+        return self
+
+    @property
+    def part(self) -> Part:
+        """The part itself."""
+        return Part(self.kind, self.value)
+
+
 class HoldBody(Body):
-    """Stop every worker before its next call."""
+    """Stop every worker before its next call, or only the events of a part."""
 
     reason: Text = Field(description="why; shown in status to everyone")
     for_seconds: Annotated[float, Field(gt=0, le=31_536_000)] | None = Field(
         None, description="how long; null: until released"
     )
+    part: PartBody | None = Field(None, description="only these events; null: every call")
 
 
 class ReleaseBody(Body):
     """End every hold that is ours to end."""
 
     even_retry_after: bool = Field(False, description="also a Retry-After, e.g. of a proxy that is not Gong")
+    part: PartBody | None = Field(None, description="only the hold of these events; null: every other one")
+
+
+class DropBody(Body):
+    """Make dead letters of what is set aside of a held part."""
+
+    part: PartBody
+    why: Text = Field(description="for the audit")
 
 
 class LimitsBody(Body):

@@ -17,13 +17,20 @@ end
 local function release()
   local found = {}
   if state.operator_at then found[#found + 1] = 'operator' end
-  if state.rejections_at then found[#found + 1] = 'rejections' end
+  local rejections = state.rejections_at ~= nil
+  if rejections then found[#found + 1] = 'rejections' end
   if state.open_until then found[#found + 1] = 'breaker' end
   for field in pairs(hash(HOLDS)) do found[#found + 1] = string.match(field, '^[a-z]+') end
   for _, field in ipairs({'operator_note', 'operator_by', 'operator_until', 'operator_at', 'rejections_at',
                           'open_until', 'opens', 'probe_slot', 'probe_until', 'probe_event', 'probe_answer',
                           'probe_answered', 'refused_pair', 'refused_event', 'refused_many'}) do clear(field) end
-  redis.call('DEL', HOLDS, FAILING, REJECTED)
+  redis.call('DEL', HOLDS, FAILING, REJECTED, REJECTED_BY)
+  for part, hold in pairs(hash(PART_HOLDS)) do
+    if cjson.decode(hold).reason == 'rejections' then
+      redis.call('HDEL', PART_HOLDS, part)
+      if not rejections then rejections = true; found[#found + 1] = 'rejections' end
+    end
+  end
   if args.even_retry_after and get('not_before') > now then
     found[#found + 1] = 'retry_after'
     -- No slot was given beyond it but those that lapsed, so the line begins anew; what it said of the rate, too.

@@ -1,7 +1,7 @@
 -- What became of a call. Argument: slot {name, lane, gen, granted, confirmed, epoch}, outcome (an AttemptOutcome),
 -- answer (the same for people), retry_after (of the answer, if any), event, late (how late the request was written),
 -- reply (how long the answer took); the last two missing when not known.
--- Reply: ok, the hold this put on (if any), whether the refusal is the event's own fault.
+-- Reply: ok, the hold this put on (if any), whether the refusal is the event's own fault, the part it holds (if any).
 local slot, outcome = args.slot, args.outcome
 local worked = outcome == 'delivered' or outcome == 'already_reported' or outcome == 'rejected'
 local failed = outcome == 'server_error' or outcome == 'unreachable' or outcome == 'ambiguous'
@@ -111,18 +111,49 @@ local function breaker()
   if worked then redis.call('DEL', FAILING) end
 end
 
--- Different events that Gong refuses in a row hold until an operator has looked.
+-- The events of one reporting system, as far as they are in a set of refused ones.
+local function marked(key, mark)
+  local found = {}
+  for _, member in ipairs(redis.call('SMEMBERS', key)) do
+    if string.sub(member, 1, #mark) == mark then found[#found + 1] = member end
+  end
+  return found
+end
+
+local held_part = ''
+-- Different events of one reporting system that Gong refuses, with none of it accepted between, hold that system;
+-- those of several, with none accepted at all between, the company: until an operator has looked.
 local function rejections()
-  if outcome == 'rejected' then
-    redis.call('SADD', REJECTED, event_digest())
-    if redis.call('SCARD', REJECTED) >= setting('rejections_limit') then
-      set('rejections_at', now)
-      new_epoch()
-      redis.call('DEL', REJECTED)
-      put = 'rejections'
-    end
-  elseif worked then
+  if not worked then return end
+  local system = string.match(args.event, '^(%Z+)%z')
+  local mark = system and string.sub(redis.sha1hex(system), 1, 10) .. ':' or ''
+  if outcome ~= 'rejected' then
     redis.call('DEL', REJECTED)
+    local over = system and redis.call('SCARD', REJECTED_BY) > 0 and marked(REJECTED_BY, mark) or {}
+    if #over > 0 then redis.call('SREM', REJECTED_BY, unpack(over)) end
+    return
+  end
+  local most = setting('rejections_limit')
+  redis.call('SADD', REJECTED, mark .. event_digest())
+  if system then
+    if redis.call('SCARD', REJECTED_BY) > 100 * most then redis.call('DEL', REJECTED_BY) end
+    redis.call('SADD', REJECTED_BY, mark .. event_digest())
+    local mine = marked(REJECTED_BY, mark)
+    if #mine >= most then
+      held_part = 'reporting_system:' .. system
+      redis.call('HSETNX', PART_HOLDS, held_part, cjson.encode({
+        reason = 'rejections', since = now / SECOND,
+        note = string.format('%d different events of it were refused in a row', #mine)}))
+      redis.call('SREM', REJECTED_BY, unpack(mine))
+      redis.call('SREM', REJECTED, unpack(mine))
+      return
+    end
+  end
+  if redis.call('SCARD', REJECTED) >= most then
+    set('rejections_at', now)
+    new_epoch()
+    redis.call('DEL', REJECTED, REJECTED_BY)
+    put = 'rejections'
   end
 end
 
@@ -226,4 +257,4 @@ if current then
   remember_probe()
 end
 save()
-return {'ok', now, put, own_fault and 1 or 0}
+return {'ok', now, put, own_fault and 1 or 0, held_part}

@@ -17,19 +17,22 @@
 --   3 day       hash    five-minute bucket number -> calls, plus gen
 --   4 sent      zset    slot name -> when its call will have arrived at the latest; the last few seconds
 --   5 failing   set     digests of the events that failed in a row
---   6 rejected  set     digests of the events that Gong refused in a row
+--   6 rejected  set     "<system>:<digest>" of the events that Gong refused in a row
 --   7 holds     hash    "unauthorized:<credential>" or "misconfigured:<target>" -> "probe_at interval since"
 --   8 rebuild   string  who is counting the day from the ledger right now (expires)
 --   9 worked    hash    "<credential> <target>" -> when the latest call that worked was confirmed
 --  10 refused   zset    digest of credential, target and event -> when its latest refused call was confirmed
 --  11 at_fault  zset    those of them that were refused while other events succeeded -> the same
 --  12 returned  zset    slots given back before their time -> when they are
+--  13 rejected_by set   the same of those refused since their reporting system had one accepted
+--  14 part_holds hash  a part's name -> its hold as JSON
 --
 -- ARGV 1: one JSON object. Of every script: `credential` and `target` (fingerprints), `now` (tests only; else
 -- Redis's TIME). The rest is told at the head of each script. Times are integer microseconds.
 -- A reply is {verb, now, ...}.
 
-local STATE, LIMITS, DAY, SENT, FAILING, REJECTED, HOLDS, REBUILD, WORKED, REFUSED, AT_FAULT, RETURNED = unpack(KEYS)
+local STATE, LIMITS, DAY, SENT, FAILING, REJECTED, HOLDS, REBUILD, WORKED, REFUSED, AT_FAULT, RETURNED,
+      REJECTED_BY, PART_HOLDS = unpack(KEYS)
 local SECOND = 1000000
 local args = cjson.decode(ARGV[1])
 
