@@ -23,7 +23,12 @@ def steps(*rates: tuple[float, float]) -> tuple[tuple[datetime, float], ...]:
 def seconds(
     calls: int, of: Budget, rates: tuple[tuple[datetime, float], ...] = steps((0, 3.0)), **options: datetime
 ) -> float:
-    return (finished_at([Batch(calls, rates)], of, **options) - NOW).total_seconds()
+    return after(finished_at([Batch(calls, rates)], of, **options))
+
+
+def after(end: datetime | None) -> float:
+    assert end is not None
+    return (end - NOW).total_seconds()
 
 
 def test_within_the_day_the_rate_decides() -> None:
@@ -59,9 +64,9 @@ def test_a_lowered_rate_grows_back() -> None:
 def test_live_goes_before_bulk() -> None:
     """What is made at another pace comes after, and counts to the same day."""
     batches = [Batch(300, steps((0, 3.0))), Batch(200, steps((0, 1.0), (110, 2.0)))]
-    done = (finished_at(batches, budget()) - NOW).total_seconds()
+    done = after(finished_at(batches, budget()))
     assert done == pytest.approx(110 + (200 - 10) / 2, abs=0.01)
-    done = (finished_at(batches, budget(per_day=400)) - NOW).total_seconds()
+    done = after(finished_at(batches, budget(per_day=400)))
     assert done > 86_400
 
 
@@ -77,6 +82,12 @@ def test_a_backlog_of_years_is_simulated_at_once() -> None:
     began = time.process_time()
     assert seconds(1_000_000, budget()) > 100 * 86_400
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize(("rate", "per_day"), [(1e-300, 10_000), (1e-5, 10_000), (3.0, 1), (3.0, 0)])
+def test_an_end_beyond_five_years_is_none(rate: float, per_day: int) -> None:
+    """A limit that lets next to nothing through gives no end, at once, instead of a simulation without one."""
+    assert finished_at([Batch(5_000, steps((0, rate)))], budget(per_day=per_day)) is None
 
 
 def test_the_pace_keeps_the_margin() -> None:

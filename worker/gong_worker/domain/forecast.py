@@ -10,6 +10,8 @@ BUCKET_SECONDS = 300
 # A bucket's calls count until its last one is 24 h and a minute old (docs/pacing.md).
 BUCKET_LIFE_SECONDS = BUCKET_SECONDS + 86_400 + 60
 _NOTHING = 1e-6
+# Nobody plans further ahead.
+HORIZON_SECONDS = 5 * 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +40,24 @@ def paced(calls: int, window_seconds: float, margin_seconds: float) -> float:
     return calls / (window_seconds + margin_seconds)
 
 
-def finished_at(batches: Iterable[Batch], budget: Budget, *, not_before: datetime | None = None) -> datetime:
+def finished_at(
+    batches: Iterable[Batch], budget: Budget, *, not_before: datetime | None = None
+) -> datetime | None:
     """When the last call is made, if the batches are made one after another and nothing else is.
+
+    None: not within five years.
 
     Each five-minute bucket takes what the rate gives and the rolling day still allows; calls that are a day
     old are allowed again. `not_before`: the end of a hold.
     """
+    batches = list(batches)
+    pace = sum(batch.calls / max(rate for _, rate in batch.rates) for batch in batches)
+    days = sum(batch.calls for batch in batches) / max(budget.per_day, _NOTHING) - 1
+    if (
+        max(pace, days * BUCKET_LIFE_SECONDS) > HORIZON_SECONDS
+    ):  # which a simulation would take long to find out
+        return None
+    horizon = budget.now.timestamp() + HORIZON_SECONDS
     at = max(moment.timestamp() for moment in (budget.now, not_before) if moment is not None)
     # When calls stop counting, and how many.
     freed = [
@@ -55,6 +69,8 @@ def finished_at(batches: Iterable[Batch], budget: Budget, *, not_before: datetim
         rates = [(moment.timestamp(), rate) for moment, rate in batch.rates]
         left, step = float(batch.calls), 0
         while left > _NOTHING:
+            if at > horizon:
+                return None
             while step + 1 < len(rates) and rates[step + 1][0] <= at:
                 step += 1
             while freed and freed[0][0] <= at:

@@ -83,6 +83,11 @@ def forecast(live: int, bulk: int, gate: GateStatus, *, last_due_at: datetime | 
     ends = [hold.until for hold in holds if hold.until and hold.reason is not HoldReason.DAILY_QUOTA]
     at = finished_at(batches, budget, not_before=max(ends, default=None))
     now = [batch for batch in batches if batch.calls]
+    if at is None:
+        rates = ", then ".join(f"{batch.rates[0][1]:.3g}" for batch in now)
+        return _unknown(
+            live + bulk, f"not within five years at {rates} calls a second and {gate.per_day_cap} a day"
+        )
     unbounded = gate.now + timedelta(seconds=sum(batch.calls / batch.rates[-1][1] for batch in now))
     why = "at " + ", then ".join(f"{batch.rates[0][1]:.3g} calls a second" for batch in now)
     if at - unbounded > timedelta(hours=6):
