@@ -60,6 +60,7 @@ class Services:
             "web": free_port(),
             "simulator": free_port(),
             "console": free_port(),
+            "metrics": free_port(),
         }
         self._words = {
             "redis:6379": f"127.0.0.1:{self.ports['redis']}",
@@ -68,6 +69,7 @@ class Services:
             "/opt/": f"{folder / 'opt'}/",
             "0.0.0.0": "127.0.0.1",
             "8000": str(self.ports["web"]),
+            "8001": str(self.ports["metrics"]),
             "8089": str(self.ports["simulator"]),
             "8090": str(self.ports["console"]),
         }

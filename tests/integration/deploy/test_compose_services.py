@@ -50,7 +50,7 @@ def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres
     project = render(REAL, SANDBOX, folder=tmp_path, GONG_VIEWS_OUTBOX_URL_FILE=str(tmp_path / "outbox-url"))
     services = Services(project, tmp_path / "compose", postgres_server, postgres)
     try:
-        services.up("worker", "simulator", "web", "relay", "console")
+        services.up("worker", "simulator", "web", "relay", "console", "metrics")
         assert "SANDBOX" in services.log_path("prepare").read_text()
         services.wait_healthy("web")
         _, key = (tmp_path / "compose/etc/web/api-keys").read_text().strip().split(":")
@@ -67,6 +67,13 @@ def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres
         services.wait_healthy("worker")
         code, said = services.run("operator", "status", "--check")
         assert code == 0, said
+        scraped = (tmp_path / "compose/etc/prometheus/metrics-key").read_text()
+        answer = httpx.get(
+            f"http://127.0.0.1:{services.ports['metrics']}/metrics",
+            headers={"Authorization": f"Bearer {scraped}"}, trust_env=False, timeout=30,
+        )  # fmt: skip
+        assert 'gong_views_up{part="ledger"} 1.0' in answer.text
+        assert 'gong_views_up{part="queue"} 1.0' in answer.text
         # A second start finds every password as it was.
         before = (tmp_path / "compose/etc/worker/redis-url").read_text()
         assert services.run("prepare")[0] == 0
@@ -103,9 +110,13 @@ def test_each_service_reaches_what_it_needs_and_no_more(tmp_path: Path) -> None:
     outside = {name for name, network in project["networks"].items() if not network.get("internal")}
     reach = {name: outside & set(service.get("networks") or ()) for name, service in services.items()}
     assert reach == {
-        name: {"worker": {"gong"}, "web": {"front"}, "console": {"front"}, "relay": {"outbox"}}.get(
-            name, set()
-        )
+        name: {
+            "worker": {"gong"},
+            "web": {"front"},
+            "console": {"front"},
+            "grafana": {"front"},
+            "relay": {"outbox"},
+        }.get(name, set())
         for name in services
     }
     front = project["networks"]["front"]["driver_opts"]
@@ -117,13 +128,14 @@ def test_each_service_reaches_what_it_needs_and_no_more(tmp_path: Path) -> None:
         named = json.dumps([service.get("environment"), service.get("command")])
         for part in named.split("/etc/gong-views/")[1:]:
             assert f"/etc/gong-views/{part.split('/')[0]}" in mounted
-        assert name == "prepare" or all(
-            one.get("read_only") for one in service["volumes"] if "keys" in one["source"]
-        )
+        given = [one for one in service.get("volumes", ()) if one["source"].endswith("-keys")]
+        assert name == "prepare" or all(one["read_only"] for one in given)
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
         assert service["security_opt"] == ["no-new-privileges:true"]
         assert int(service["mem_limit"]) <= 2**30
         assert not service["image"].endswith(":latest") or "build" in service
+        for port in service.get("ports", ()):
+            assert port["host_ip"] == "127.0.0.1"
     for name in ("redis", "postgres", "worker", "web", "console"):
         assert services[name]["healthcheck"]
