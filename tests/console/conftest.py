@@ -1,11 +1,13 @@
-"""One console, one SQLite ledger and one browser for the tests of a module."""
+"""One console a test process; for each module an empty queue and ledger, and a browser of its own."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser
 
+from gong_worker.ledger.models import Base
 from tests.console.served import World, chromium, console
 from tests.support.servers import valkey
 
@@ -13,15 +15,28 @@ from tests.support.servers import valkey
 PROXY = {"GONG_VIEWS_CONSOLE_TRUSTED_PROXIES": "127.0.0.1"}
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A console with an empty queue and an empty ledger."""
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A console on a Valkey and a SQLite ledger of its own."""
     folder: Path = tmp_path_factory.mktemp("console")
     with (
         valkey(appendfsync="no") as server,
-        console(folder, server, f"sqlite:///{folder}/ledger.db", PROXY) as running,
+        console(folder, server, f"sqlite:///{folder}/ledger.db", PROXY) as world,
     ):
-        yield running
+        yield world
+
+
+@pytest.fixture(scope="module")
+def world(running: World) -> World:
+    """The console with an empty queue and an empty ledger."""
+    running.services.client.flushall()
+    with running.services.ledger.engine.begin() as connection:
+        for table in 2 * list(
+            reversed(Base.metadata.sorted_tables)
+        ):  # the rows' triggers change the counters
+            connection.execute(sa.delete(table))
+        connection.execute(sa.text("DELETE FROM sqlite_sequence"))
+    return running
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import sqlalchemy as sa
 
 from gong_views.names import Lane
 from gong_worker.domain.error_kinds import error_kind
+from gong_worker.domain.outcomes import AttemptOutcome as Outcome
 from gong_worker.domain.states import DeadLetterReason, Status
 from gong_worker.ledger import Ledger
-from gong_worker.ledger.models import DeadLetterRow, Delivery
+from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery
 
 CHUNK = 5_000
 KINDS = (
@@ -61,6 +62,26 @@ def _letter(number: int, died: datetime) -> dict[str, Any]:
         "http_status": status, "request_id": f"request-{number}", "errors": [error], "payload": event,
         "created_at": died, "error_kind": error_kind([error], event),
     }  # fmt: skip
+
+
+def insert_attempts(ledger: Ledger) -> int:
+    """Attempts of the first event in each of the last 24 hours, most of them delivered; their number."""
+    now = datetime.now(UTC)
+    rows: list[dict[str, Any]] = []
+    for back in range(24):
+        outcomes = [Outcome.DELIVERED] * (20 + 7 * (back % 5)) + [Outcome.REJECTED] * (back % 4)
+        outcomes += [Outcome.THROTTLED] * (3 if back == 6 else 0) + [Outcome.SERVER_ERROR] * (back // 20)
+        rows += [
+            {
+                "event_id": "view-1", "reporting_system": "portal", "attempt_number": len(rows) + number,
+                "claim_token": "0" * 32, "started_at": now - timedelta(hours=back), "duration_ms": 80,
+                "outcome": outcome, "http_status": 201,
+            }
+            for number, outcome in enumerate(outcomes, 1)
+        ]  # fmt: skip
+    with ledger.engine.begin() as connection:
+        connection.execute(sa.insert(Attempt), rows)
+    return len(rows)
 
 
 def multiply(ledger: Ledger, count: int) -> None:

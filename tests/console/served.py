@@ -19,6 +19,7 @@ from gong_worker.settings import WorkerSettings
 from tests.support.processes import Process, process
 from tests.support.servers import Valkey, wait_until
 
+DOCS = Path(__file__).parents[2] / "docs"
 PASSWORD = "a long enough password"
 CHROMIUM = (
     os.environ.get("GONG_VIEWS_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -123,3 +124,9 @@ def signed_in(
         assert faults == []
     finally:
         context.close()
+
+
+def picture(page: Page, name: str) -> None:
+    """Keep a picture of the page for the docs, when GONG_VIEWS_TEST_PICTURES is set."""
+    if os.environ.get("GONG_VIEWS_TEST_PICTURES"):
+        page.screenshot(path=DOCS / f"console-{name}.png", animations="disabled")

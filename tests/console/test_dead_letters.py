@@ -11,7 +11,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import AuditEntry, DeadLetterFilter
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
-from tests.console.served import World, signed_in
+from tests.console.served import World, picture, signed_in
 
 EACH = 300
 
@@ -54,6 +54,7 @@ def test_a_group_is_replayed_with_its_cost_first(browser: Browser, world: World)
     with signed_in(browser, world, "anna") as page:
         open_letters(page)
         assert faults(page) == []
+        picture(page, "dead-letters")
         choose_group(page, "contentId … is not known")
         page.evaluate(
             "window.seen = []; new MutationObserver(() => document.querySelectorAll('progress').forEach("
@@ -110,6 +111,7 @@ def test_one_event_is_edited_and_replayed(browser: Browser, world: World) -> Non
         expect(difference).to_contain_text("viewer.email")
         expect(difference.locator(".before")).to_contain_text("person3@customer.example")
         expect(difference.locator(".after")).to_contain_text("team@globex.example")
+        picture(page, "edit")
         dialog.get_by_role("button", name="Replay 1", exact=True).click()
         expect(dialog).to_contain_text("1 replayed.")
     [sent] = queued(world)
