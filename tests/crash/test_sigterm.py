@@ -1,6 +1,8 @@
 """SIGTERM: what is in flight is finished and recorded, what waits goes back at once."""
 
 import itertools
+import os
+import signal
 import time
 
 import pytest
@@ -41,6 +43,24 @@ def test_an_idle_worker_stops_quickly(sqlite_url: str, pipeline: Start) -> None:
     told_at = time.monotonic()
     assert idle.terminate() == 0, idle.log
     assert time.monotonic() - told_at < 10
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGQUIT"])
+def test_other_signals(name: str, sqlite_url: str, pipeline: Start) -> None:
+    """A hangup and SIGQUIT stop a worker in order; SIGUSR1 shows nothing of the events and credentials at hand."""
+    line = pipeline(sqlite_url, concurrency=4)
+    line.gong.settings(latency_ms=(400, 500))
+    line.enqueue(range(12))
+    worker = line.worker()
+    wait_until(lambda: line.gong.stats()["in_flight"] >= 2, "calls in flight")
+    os.kill(worker.pid, signal.SIGUSR1)
+    called = line.gong.stats()["calls"]
+    wait_until(lambda: line.gong.stats()["calls"] > called, "it to go on")
+    os.kill(worker.pid, getattr(signal, name))
+    assert worker.popen.wait(30) == 0, worker.log
+    assert inspect.count(line.redis).unacked == line.ledger.counts()["sending"] == 0
+    assert "globex" not in worker.log and "sim-secret" not in worker.log and "Traceback" not in worker.log
+    assert len(worker.log.splitlines()) < 40, worker.log
 
 
 @pytest.mark.parametrize("how", ["SIGTERM", "SIGKILL"])

@@ -6,6 +6,7 @@ as well, and supervises it. Producers import `gong_views`, which has no Celery a
 
 import logging
 import os
+import signal
 from typing import Any
 
 from celery import Celery, signals
@@ -27,6 +28,7 @@ from gong_worker.settings_registry import refuse_unknown
 
 log = logging.getLogger(__name__)
 _runtime: Runtime | None = None
+_hangup_ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # under nohup
 
 try:
     refuse_unknown()
@@ -127,7 +129,20 @@ def _start(instance: Any, **_: Any) -> None:
 
 @signals.worker_ready.connect(weak=False)
 def _ready(**_: Any) -> None:
+    _heed_signals()
     log.info("worker ready", extra={"action": "worker_ready", "pid": os.getpid()})
+
+
+def _heed_signals() -> None:
+    """Hangup and quit stop in order, as SIGTERM does, and SIGUSR1 does nothing.
+
+    Celery would start itself anew at a hangup, end in a traceback at SIGQUIT (it cannot kill threads), and at SIGUSR1
+    print the local variables of every thread: events and credentials.
+    """
+    stop = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if _hangup_ignored else stop)
+    signal.signal(signal.SIGQUIT, stop)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 @signals.worker_shutting_down.connect(weak=False)
