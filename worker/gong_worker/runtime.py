@@ -184,16 +184,24 @@ class Runtime:
             received = self.deliverer.deliver(received, next_until=until)
 
     def close(self) -> None:
-        """After the last delivery: requeue what is still in hand, run the deferred actions once more."""
+        """After the last delivery: run the deferred actions once more, requeue what is still in hand.
+
+        A Redis that does not answer is not waited for again and again: what is left comes back after the visibility
+        timeout.
+        """
         self.stop.set()
-        self.messages.requeue_all()
-        attempt(self.run_deferred)
+        answers = attempt(self._give_back)
         self._queue_side.stop()
         self._ledger_side.stop()
         if self._alerts is not None:
             self._alerts.stop()
-        attempt(self.heartbeat.remove)
+        if answers:
+            attempt(self.heartbeat.remove)
         self.gong.close()
+
+    def _give_back(self) -> None:
+        self.run_deferred()
+        self.messages.requeue_all()
 
     def run_deferred(self) -> None:
         """What Redis did not take while it was away: first what the gate must know, then the ends of messages.
@@ -220,9 +228,11 @@ class Runtime:
             self.ledger.renew(claims, now=self.deliverer.now(), lease_seconds=self.lease_seconds)
 
 
-def attempt(action: Callable[[], object]) -> None:
-    """Do it if Redis is there."""
+def attempt(action: Callable[[], object]) -> bool:
+    """Do it if Redis is there; whether it was."""
     try:
         action()
     except (redis.RedisError, GateUnavailable) as error:
         log.warning("left undone", extra={"action": "close_failed", "error": type(error).__name__})
+        return False
+    return True

@@ -71,6 +71,7 @@ class GateReports:
         self._lock = threading.Lock()
         self._pending: list[Report] = []
         self._delayed: dict[str, Report] = {}
+        self._failed: tuple[float, GateUnavailable] | None = None
 
     def report(self, slot: Slot, claim: Claim, result: CallResult, *, tag: str) -> bool:
         """Tell the gate, now or as soon as Redis takes it. True when it takes a refusal for the event's own fault.
@@ -101,12 +102,16 @@ class GateReports:
     def flush(self) -> None:
         """Tell what is pending, in its order; raises GateUnavailable while Redis is away."""
         while self._pending:
+            asked = time.monotonic()
             with self._lock:
                 if not self._pending:
                     return
+                if self._failed is not None and self._failed[0] > asked:
+                    raise self._failed[1]  # another thread has tried it meanwhile
                 try:
                     self._pending[0].tell(self._gate)
-                except GateUnavailable:
+                except GateUnavailable as error:
+                    self._failed = time.monotonic(), error
                     raise
                 except Exception:
                     # A defect must not keep every later call from being made.

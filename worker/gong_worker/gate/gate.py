@@ -76,6 +76,7 @@ class Gate:
         self._holds = HoldLog()
         # Redis may be another one after it failed: a replica that is behind, or one that lost its last writes.
         self._day_doubtful = True
+        self._failed: tuple[float, GateUnavailable] | None = None
         self._comparing = threading.Lock()
 
     @property
@@ -135,7 +136,10 @@ class Gate:
         """
         if only_if_doubtful and not self._day_doubtful:
             return
+        asked = self._clock.monotonic()
         with self._comparing:
+            if self._failed is not None and self._failed[0] > asked:
+                raise self._failed[1]  # Redis gave no answer to another thread meanwhile: one wait is enough
             doubtful = self._day_doubtful
             reply = self._run("compare_day")
             if reply[0] == "due" or (doubtful and reply[0] == "ok"):
@@ -318,8 +322,9 @@ class Gate:
     def _run(self, script: str, **arguments: object) -> list[str]:
         try:
             return self._run_registered(script, arguments)
-        except GateUnavailable:
+        except GateUnavailable as error:
             self._day_doubtful = True
+            self._failed = self._clock.monotonic(), error
             raise
 
     def _run_registered(self, script: str, arguments: dict[str, object]) -> list[str]:

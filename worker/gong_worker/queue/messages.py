@@ -297,9 +297,9 @@ class Messages:
         return int(restored)
 
     def requeue_all(self) -> None:
-        """Requeue every message in hand, at the end of the process."""
+        """Requeue every message in hand, at the end of the process. Raises redis.RedisError at the first failure."""
         for received in self.in_hand.all():
-            self.requeue(received)
+            self._finish_now(received, _finish_arguments(received, "requeue"))
 
 
 def _finish_arguments(
