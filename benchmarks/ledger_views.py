@@ -1,129 +1,224 @@
-"""The dashboards' views on a big ledger: the last 24 hours against the whole table, side by side.
+"""The ledger at 3 million events against 100,000: dashboards, status, reconcile, a delivery, and bytes on disk.
 
-Usage: python benchmarks/ledger_views.py [ROWS]   (default 1,000,000 deliveries, one attempt each)
+Usage: python benchmarks/ledger_views.py [ROWS] [FOLDER]   (default 3,000,000 events, a temporary folder)
 
-Prints per database and view the time for the last day, the time for everything, and the ratio. The rows are
-spread evenly over 100 days, so that a view which reads only what it is asked for is near 1:100.
+Both ledgers span the same 300 days, so that a view's answer has as many rows on either: what is compared is the cost of
+having 30 times the events behind it. They are made on the schema of the release before by bulk SQL, with one call an
+event and one death in a hundred, and brought up to date by the migration, whose time is printed.
 """
 
 import statistics
 import sys
 import tempfile
 import time
-import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
-import sqlalchemy.exc
 
-from gong_worker.ledger import Ledger, migrate, open_engine
+from gong_views import EventKey
+from gong_views.names import Lane
+from gong_worker.domain.outcomes import AttemptOutcome
+from gong_worker.domain.states import Resolution
+from gong_worker.ledger import AttemptFacts, Claimed, EventFacts, Ledger, MessageRef, migrate, open_engine
 from tests.support.servers import Postgres
 
-DAYS = 100
+SMALL = 100_000
+DAYS = 300
 START = datetime(2026, 1, 1, tzinfo=UTC)
+END = START + timedelta(days=DAYS)
+RANGES = {"24 h": 1, "7 d": 7, "30 d": 30}
 VIEWS = {
     "outcomes_hourly": "hour",
+    "answers_hourly": "hour",
     "latency_hourly": "hour",
     "calls_daily": "day",
+    "deliveries_daily": "day",
     "dead_letter_reasons": "day",
 }
-BATCH = 20_000
+BEFORE = "0004"
+DELIVERIES_MEASURED = 300
+
+# The moment of event n, and the one of its end: latencies from 0.1 s to a few hours.
+MOMENTS = {
+    "sqlite": (
+        "strftime('%Y-%m-%d %H:%M:%f', '2026-01-01', (n * {step}) || ' seconds') || '000'",
+        "strftime('%Y-%m-%d %H:%M:%f', '2026-01-01', (n * {step} + {latency}) || ' seconds') || '000'",
+    ),
+    "postgresql": (
+        "timestamptz '2026-01-01 00:00Z' + n * {step} * interval '1 second'",
+        "timestamptz '2026-01-01 00:00Z' + (n * {step} + {latency}) * interval '1 second'",
+    ),
+}
+LATENCY = "(0.1 + (n % 97) * (n % 89) * (CASE WHEN n % 5 = 0 THEN 1.3 ELSE 0.01 END))"
+FILL = (
+    """
+    INSERT INTO deliveries (event_id, reporting_system, status, resolution, attempt_count, duplicate_count,
+        first_seen_at, enqueued_at, updated_at, settled_at, message_id, lane, source, content_id, event_timestamp,
+        payload_sha256, request_id, integration_id)
+    SELECT 'event-' || n, CASE WHEN n % 3 = 0 THEN 'crm' ELSE 'content-portal' END,
+           CASE WHEN n % 100 = 0 THEN 'dead' ELSE 'delivered' END,
+           CASE WHEN n % 100 = 0 THEN NULL WHEN n % 50 = 1 THEN 'already_reported' ELSE 'accepted' END,
+           1, 0, {at}, {at}, {end}, {end}, 'message-0000-0000-0000-' || n,
+           CASE WHEN n % 3 = 1 THEN 'bulk' ELSE 'live' END, 'backend', 'doc-' || (n % 5000), {at},
+           '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef', '7f3a0b6e-' || n, 5517027188234205706
+      FROM numbers""",
+    """
+    INSERT INTO attempts (event_id, reporting_system, attempt_number, claim_token, started_at, duration_ms, outcome,
+        http_status, request_id)
+    SELECT 'event-' || n, CASE WHEN n % 3 = 0 THEN 'crm' ELSE 'content-portal' END, 1,
+           '0123456789abcdef0123456789abcdef', {end}, n % 500,
+           CASE WHEN n % 100 = 0 THEN 'rejected' WHEN n % 50 = 1 THEN 'already_reported' ELSE 'delivered' END,
+           CASE WHEN n % 100 = 0 THEN 400 WHEN n % 50 = 1 THEN 409 ELSE 201 END, '7f3a0b6e-' || n
+      FROM numbers""",
+    """
+    INSERT INTO dead_letters (event_id, reporting_system, message_id, lane, enqueued_at, reason, errors, created_at,
+        resolution)
+    SELECT 'event-' || n, CASE WHEN n % 3 = 0 THEN 'crm' ELSE 'content-portal' END, 'message-0000-0000-0000-' || n,
+           CASE WHEN n % 3 = 1 THEN 'bulk' ELSE 'live' END, {at}, 'rejected', '[]', {end},
+           CASE WHEN n % 200 = 0 THEN 'discarded' END
+      FROM numbers WHERE n % 100 = 0""",
+)
 
 
 def fill(engine: sa.Engine, rows: int) -> None:
-    """One delivered event, one attempt each; one in a hundred dead with a letter."""
-    tables = sa.MetaData()
-    warnings.simplefilter("ignore", sa.exc.SAWarning)  # SQLAlchemy cannot reflect an index on an expression
-    tables.reflect(engine, only=["deliveries", "attempts", "dead_letters"])
-    step = timedelta(days=DAYS) / rows
-    for first in range(0, rows, BATCH):
-        deliveries, attempts, letters = [], [], []
-        for number in range(first, min(first + BATCH, rows)):
-            moment = START + step * number
-            if engine.dialect.name == "sqlite":
-                moment = moment.replace(tzinfo=None)
-            key = {"event_id": f"event-{number}", "reporting_system": "crm"}
-            dead = number % 100 == 0
-            message = {
-                "message_id": f"m{number}",
-                "lane": "bulk" if number % 3 else "live",
-                "enqueued_at": moment,
-            }
-            deliveries.append(
-                key | message | {
-                    "status": "dead" if dead else "delivered", "resolution": None if dead else "accepted",
-                    "attempt_count": 1, "duplicate_count": 0, "first_seen_at": moment, "updated_at": moment,
-                    "settled_at": moment + timedelta(seconds=number % 97), "content_id": "doc",
-                    "event_timestamp": moment, "payload_sha256": "a" * 64,
-                }
-            )  # fmt: skip
-            attempts.append(
-                key | {
-                    "attempt_number": 1, "claim_token": "b" * 32, "started_at": moment, "duration_ms": number % 500,
-                    "outcome": "rejected" if dead else "delivered", "http_status": 400 if dead else 200,
-                }
-            )  # fmt: skip
-            if dead:
-                letters.append(key | message | {"reason": "rejected", "errors": "[]", "created_at": moment})
+    at, end = (
+        text.format(step=86_400.0 * DAYS / rows, latency=LATENCY) for text in MOMENTS[engine.dialect.name]
+    )
+    numbers = "WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {last})"
+    batch = 250_000
+    for first in range(0, rows, batch):
+        span = numbers.format(first=first, last=min(first + batch, rows))
         with engine.begin() as connection:
-            connection.execute(sa.insert(tables.tables["deliveries"]), deliveries)
-            connection.execute(sa.insert(tables.tables["attempts"]), attempts)
-            connection.execute(sa.insert(tables.tables["dead_letters"]), letters)
+            for statement in FILL:
+                head, _, rest = statement.partition("SELECT")
+                query = f"{head} {span} SELECT {rest.format(at=at, end=end)}"
+                connection.exec_driver_sql(query.replace("%", "%%") if engine.driver == "psycopg" else query)
 
 
-def timed(engine: sa.Engine, query: str, **values: object) -> float:
-    """Median of three, in seconds."""
-    times = []
+def milliseconds(action: Callable[[], object], times: int = 5) -> float:
+    """Median, after one that warms up."""
+    action()
+    found = []
+    for _ in range(times):
+        began = time.perf_counter()
+        action()
+        found.append((time.perf_counter() - began) * 1000)
+    return statistics.median(found)
+
+
+def view_times(engine: sa.Engine) -> dict[str, float]:
+    found = {}
     with engine.connect() as connection:
-        for _ in range(3):
-            began = time.perf_counter()
-            connection.execute(sa.text(query), values).all()
-            times.append(time.perf_counter() - began)
-    return statistics.median(times)
+        for view, column in VIEWS.items():
+            for name, days in RANGES.items():
+                since = END - timedelta(days=days)
+                value: object = since if column == "hour" else since.date()
+                if engine.dialect.name == "sqlite":
+                    value = str(value)[:19]
+                query = sa.text(f"SELECT * FROM {view} WHERE {column} >= :since")
+                found[f"{view} {name}"] = milliseconds(
+                    lambda query=query, value=value: connection.execute(query, {"since": value}).all()
+                )
+    return found
 
 
-def measure(url: str, rows: int) -> None:
-    migrate(url)
+def deliver(ledger: Ledger, name: str) -> None:
+    """Claim, begin, record."""
+    message = MessageRef(f"bench-{name}", Lane.LIVE, END, None, "backend")
+    answer = ledger.claim(
+        EventKey("crm", f"bench-{name}"), message, EventFacts("doc", END, "a" * 64), now=END, lease_seconds=60
+    )
+    assert isinstance(answer, Claimed)
+    number = ledger.begin_attempt(answer.claim, now=END)
+    call = AttemptFacts(AttemptOutcome.DELIVERED, 201, "request", None, 120, END)
+    ledger.complete(
+        answer.claim, number, call, now=END, resolution=Resolution.ACCEPTED, integration_id=7
+    )  # fmt: skip
+
+
+def delivery_ms(engine: sa.Engine) -> float:
+    """Median of the whole of claim, begin and record, commits included."""
+    ledger, names = Ledger(engine), iter(range(10_000))
+    return milliseconds(lambda: deliver(ledger, str(next(names))), DELIVERIES_MEASURED)
+
+
+def bytes_on_disk(engine: sa.Engine) -> dict[str, int]:
+    """Of each table and index, without what is free inside a file."""
+    if engine.dialect.name == "sqlite":
+        query = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name"
+    else:
+        query = (
+            "SELECT relname, pg_relation_size(oid) FROM pg_class WHERE relkind IN ('r', 'i')"
+            " AND relnamespace = 'public'::regnamespace"
+        )
+    with engine.connect() as connection:
+        return dict(connection.exec_driver_sql(query).tuples().all())
+
+
+def prepare(url: str, rows: int) -> tuple[sa.Engine, dict[str, int]]:
+    """A filled ledger of the present schema; and the bytes of the one before."""
+    migrate(url, BEFORE)
     engine = open_engine(url, patient=True)
-    name = engine.dialect.name
     began = time.perf_counter()
     fill(engine, rows)
+    filled = time.perf_counter()
+    vacuum(engine)
+    before = bytes_on_disk(engine)
+    migrating = time.perf_counter()
+    migrate(url)
+    print(
+        f"{engine.dialect.name}: {rows:,} events in {filled - began:.0f} s,"
+        f" migrated in {time.perf_counter() - migrating:.1f} s",
+        flush=True,
+    )
+    vacuum(engine)
+    return engine, before
+
+
+def vacuum(engine: sa.Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(sa.text("ANALYZE"))
-        if name == "postgresql":
-            connection.execute(sa.text("VACUUM"))
-    print(f"\n{name}: {rows:,} deliveries in {time.perf_counter() - began:.0f} s")
-    print(f"{'view':22}{'last 24 h':>12}{'everything':>12}{'ratio':>9}")
-    for view, column in VIEWS.items():
-        since: object = START + timedelta(days=DAYS - 1)
-        if column == "day":
-            since = since.date()  # type: ignore[attr-defined]
-        if name == "sqlite":
-            since = str(since)[:19]
-        day = timed(engine, f"SELECT * FROM {view} WHERE {column} >= :since", since=since)
-        everything = timed(engine, f"SELECT * FROM {view}")
-        print(f"{view:22}{day * 1000:>9.1f} ms{everything * 1000:>9.0f} ms{f'1:{everything / day:.0f}':>9}")
-    ledger = Ledger(engine)
-    for what, read in (
-        ("counts()", ledger.counts),
-        ("ends()", ledger.final_counts),
-        ("unsettled()", ledger.unsettled),
-        ("calls_per_minute(24 h)", lambda: ledger.calls_per_minute(START + timedelta(days=DAYS - 1))),
-    ):
-        began = time.perf_counter()
-        read()
-        print(f"{what:22}{(time.perf_counter() - began) * 1000:>9.1f} ms")
-    engine.dispose()
+        connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+def compare(urls: tuple[str, str], rows: int) -> None:
+    found = []
+    for url, number in zip(urls, (SMALL, rows), strict=True):
+        engine, before = prepare(url, number)
+        ledger = Ledger(engine)
+        times = view_times(engine)
+        times["status: counts"] = milliseconds(ledger.counts)
+        times["reconcile: snapshot"] = milliseconds(ledger.reconciliation_snapshot)
+        times["calls by minute, 24 h"] = milliseconds(
+            lambda ledger=ledger: ledger.calls_per_minute(END - timedelta(days=1))
+        )
+        times["recount (--deep)"] = milliseconds(lambda ledger=ledger: ledger.miscounts(), 1)
+        assert ledger.miscounts() == []
+        times["one delivery"] = delivery_ms(engine)
+        found.append((times, before, bytes_on_disk(engine)))
+        ledger.close()
+    (small, *_), (big, before, after) = found
+    print(f"\n{engine.dialect.name:32}{f'{SMALL:,}':>12}{f'{rows:,}':>12}{'ratio':>9}")
+    for name, ms in big.items():
+        print(f"{name:32}{small[name]:>9.2f} ms{ms:>9.2f} ms{ms / small[name]:>9.2f}")
+    print(f"\nbytes an event on disk{'before':>22}{'now':>12}")
+    for name in sorted(before | after, key=lambda name: -after.get(name, 0)):
+        if max(before.get(name, 0), after.get(name, 0)) > rows / 10:
+            print(f"{name:32}{before.get(name, 0) / rows:>12.1f}{after.get(name, 0) / rows:>12.1f}")
+    print(f"{'all':32}{sum(before.values()) / rows:>12.1f}{sum(after.values()) / rows:>12.1f}")
 
 
 def main() -> None:
-    rows = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else 1_000_000
-    with tempfile.TemporaryDirectory(prefix="gong-views-bench-") as folder:
-        measure(f"sqlite:///{folder}/ledger.db", rows)
+    rows = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else 3_000_000
+    parent = sys.argv[2] if len(sys.argv) > 2 else None
+    with tempfile.TemporaryDirectory(prefix="gong-views-bench-", dir=parent) as folder:
+        compare((f"sqlite:///{folder}/small.db", f"sqlite:///{folder}/big.db"), rows)
         server = Postgres(Path(folder))
         try:
-            measure(server.new_database(), rows)
+            compare((server.new_database(), server.new_database()), rows)
         finally:
             server.stop()
 

@@ -30,7 +30,7 @@ class Counter(NamedTuple):
 COUNTERS = {
     "message_counts": Counter(
         ("day", "lane", "reporting_system"),
-        ("sending", "waiting", "accepted", "already_reported", "dead", "duplicates", "letters", "discarded"),
+        ("accepted", "already_reported", "dead", "duplicates", "letters", "discarded"),
     ),
     "call_counts": Counter(
         ("hour", "outcome", "http_status"), ("calls", "timed", "duration_ms"), ("max_duration_ms",)
@@ -54,6 +54,7 @@ LAST_BUCKET = 300
 # A transaction on PostgreSQL adds to a shard that no other one holds, so that none waits for another's commit.
 SHARDS = 64
 ADVISORY_CLASS = 734_602_189
+FIRST_SHARD = f"CASE WHEN pg_try_advisory_xact_lock({ADVISORY_CLASS}, 0) THEN 0 ELSE counter_shard() END"
 
 Values = dict[str, str]
 
@@ -115,8 +116,8 @@ def _hour(postgres: bool, moment: str) -> str:
 def _latency_ms(postgres: bool, row: str) -> str:
     """From enqueue to delivery; 0 where the clock was set back in between."""
     if postgres:
-        span = f"extract(epoch FROM {row}.settled_at - {row}.enqueued_at)"
-        return f"greatest(0, CAST(round({span} * 1000) AS bigint))"
+        span = f"date_part('epoch', {row}.settled_at - {row}.enqueued_at)"
+        return f"greatest(0, CAST({span} * 1000 AS bigint))"
     span = f"julianday({row}.settled_at) - julianday({row}.enqueued_at)"
     return f"max(0, CAST(round(({span}) * 86400000.0) AS integer))"
 
@@ -143,10 +144,8 @@ def _message(postgres: bool, row: str) -> Values:
 
 
 def _event(postgres: bool, row: str) -> Values:
-    """What a row of `deliveries` adds, by where the event stands."""
+    """What a row of `deliveries` adds that has come to an end; what is open is read from the few rows themselves."""
     return _message(postgres, row) | {
-        "sending": _one_if(f"{row}.status = 'sending'"),
-        "waiting": _one_if(f"{row}.status = 'waiting'"),
         "accepted": _one_if(f"{row}.resolution = 'accepted'"),
         "already_reported": _one_if(f"{row}.resolution = 'already_reported'"),
         "dead": _one_if(f"{row}.status = 'dead'"),
@@ -179,10 +178,10 @@ def _letter_state(postgres: bool, row: str) -> Values:
 
 
 def _call(postgres: bool, row: str) -> Values:
-    """What a row of `attempts` adds, in the hour in which the call began."""
+    """What a row of `attempts` adds that has an outcome, in the hour in which the call began."""
     return {
         "hour": _hour(postgres, f"{row}.started_at"),
-        "outcome": f"coalesce({row}.outcome, 'in_flight')",
+        "outcome": f"{row}.outcome",
         "http_status": f"coalesce({row}.http_status, 0)",
         "calls": "1",
         "timed": _one_if(f"{row}.duration_ms IS NOT NULL"),
@@ -211,49 +210,39 @@ def _less(table: str, values: Values) -> Values:
     return {name: f"-({value})" if name in counter.sums else value for name, value in left.items()}
 
 
-def _moved(old: Values, new: Values) -> Values:
-    keys = COUNTERS["message_counts"].keys
-    return {name: value if name in keys else f"{value} - {old[name]}" for name, value in new.items()}
-
-
 def _of_message(letter: str, row: str) -> str:
     columns = ("event_id", "reporting_system", "message_id")
     return " AND ".join(f"{letter}.{column} = {row}.{column}" for column in columns)
 
 
 def _counting(postgres: bool) -> list[Trigger]:
+    """An ordinary delivery fires two of them: at the end of its call, and at its own."""
     differs = "IS DISTINCT FROM" if postgres else "IS NOT"
 
     def changed(*columns: str) -> str:
         return " OR ".join(f"OLD.{column} {differs} NEW.{column}" for column in columns)
 
-    event = {row: _event(postgres, row) for row in ("OLD", "NEW")}
-    call = {row: _call(postgres, row) for row in ("OLD", "NEW")}
-    letter = {row: _letter(postgres, row) for row in ("OLD", "NEW")}
-    state = {row: _letter_state(postgres, row) for row in ("OLD", "NEW")}
-    latency = ("latency_counts", _latency(postgres, "NEW"))
-    other_key = (
-        f"{_message(postgres, 'OLD')['day']} <> {_message(postgres, 'NEW')['day']} OR OLD.lane <> NEW.lane"
-    )
-    moves = "UPDATE OF status, resolution, lane, enqueued_at"
-
     def messages(*added: Values) -> tuple[tuple[str, Values], ...]:
         return tuple(("message_counts", values) for values in added)
 
+    call = {row: _call(postgres, row) for row in ("OLD", "NEW")}
+    letter = {row: _letter(postgres, row) for row in ("OLD", "NEW")}
+    state = {row: _letter_state(postgres, row) for row in ("OLD", "NEW")}
+    dead = {row: _message(postgres, row) | {"dead": "1"} for row in ("OLD", "NEW")}
+    delivered = (*messages(_event(postgres, "NEW")), ("latency_counts", _latency(postgres, "NEW")))
+    call_end = "UPDATE OF started_at, outcome, http_status, duration_ms"
     return [
-        Trigger("count_event", "deliveries", "INSERT", messages(event["NEW"])),
         Trigger(
-            "count_event_move", "deliveries", moves, messages(_moved(event["OLD"], event["NEW"])),
-            when=f"({changed('status', 'resolution')}) AND NOT ({other_key})",
-        ),
-        Trigger(
-            "count_event_carried_on", "deliveries", moves,
-            messages(_less("message_counts", event["OLD"]), event["NEW"]), when=other_key,
-        ),
-        Trigger("count_latency_at_once", "deliveries", "INSERT", (latency,), when="NEW.resolution IS NOT NULL"),
-        Trigger(
-            "count_latency", "deliveries", "UPDATE OF resolution", (latency,),
+            "count_delivered", "deliveries", "UPDATE OF resolution", delivered,
             when="OLD.resolution IS NULL AND NEW.resolution IS NOT NULL",
+        ),
+        Trigger(
+            "count_dead", "deliveries", "UPDATE OF status", messages(dead["NEW"]),
+            when="OLD.status <> 'dead' AND NEW.status = 'dead'",
+        ),
+        Trigger(
+            "count_dead_no_more", "deliveries", "UPDATE OF status",
+            messages(_less("message_counts", dead["OLD"])), when="OLD.status = 'dead' AND NEW.status <> 'dead'",
         ),
         # A late answer has shown that a message given up as dead had delivered: it ended once, as delivered.
         Trigger(
@@ -262,13 +251,19 @@ def _counting(postgres: bool) -> list[Trigger]:
             when="NEW.status = 'delivered' AND (OLD.status = 'dead' OR OLD.message_id <> NEW.message_id)",
             source=f"dead_letters WHERE {_of_message('dead_letters', 'NEW')}",
         ),
-        Trigger("count_call", "attempts", "INSERT", (("call_counts", call["NEW"]),)),
         Trigger(
-            "count_call_end", "attempts", "UPDATE OF started_at, outcome, http_status, duration_ms",
-            (("call_counts", _less("call_counts", call["OLD"])), ("call_counts", call["NEW"])),
-            when=changed("started_at", "outcome", "http_status", "duration_ms"),
+            "count_call", "attempts", call_end, (("call_counts", call["NEW"]),),
+            when="OLD.outcome IS NULL AND NEW.outcome IS NOT NULL",
         ),
-        Trigger("count_call_cancelled", "attempts", "DELETE", (("call_counts", _less("call_counts", call["OLD"])),)),
+        Trigger(
+            "count_call_corrected", "attempts", call_end,
+            (("call_counts", _less("call_counts", call["OLD"])), ("call_counts", call["NEW"])),
+            when=f"OLD.outcome IS NOT NULL AND ({changed('started_at', 'outcome', 'http_status', 'duration_ms')})",
+        ),
+        Trigger(
+            "count_call_cancelled", "attempts", "DELETE",
+            (("call_counts", _less("call_counts", call["OLD"])),), when="OLD.outcome IS NOT NULL",
+        ),
         Trigger("count_duplicate", "duplicates", "INSERT", messages(_duplicate(postgres, "NEW"))),
         Trigger(
             "count_duplicate_dropped", "duplicates", "DELETE",
@@ -335,7 +330,7 @@ def _triggers(postgres: bool) -> list[str]:
             guarded = f"IF NOT {unless} THEN {body} END IF;" if unless else body
             made += [
                 f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
-                f" DECLARE own_shard smallint := counter_shard(); BEGIN {guarded} RETURN NULL; END $$",
+                f" DECLARE own_shard smallint := {FIRST_SHARD}; BEGIN {guarded} RETURN NULL; END $$",
                 f"{fires} {when and f'WHEN ({when})'} EXECUTE FUNCTION {name}()",
             ]
         else:
@@ -345,12 +340,12 @@ def _triggers(postgres: bool) -> list[str]:
 
 
 def _tools(postgres: bool) -> str:
-    """A free shard, held until the transaction ends; on SQLite, which may lack logarithms, the ends of the buckets."""
+    """A free shard but the first, held until the end; on SQLite, which may lack logarithms, the ends of the buckets."""
     if postgres:
         return f"""
             CREATE FUNCTION counter_shard() RETURNS smallint LANGUAGE plpgsql AS $$
             BEGIN
-                FOR shard IN 0..{SHARDS - 2} LOOP
+                FOR shard IN 1..{SHARDS - 2} LOOP
                     IF pg_try_advisory_xact_lock({ADVISORY_CLASS}, shard) THEN RETURN shard; END IF;
                 END LOOP;
                 PERFORM pg_advisory_xact_lock({ADVISORY_CLASS}, {SHARDS - 1});
@@ -367,11 +362,11 @@ def _recounts(postgres: bool) -> list[str]:
     delivered = "deliveries.resolution IS NOT NULL"
     sources = {
         "message_counts": [
-            ("deliveries", _event(postgres, "deliveries"), "true"),
+            ("deliveries", _event(postgres, "deliveries"), "deliveries.status IN ('delivered', 'dead')"),
             ("duplicates", _duplicate(postgres, "duplicates"), "true"),
             ("dead_letters", _letter(postgres, "dead_letters"), f"NOT {_delivered_after_all('dead_letters')}"),
         ],
-        "call_counts": [("attempts", _call(postgres, "attempts"), "true")],
+        "call_counts": [("attempts", _call(postgres, "attempts"), "attempts.outcome IS NOT NULL")],
         "latency_counts": [("deliveries", _latency(postgres, "deliveries"), delivered)],
         "dead_letter_counts": [("dead_letters", _letter_state(postgres, "dead_letters"), "true")],
     }  # fmt: skip

@@ -5,6 +5,7 @@ Indexes that served only the views go: 117 of 890 bytes an event, and PostgreSQL
 
 # ruff: noqa: S608 (nothing in these statements comes from outside)
 
+import sqlalchemy as sa
 from alembic import context, op
 
 from gong_worker.ledger.migrate import lock_tables
@@ -18,7 +19,7 @@ depends_on = None
 COUNTERS = {
     "message_counts": (
         ("day", "lane", "reporting_system"),
-        ("sending", "waiting", "accepted", "already_reported", "dead", "duplicates", "letters", "discarded"),
+        ("accepted", "already_reported", "dead", "duplicates", "letters", "discarded"),
         (),
     ),
     "call_counts": (
@@ -51,6 +52,14 @@ def upgrade() -> None:
         op.execute(f"CREATE VIEW {name} AS {query}")
     for index, table in OLD_INDEXES.items():
         op.drop_index(index, table)
+    in_flight = sa.text("outcome IS NULL")
+    op.create_index(
+        "ix_attempts_in_flight",
+        "attempts",
+        ["started_at"],
+        sqlite_where=in_flight,
+        postgresql_where=in_flight,
+    )
     if postgres:
         for name, table, column in (
             ("ix_attempts_started", "attempts", "started_at"),
@@ -75,6 +84,7 @@ def downgrade() -> None:
     for view in (*VIEWS, *NEW_VIEWS):
         op.execute(f"DROP VIEW {view}")
     op.execute("DROP INDEX ix_attempts_started")
+    op.execute("DROP INDEX ix_attempts_in_flight")
     op.execute("DROP INDEX ix_call_counts_day")
     if postgres:
         op.execute("DROP INDEX ix_deliveries_settled")
@@ -108,12 +118,16 @@ def _fill(
             ON CONFLICT ({key}, shard) DO UPDATE SET {changes}"""
 
 
-def _day(postgres: bool) -> str:
-    return "CAST(hour AT TIME ZONE 'UTC' AS date)" if postgres else "substr(hour, 1, 10)"
+def _day(postgres: bool, moment: str = "hour") -> str:
+    return f"CAST({moment} AT TIME ZONE 'UTC' AS date)" if postgres else f"substr({moment}, 1, 10)"
+
+
+def _hour(postgres: bool, moment: str) -> str:
+    return f"date_trunc('hour', {moment}, 'UTC')" if postgres else f"substr({moment}, 1, 13) || ':00:00'"
 
 
 def _views(postgres: bool) -> dict[str, str]:
-    day = _day(postgres)
+    day, started_hour = _day(postgres), _hour(postgres, "started_at")
     share = "sum(duration_ms) / CAST(nullif(sum(timed), 0) AS double precision)"
     # SQLite has one shard, and carries a condition on the hour through window functions, but not through two groupings.
     buckets = """
@@ -124,20 +138,27 @@ def _views(postgres: bool) -> dict[str, str]:
         "outcomes_hourly": f"""
             SELECT hour, outcome, CAST(sum(calls) AS bigint) AS attempts, {share} AS avg_duration_ms,
                    CASE WHEN sum(timed) > 0 THEN max(max_duration_ms) END AS max_duration_ms
-              FROM call_counts GROUP BY hour, outcome HAVING sum(calls) <> 0""",
+              FROM call_counts GROUP BY hour, outcome HAVING sum(calls) <> 0
+            UNION ALL
+            SELECT {started_hour}, 'in_flight', count(*), NULL, NULL
+              FROM attempts WHERE outcome IS NULL GROUP BY {started_hour}""",
         "answers_hourly": f"""
             SELECT hour, outcome, nullif(http_status, 0) AS http_status, CAST(sum(calls) AS bigint) AS attempts,
                    {share} AS avg_duration_ms,
                    CASE WHEN sum(timed) > 0 THEN max(max_duration_ms) END AS max_duration_ms
               FROM call_counts GROUP BY hour, outcome, http_status HAVING sum(calls) <> 0""",
         "calls_daily": f"""
-            SELECT {day} AS day, {_whole("calls")},
-                   {_whole("calls", "delivered", "outcome = 'delivered'")},
-                   {_whole("calls", "already_reported", "outcome = 'already_reported'")},
-                   {_whole("calls", "throttled", "outcome = 'throttled'")},
-                   {_whole("calls", "failed", FAILED)},
-                   {_whole("calls", "in_flight", "outcome = 'in_flight'")}
-              FROM call_counts WHERE outcome <> 'unreachable' GROUP BY {day} HAVING sum(calls) <> 0""",
+            SELECT day, ended + in_flight AS calls, delivered, already_reported, throttled, failed, in_flight
+              FROM (SELECT day, ended, delivered, already_reported, throttled, failed,
+                           (SELECT count(*) FROM attempts
+                             WHERE outcome IS NULL AND {_day(postgres, "started_at")} = counted.day) AS in_flight
+                      FROM (SELECT {day} AS day, {_whole("calls", "ended")},
+                                   {_whole("calls", "delivered", "outcome = 'delivered'")},
+                                   {_whole("calls", "already_reported", "outcome = 'already_reported'")},
+                                   {_whole("calls", "throttled", "outcome = 'throttled'")},
+                                   {_whole("calls", "failed", FAILED)}
+                              FROM call_counts WHERE outcome <> 'unreachable' GROUP BY {day}) AS counted) AS told
+             WHERE ended + in_flight <> 0""",
         "dead_letter_reasons": f"""
             SELECT day, reason, {_whole("open + replayed + discarded + superseded", "letters")},
                    {", ".join(_whole(state) for state in COUNTERS["dead_letter_counts"][1])}
@@ -166,8 +187,8 @@ def _views(postgres: bool) -> dict[str, str]:
     }
 
 
-FAILED = "outcome NOT IN ('delivered', 'already_reported', 'throttled', 'in_flight')"
-EVENTS = ("sending", "waiting", "accepted", "already_reported", "dead", "duplicates")
+FAILED = "outcome NOT IN ('delivered', 'already_reported', 'throttled')"
+EVENTS = ("accepted", "already_reported", "dead", "duplicates")
 
 
 def _whole(value: str, name: str = "", condition: str = "") -> str:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.domain.states import DeadLetterReason, Resolution
-from gong_worker.ledger import FinalCounts, Ledger, LedgerUnavailable, migrate, open_engine
+from gong_worker.ledger import Claimed, FinalCounts, Ledger, LedgerUnavailable, migrate, open_engine
 from gong_worker.ledger.migrate import COMMITTED_ALONE, downgrade
 from tests.integration.ledger.support import (
     LEASE_SECONDS,
@@ -22,6 +22,7 @@ from tests.integration.ledger.support import (
     dead_letter_event,
     defer,
     deliver,
+    facts,
     message,
     open_ids,
     result,
@@ -82,12 +83,10 @@ def test_what_is_counted_as_it_happens(ledger: Ledger) -> None:
     """Each state, each end of a message; a message that died and had delivered ended once, as delivered."""
     one_of_each(ledger)
     check_one_of_each(ledger)
-    daily = (
-        "SELECT lane, accepted, already_reported, sending, waiting, dead, duplicates FROM deliveries_daily"
-    )
+    daily = "SELECT lane, accepted, already_reported, dead, duplicates FROM deliveries_daily"
     assert stored(ledger, f"{daily} WHERE day = '2026-03-01' ORDER BY lane") == [
-        ("bulk", 0, 0, 0, 0, 0, 1),
-        ("live", 4, 0, 1, 1, 2, 0),
+        ("bulk", 0, 0, 0, 1),
+        ("live", 4, 0, 2, 0),
     ]
     answers = "SELECT outcome, http_status, attempts FROM answers_hourly WHERE http_status IS NOT NULL"
     assert sorted(stored(ledger, answers)) == [
@@ -174,14 +173,20 @@ def test_an_upgrade_that_was_broken_off_goes_on(database_url: str) -> None:
     """Events written after the triggers were made and before the rest was counted are counted once."""
     migrate(database_url, BEFORE)
     ledger = Ledger(open_engine(database_url))
-    waits = claimed(ledger, "waits", key=key("waits"))
+    deliver(ledger, claimed(ledger, "m1", key=key("e1")), 1)
+    dead_letter_event(ledger, claimed(ledger, "dies", key=key("dies")))
+    opens_again = message("again", replay_of=1)
     migrate(database_url, COMMITTED_ALONE)
-    deliver(ledger, waits, 1)
-    deliver(ledger, claimed(ledger, "m1", key=key("e1")), 2)
-    assert ledger.counts()["sending"] == -1, "what was there before is not counted yet"
+    deliver(ledger, claimed(ledger, "m2", key=key("e2")), 2)
+    assert isinstance(
+        ledger.claim(key("dies"), opens_again, facts(), now=at(3), lease_seconds=LEASE_SECONDS), Claimed
+    )
+    counts = ledger.counts()
+    assert (counts["delivered"], counts["dead"]) == (1, -1), "what was there before is not counted yet"
     migrate(database_url)
     assert ledger.miscounts() == []
-    assert ledger.counts()["delivered"] == 2
+    counts = ledger.counts()
+    assert (counts["delivered"], counts["dead"], counts["sending"]) == (2, 0, 1)
     ledger.close()
 
 
@@ -216,16 +221,14 @@ def test_no_transaction_waits_for_anothers_counters(ledger: Ledger) -> None:
     """On PostgreSQL one that is open holds up nobody who counts for the same hour; and both are counted."""
     if ledger.engine.dialect.name == "sqlite":
         pytest.skip("SQLite has one writer at a time")
+    claimed(ledger, "m1", key=key("e1"))
     with ledger.engine.connect() as connection, connection.begin():
-        connection.execute(sa.text("SET LOCAL lock_timeout = 0"))
-        first = claimed(ledger, "m1", key=key("e1"))
         connection.execute(
-            sa.text("UPDATE deliveries SET status = 'waiting', claim_token = NULL, lease_expires_at = NULL")
+            sa.text(
+                "UPDATE deliveries SET status = 'delivered', resolution = 'accepted', settled_at = enqueued_at,"
+                " claim_token = NULL, lease_expires_at = NULL"
+            )
         )
         deliver(ledger, claimed(ledger, "m2", key=key("e2")), 2)
-    assert not ledger.complete(
-        first, 1, result("delivered"), now=at(3), resolution=Resolution.ACCEPTED, integration_id=None
-    )
     assert ledger.miscounts() == []
-    shards = stored(ledger, "SELECT count(DISTINCT shard) FROM message_counts")
-    assert shards == [(2,)]
+    assert stored(ledger, "SELECT count(DISTINCT shard) FROM message_counts") == [(2,)]

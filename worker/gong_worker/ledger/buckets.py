@@ -1,4 +1,4 @@
-"""SQL for "the UTC hour or minute of a moment" on both databases, and its values in Python."""
+"""SQL for "the UTC day, hour or minute of a moment" on both databases, and its values in Python."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,18 +9,23 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from gong_worker.ledger.columns import utc
 
-_SQLITE_LENGTH = {"hour": 13, "minute": 16}
-_SQLITE_REST = {"hour": ":00:00", "minute": ":00"}
+_SQLITE_LENGTH = {"day": 10, "hour": 13, "minute": 16}
+_SQLITE_REST = {"day": "", "hour": ":00:00", "minute": ":00"}
 
 
 class Bucket(FunctionElement[Any]):
-    """`hour` or `minute` (UTC) of a UtcDateTime column."""
+    """`day`, `hour` or `minute` (UTC) of a UtcDateTime column."""
 
     inherit_cache = True
     type = sa.types.NullType()
 
     def __init__(self, column: Any) -> None:
         super().__init__(column)
+
+
+class Day(Bucket):
+    inherit_cache = True
+    name = "day"
 
 
 class Hour(Bucket):
@@ -36,13 +41,16 @@ class Minute(Bucket):
 @compiles(Bucket, "postgresql")
 def _postgresql(element: Bucket, compiler: Any, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
+    if element.name == "day":
+        return f"CAST({column} AT TIME ZONE 'UTC' AS date)"
     return f"(date_trunc('{element.name}', {column} AT TIME ZONE 'UTC') AT TIME ZONE 'UTC')"
 
 
 @compiles(Bucket, "sqlite")
 def _sqlite(element: Bucket, compiler: Any, **options: Any) -> str:
     column = compiler.process(element.clauses, **options)
-    return f"(substr({column}, 1, {_SQLITE_LENGTH[element.name]}) || '{_SQLITE_REST[element.name]}')"
+    start = f"substr({column}, 1, {_SQLITE_LENGTH[element.name]})"
+    return f"({start} || '{_SQLITE_REST[element.name]}')" if _SQLITE_REST[element.name] else start
 
 
 def parsed(value: Any) -> datetime:

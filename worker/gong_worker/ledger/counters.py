@@ -37,7 +37,7 @@ def _counters(name: str, keys: tuple[str, ...], *columns: str) -> sa.Table:
 MESSAGE_COUNTS: Final = _counters(
     "message_counts",
     ("day", "lane", "reporting_system"),
-    *("sending", "waiting", "accepted", "already_reported", "dead", "duplicates", "letters", "discarded"),
+    *("accepted", "already_reported", "dead", "duplicates", "letters", "discarded"),
 )
 CALL_COUNTS: Final = _counters(
     "call_counts", ("hour", "outcome", "http_status"), "calls", "timed", "duration_ms", "max_duration_ms"

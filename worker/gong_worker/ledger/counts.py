@@ -7,10 +7,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gong_views.names import Lane
+from gong_worker.domain.states import Status
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
+from gong_worker.ledger.buckets import Day, parsed
 from gong_worker.ledger.counters import DEAD_LETTER_COUNTS, MESSAGE_COUNTS
-from gong_worker.ledger.models import EnqueueCount
+from gong_worker.ledger.models import Delivery, EnqueueCount
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import FinalCounts, LaneDay, ReconciliationSnapshot
 
@@ -27,6 +29,7 @@ _MIRROR: Final = rows.on_each(EnqueueCount, _keep_highest)
 _SUMS: Final = {
     column.name: sa.func.sum(column) for column in MESSAGE_COUNTS.columns if not column.primary_key
 }
+_OPEN: Final = Delivery.status.in_([Status.SENDING, Status.WAITING])
 # How a message ended: the column that counts it, and its name here.
 _ENDS: Final = {
     "accepted": "accepted",
@@ -38,23 +41,22 @@ _ENDS: Final = {
 
 
 class Counts(LedgerPart):
-    """Counts by state, and by how messages ended. None of them reads the rows that are counted."""
+    """Counts by state, and by how messages ended. Of the events only those that are open are read, by an index."""
 
     def counts(self) -> dict[str, int]:
         """Events by status (sending, waiting, delivered, dead), `duplicates`, `dead_letters_open`."""
-        delivered = _SUMS["accepted"] + _SUMS["already_reported"]
-        letters_open = sa.select(sa.func.sum(DEAD_LETTER_COUNTS.c.open)).scalar_subquery()
-        query = sa.select(
-            _SUMS["sending"].label("sending"),
-            _SUMS["waiting"].label("waiting"),
-            delivered.label("delivered"),
-            _SUMS["dead"].label("dead"),
+        opened = sa.select(Delivery.status, sa.func.count()).where(_OPEN).group_by(Delivery.status)
+        ended = sa.select(
+            (_SUMS["accepted"] + _SUMS["already_reported"]).label(Status.DELIVERED.value),
+            _SUMS["dead"].label(Status.DEAD.value),
             _SUMS["duplicates"].label("duplicates"),
-            letters_open.label("dead_letters_open"),
+            sa.select(sa.func.sum(DEAD_LETTER_COUNTS.c.open)).scalar_subquery().label("dead_letters_open"),
         )
+        found = dict.fromkeys((status.value for status in Status), 0)
         with reading(self.engine) as connection:
-            row = connection.execute(query).one()
-        return {name: int(number or 0) for name, number in row._mapping.items()}
+            found |= {status.value: number for status, number in connection.execute(opened)}
+            row = connection.execute(ended).one()
+        return found | {name: int(number or 0) for name, number in row._mapping.items()}
 
     def final_counts(self) -> dict[LaneDay, FinalCounts]:
         """How messages ended, by lane and UTC day of enqueue; every message is counted once at most."""
@@ -91,7 +93,9 @@ class Counts(LedgerPart):
 
 
 def _final_counts(connection: sa.Connection) -> dict[LaneDay, FinalCounts]:
-    found = connection.execute(_by_lane_and_day(*(_SUMS[name] for name in _ENDS)))
+    columns = MESSAGE_COUNTS.c
+    place = (columns.lane, columns.day)
+    found = connection.execute(sa.select(*place, *(_SUMS[name] for name in _ENDS)).group_by(*place))
     ends = {
         (Lane(lane), day): FinalCounts(**dict(zip(_ENDS.values(), map(int, numbers), strict=True)))
         for lane, day, *numbers in found
@@ -100,13 +104,9 @@ def _final_counts(connection: sa.Connection) -> dict[LaneDay, FinalCounts]:
 
 
 def _unsettled(connection: sa.Connection) -> dict[LaneDay, int]:
-    found = connection.execute(_by_lane_and_day(_SUMS["sending"] + _SUMS["waiting"]))
-    return {(Lane(lane), day): int(number) for lane, day, number in found if number}
-
-
-def _by_lane_and_day(*sums: sa.ColumnElement[Any]) -> sa.Select[Any]:
-    columns = MESSAGE_COUNTS.c
-    return sa.select(columns.lane, columns.day, *sums).group_by(columns.lane, columns.day)
+    day: Any = Day(Delivery.enqueued_at)
+    query = sa.select(Delivery.lane, day, sa.func.count()).where(_OPEN).group_by(Delivery.lane, day)
+    return {(lane, parsed(start).date()): number for lane, start, number in connection.execute(query)}
 
 
 def _enqueue_counts(connection: sa.Connection) -> dict[LaneDay, int]:

@@ -94,8 +94,17 @@ class Attempt(Base):
     request_id: Mapped[str | None] = mapped_column(SafeText)
     error: Mapped[str | None] = mapped_column(SafeText)
 
-    # Calls are stored in the order of time, so the least and the highest of each few pages do for PostgreSQL.
-    __table_args__ = (_event_key(), sa.Index("ix_attempts_started", "started_at", postgresql_using="brin"))
+    __table_args__ = (
+        _event_key(),
+        # Calls are stored in the order of time, so the least and the highest of each few pages do for PostgreSQL.
+        sa.Index("ix_attempts_started", "started_at", postgresql_using="brin"),
+        sa.Index(
+            "ix_attempts_in_flight",
+            "started_at",
+            sqlite_where=sa.text("outcome IS NULL"),
+            postgresql_where=sa.text("outcome IS NULL"),
+        ),
+    )
 
 
 class DeadLetterRow(Base):
