@@ -1,5 +1,6 @@
 """The manifests of deploy/kubernetes, as far as they can be checked without a cluster."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ def documents(folder: str) -> Iterator[dict[str, Any]]:
         yield from yaml.safe_load_all((FOLDER / folder / file).read_text())
 
 
-MANIFESTS = [*documents("base"), *documents("relay")]
+COMPONENTS = ("relay", "metrics", "keda")
+MANIFESTS = [*documents("base"), *documents("relay"), *documents("metrics")]
 WORKLOADS = [one for one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
 SECRETS = {
     one["metadata"]["name"]: set(one["stringData"])
@@ -55,16 +57,34 @@ def test_each_manifest_is_what_the_api_takes(version: str) -> None:
 )
 def test_kustomize_builds_it(tmp_path: Path) -> None:
     """kustomize itself joins base and component; nothing gets lost, everything is in the namespace."""
-    for folder in ("base", "relay"):
+    for folder in ("base", *COMPONENTS):
         shutil.copytree(FOLDER / folder, tmp_path / folder)
     (tmp_path / "kustomization.yaml").write_text(
-        "resources: [base]\ncomponents: [relay]\nnamespace: gong-views\n"
+        f"resources: [base]\ncomponents: [{', '.join(COMPONENTS)}]\nnamespace: gong-views\n"
     )
     done = subprocess.run(["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     built = list(yaml.safe_load_all(done.stdout))
-    assert sorted(one["kind"] for one in built) == sorted(one["kind"] for one in MANIFESTS)
+    assert sorted(one["kind"] for one in built) == sorted(
+        one["kind"] for one in [*MANIFESTS, *documents("keda")]
+    )
     assert {one["metadata"].get("namespace") for one in built if one["kind"] != "Namespace"} == {"gong-views"}
+    [worker] = (
+        one for one in built if (one["kind"], one["metadata"]["name"]) == ("Deployment", "gong-views-worker")
+    )
+    assert "replicas" not in worker["spec"]  # or each apply would undo what KEDA has scaled
+
+
+def test_keda_scales_what_there_is_by_what_is_served() -> None:
+    """Its target is the workers' deployment; every metric of its query is one of docs/metrics.md."""
+    [scaler] = documents("keda")
+    assert scaler["spec"]["scaleTargetRef"]["name"] in {
+        one["metadata"]["name"] for one in kinds("Deployment")
+    }
+    metrics = (FOLDER.parents[1] / "docs" / "metrics.md").read_text()
+    for trigger in scaler["spec"]["triggers"]:
+        for name in re.findall(r"gong_views_\w+", trigger["metadata"]["query"]):
+            assert f"| `{name}` |" in metrics
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda one: one["metadata"]["name"])
