@@ -9,7 +9,7 @@ import redis
 from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import Ambiguous, Unreachable
-from gong_worker.gate import GateSettings, GateUnavailable, Go, Held, Lapsed, Later, Open
+from gong_worker.gate import GateSettings, GateUnavailable, Go, Held, Lapsed, Later, Open, scripts
 from gong_worker.gate.scripts import PREFIX
 from tests.integration.gate.support import World, restore, snapshot
 
@@ -228,7 +228,7 @@ class TestComparedWithTheLedger:
                 behind = snapshot(world)
         world.redis.connection_pool.disconnect()
         with pytest.MonkeyPatch.context() as patch, pytest.raises(GateUnavailable):
-            patch.setattr(world.redis, "evalsha", unreachable)
+            patch.setattr(scripts, "run", unreachable)
             gate.peek()
         restore(world, behind)
         assert gate.status().last_24h == 2

@@ -12,7 +12,7 @@ from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.deliver.reports import GateReports
 from gong_worker.domain.outcomes import Throttled
-from gong_worker.gate import Gate, GateUnavailable, Slot
+from gong_worker.gate import Gate, GateUnavailable, Slot, scripts
 from gong_worker.gate.trouble import RedisTrouble
 from gong_worker.gong import CallResult
 from gong_worker.ledger import Claim, EventFacts, MessageRef
@@ -90,7 +90,7 @@ def test_threads_that_compare_the_day_share_it_too(
         raise redis.TimeoutError
 
     gate.register()
-    monkeypatch.setattr(pipeline.redis, "evalsha", hangs)
+    monkeypatch.setattr(scripts, "run", hangs)
     failures: list[GateUnavailable] = []
 
     def ask(number: int) -> None:
