@@ -100,7 +100,7 @@ def live_settling(pattern: Pattern, *, seed: int, limit: int, workers: int) -> t
         stop.set()
         sampler.join()
     lowered = [at for at, calls in shares if at > came and calls < limit]
-    return min(lowered, default=went) - came, max(lowered, default=went) + 0.5 - went
+    return min(lowered, default=went) - came, max(0.0, max(lowered, default=went) + 0.5 - went)
 
 
 def call(url: str, pattern: Pattern, seconds: float, seed: int) -> None:

@@ -48,8 +48,10 @@ class Company:
             network=lambda: dice.uniform(0, self.jitter), write=lambda: dice.uniform(0.0002, 0.001),
             wake=lambda: dice.expovariate(1000),
         )  # fmt: skip
+        way = random.Random(self.seed + 2)
         for moment in takewhile(lambda one: one < seconds, self.pattern(random.Random(self.seed + 1))):
-            self._at(moment, lambda moment=moment: self._other(moment, self.server.theirs))
+            arrived = moment + way.uniform(0, self.jitter)
+            self._at(arrived, lambda arrived=arrived: self._other(arrived, self.server.theirs))
         for number in range(int(seconds)):
             self._at(number, lambda number=number: self._sample(number))
         self._run.run(workers=max(4, self.server.limit // 4), seconds=seconds)
@@ -125,7 +127,7 @@ def settling(url: str, pattern: Pattern, *, rate: int, seed: int, tries_again: b
         max(at for at, _ in company.server.theirs + company.server.again),
     )
     lowered = [at for at, calls in company.shares if calls < rate]
-    return min(lowered, default=went) - first, max(lowered, default=last) + 1 - last
+    return min(lowered, default=went) - first, max(0.0, max(lowered, default=last) + 1 - last)
 
 
 PHASES: list[tuple[str, float, Pattern]] = [

@@ -169,6 +169,11 @@ def test_spacing_is_the_share_s(world: World) -> None:
         first, second = world.call(gate), world.call(gate)
         assert second.at - first.at == pytest.approx(status.spacing_seconds, abs=0.02)
         lowered(world, gate, calls - 1) if calls > 1 else None
+    # One call is the share now. Two are tried after the dwell, with a gap in which a call of another shows.
+    backlog(world, gate, 26)
+    status = gate.status()
+    assert status.shares[Lane.LIVE].calls == 2
+    assert status.spacing_seconds == pytest.approx((1.1 + status.margin_seconds) / 2, abs=2e-6)
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, database=None,

@@ -57,11 +57,13 @@ end
 -- The law: no more than `count` arrivals within `window`. A call is planned one window after the latest moment at
 -- which the call `count` before it can have arrived (see confirm); slots are spaced so that this is on average just
 -- when they come.
+-- Whether more is free can only be seen while a call of another finds a place: a trial leaves it a wider gap.
 local function law(lane)
   local _, window = limit()
-  local count = stage(now, lane)
+  local count, before = stage(now, lane)
   local margin = get('jitter_n') >= ENOUGH and get('margin') or unknown()
-  return count, window, math.ceil((window + margin) / count), margin
+  local gap = before and window / 10 or 0
+  return count, window, math.ceil((window + margin + gap) / count), margin
 end
 
 -- What the sets know a slot by: numbers repeat after a failover to a replica that is behind.
