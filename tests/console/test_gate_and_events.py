@@ -80,6 +80,28 @@ def test_a_limit_is_set_and_unset(browser: Browser, world: World) -> None:
     assert {AuditAction.LIMITS, AuditAction.UNSET_LIMITS} <= actions
 
 
+def test_a_part_is_held_by_itself_and_dropped(browser: Browser, world: World) -> None:
+    """One reporting system is held while the gate stays open; what is set aside can be dropped; it is released."""
+    with signed_in(browser, world, "anna") as page:
+        open_page(page, "Gate")
+        page.get_by_label("What", exact=True).click()
+        page.get_by_role("option", name="the events of one reporting system").click()
+        page.get_by_label("Name of the reporting system or content").fill("crm-sync")
+        page.get_by_label("Why, for everyone to read").fill("it sends nonsense")
+        page.get_by_role("button", name="Hold", exact=True).click()
+        row = page.get_by_role("row").filter(has_text="reporting system crm-sync")
+        expect(row).to_contain_text("it sends nonsense")
+        expect(page.locator(".state")).to_have_text("Open: calls are made.")
+        row.get_by_role("button", name="Drop what is set aside of").click()
+        page.get_by_role("dialog").get_by_label("Why").fill("a test")
+        page.get_by_role("dialog").get_by_role("button", name="Drop", exact=True).click()
+        expect(page.get_by_text("Done: dropped: 0 events of reporting system crm-sync")).to_be_visible()
+        row.get_by_role("button", name="Release").click()
+        expect(page.get_by_text("no part is held")).to_be_visible()
+    actions = {entry.action for entry in world.services.ledger.list_actions(limit=50, by="anna").entries}
+    assert {AuditAction.HOLD, AuditAction.DROP, AuditAction.RELEASE} <= actions
+
+
 def test_an_event_is_found_and_its_story_told(browser: Browser, world: World) -> None:
     """By content and by id, page by page; its timeline; and one that no worker has seen, in the queue."""
     with signed_in(browser, world, "vera", width=390, height=844) as page:

@@ -16,6 +16,8 @@ SHOWN = 20
 def hold_text(hold: Hold, now: datetime) -> str:
     """A hold in words: why, by whom, until when."""
     by = f" by {hold.by}" if hold.by else ""
+    if hold.part is not None:
+        by += f", only {hold.part} ({number(hold.messages)} events set aside)"
     if hold.until is None:
         end = "until somebody releases it"
     else:

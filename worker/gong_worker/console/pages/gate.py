@@ -6,16 +6,25 @@ from functools import partial
 
 from nicegui import ui
 
+from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Console, Page
 from gong_worker.console.gate_view import BudgetBar, GateView
+from gong_worker.console.pages.held_parts import HeldParts, tell_change
+from gong_worker.console.pages.letter_filter import choice, text_field
 from gong_worker.console.widgets import Table, Text, button, section
-from gong_worker.domain.edits import EditError
+from gong_worker.domain.parts import Part, PartKind
 from gong_worker.gate.types import LimitOrigin, LimitView
 from gong_worker.operations import gate
 from gong_worker.operations.gate import GateChange
 from gong_worker.operations.services import Services
 
 PATH = "/gate"
+
+_WHAT = {
+    "": "every call",
+    PartKind.REPORTING_SYSTEM.value: "the events of one reporting system",
+    PartKind.CONTENT_ID.value: "the events of one content",
+}
 
 
 def add(console: Console) -> None:
@@ -40,6 +49,8 @@ class GatePage:
                 self._budget = BudgetBar()
             if page.user.operates:
                 with section("Hold"), ui.element("div").classes("stack"):
+                    self._what = choice("What", _WHAT, "")
+                    self._part = text_field("Name of the reporting system or content")
                     self._reason = ui.input("Why, for everyone to read").props("outlined dense")
                     self._minutes = ui.number("Minutes; empty: until released", min=0).props("outlined dense")
                     button("Hold", page.action(self._hold), kind="danger")
@@ -47,6 +58,8 @@ class GatePage:
                     Text("p", "Ends every hold that is ours to end. The day's quota always stands.")
                     self._even = ui.checkbox("also a Retry-After that was not Gong's")
                     button("Release", page.action(self._release), kind="primary")
+            with section("Held parts", "wide"):
+                self._parts = HeldParts(page, self._told)
             with section("Limits in force", "wide"):
                 heads = ("Limit", "Value", "From", "By")
                 self._limits = Table(
@@ -59,6 +72,7 @@ class GatePage:
         found, now = await backend.status(), datetime.now(UTC)
         self._gate.show(found.gate, now)
         self._budget.show(found.calls, now)
+        self._parts.show([hold for hold in found.gate.holds if hold.part is not None])
         limits = await backend.run(gate.limits)
         self._limits.fill(limits, lambda: [self._limit(limit) for limit in limits])
 
@@ -80,11 +94,22 @@ class GatePage:
     async def _hold(self) -> None:
         reason, minutes = self._reason.value.strip(), self._minutes.value
         if not reason:
-            raise EditError("say why: everybody will read it")
+            raise InputProblem("say why: everybody will read it")
         seconds = None if minutes is None else minutes * 60
         by = self._page.console.operator().name
-        await self._done(self._page.console.backend.run(gate.hold, reason, by=by, for_seconds=seconds))
-        self._reason.value = ""
+        part = self._wanted_part()
+        await self._done(
+            self._page.console.backend.run(gate.hold, reason, by=by, for_seconds=seconds, part=part)
+        )
+        self._reason.value = self._part.value = ""
+
+    def _wanted_part(self) -> Part | None:
+        if not self._what.value:
+            return None
+        try:
+            return Part.given(PartKind(self._what.value), self._part.value.strip())
+        except ValueError as error:
+            raise InputProblem(str(error)) from None
 
     async def _release(self) -> None:
         by, even = self._page.console.operator().name, bool(self._even.value)
@@ -93,7 +118,7 @@ class GatePage:
     async def _set(self, name: str, value: ui.number) -> None:
         by = self._page.console.operator().name
         if value.value is None:
-            raise EditError(f"give a number for {name}")
+            raise InputProblem(f"give a number for {name}")
         wanted = float(value.value) if name == "calls_per_second" else int(value.value)
 
         def change(services: Services) -> GateChange:
@@ -102,15 +127,12 @@ class GatePage:
         try:
             await self._done(self._page.console.backend.run(change))
         except ValueError as error:
-            raise EditError(str(error)) from None
+            raise InputProblem(str(error)) from None
 
     async def _unset(self, name: str) -> None:
         by = self._page.console.operator().name
         await self._done(self._page.console.backend.run(gate.unset_limits, by=by, names=[name]))
 
     async def _done(self, change: Awaitable[GateChange]) -> None:
-        done = await change
-        lacking = f" Not in the audit: {done.audit_error}" if done.audit_error else ""
-        self._told.show(f"Done: {done.changed}.{lacking}")
-        self._page.console.backend.forget()
+        tell_change(self._page, self._told, await change)
         await self.refresh()

@@ -8,11 +8,12 @@ from nicegui import ui
 
 from gong_views.names import Lane
 from gong_worker.console.dialogs import BulkDialog
+from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Page
 from gong_worker.console.widgets import Text, button
 from gong_worker.console.words import SHOWN, cost_text
 from gong_worker.display import json_text
-from gong_worker.domain.edits import EditError, edit_from
+from gong_worker.domain.edits import edit_from
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations.dead_letters import Bulk, BulkResult, list_dead_letters, note_shown
 from gong_worker.operations.dead_letters import discard as run_discard
@@ -52,7 +53,7 @@ async def discard(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:
     async def ask() -> None:
         why = reason.value.strip()
         if not why:
-            raise EditError("say why: it is for the audit")
+            raise InputProblem("say why: it is for the audit")
 
         def work(services: Services, bulk: Bulk) -> BulkResult:
             return run_discard(services.ledger, wanted, bulk, reason=why)
@@ -84,7 +85,7 @@ async def edit_many(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None
     async def ask() -> None:
         edit = edit_from(_lines(sets.value), _lines(unsets.value))
         if not edit.paths:
-            raise EditError("say what to change")
+            raise InputProblem("say what to change")
         details = {"set": sorted(edit.set), "unset": list(edit.unset)}
         await ask_edit(page, dialog, wanted, edit_of(edit), details)
 

@@ -6,11 +6,11 @@ from nicegui import ui
 
 from gong_views.json_input import JsonError, read_json
 from gong_worker.console.dialogs import BulkDialog
+from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Page
 from gong_worker.console.pages.letter_actions import Refresh, ask_edit
 from gong_worker.console.widgets import Table, Text, at, button
 from gong_worker.display import json_text
-from gong_worker.domain.edits import EditError
 from gong_worker.ledger import DeadLetter, DeadLetterFilter
 from gong_worker.operations.dead_letters import event_of, show_dead_letter
 from gong_worker.operations.replays import payloads_of
@@ -49,7 +49,7 @@ async def show_letter(page: Page, letter_id: int, done: Refresh) -> None:
         try:
             payload = read_json(editor.value)
         except JsonError as error:
-            raise EditError(f"the payload {error}") from None
+            raise InputProblem(f"the payload {error}") from None
         only = DeadLetterFilter(ids=(letter_id,))
         await ask_edit(page, dialog, only, payloads_of({letter_id: payload}), {"payload": True})
 

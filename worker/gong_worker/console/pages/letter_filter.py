@@ -8,8 +8,8 @@ from typing import Any
 from nicegui import ui
 
 from gong_views.names import Lane
+from gong_worker.console.errors import InputProblem
 from gong_worker.console.widgets import button
-from gong_worker.domain.edits import EditError
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
 from gong_worker.ledger import DeadLetterFilter
 
@@ -41,12 +41,12 @@ class LetterFilter:
         self._group.value = group
 
     def read(self) -> DeadLetterFilter:
-        """What the form says now; raises EditError for an HTTP status that is none."""
+        """What the form says now; raises InputProblem for an HTTP status that is none."""
         hours = self._since.value
         try:
             status = int(self._status.value) if self._status.value else None
         except ValueError:
-            raise EditError("the HTTP status is a number") from None
+            raise InputProblem("the HTTP status is a number") from None
         self.wanted = DeadLetterFilter(
             reason=DeadLetterReason(self._reason.value) if self._reason.value else None,
             contains=(self._contains.value or None) if self._contains is not None else None,

@@ -67,6 +67,7 @@ class Overview:
             ("bulk", number(queue.bulk), age(oldest.bulk_seconds)),
             ("waiting for another try", number(queue.delayed), ""),
             ("in hand of workers", number(queue.unacked), ""),
+            ("set aside, their part is held", number(queue.held), ""),
         ]
         self._backlog.fill(backlog, lambda: backlog)
         self._queue_problem.show(queue.error or "")
