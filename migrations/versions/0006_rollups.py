@@ -129,11 +129,6 @@ def _hour(postgres: bool, moment: str) -> str:
 def _views(postgres: bool) -> dict[str, str]:
     day, started_hour = _day(postgres), _hour(postgres, "started_at")
     share = "sum(duration_ms) / CAST(nullif(sum(timed), 0) AS double precision)"
-    # SQLite has one shard, and carries a condition on the hour through window functions, but not through two groupings.
-    buckets = """
-        SELECT hour, lane, bucket, sum(deliveries) AS deliveries, sum(latency_ms) AS latency_ms,
-               max(max_latency_ms) AS max_latency_ms
-          FROM latency_counts GROUP BY hour, lane, bucket"""
     return {
         "outcomes_hourly": f"""
             SELECT hour, outcome, CAST(sum(calls) AS bigint) AS attempts, {share} AS avg_duration_ms,
@@ -168,23 +163,47 @@ def _views(postgres: bool) -> dict[str, str]:
             SELECT day, lane, reporting_system, {", ".join(_whole(name) for name in EVENTS)}
               FROM message_counts GROUP BY day, lane, reporting_system
             HAVING sum({" + ".join(EVENTS)}) <> 0""",
-        "latency_hourly": f"""
-            SELECT hour, lane, total AS delivered, avg_seconds, p50_seconds, p95_seconds, max_seconds
-              FROM (SELECT hour, lane, place, total,
-                           {_seconds("sum(latency_ms)")} / total AS avg_seconds,
-                           {_seconds("min(CASE WHEN so_far >= (total * 50 + 99) / 100 THEN max_latency_ms END)")}
-                               AS p50_seconds,
-                           {_seconds("min(CASE WHEN so_far >= (total * 95 + 99) / 100 THEN max_latency_ms END)")}
-                               AS p95_seconds,
-                           {_seconds("max(max_latency_ms)")} AS max_seconds
-                      FROM (SELECT hour, lane, latency_ms, max_latency_ms,
-                                   row_number() OVER (PARTITION BY hour, lane ORDER BY bucket) AS place,
-                                   CAST(sum(deliveries) OVER (PARTITION BY hour, lane ORDER BY bucket) AS bigint)
-                                       AS so_far,
-                                   CAST(sum(deliveries) OVER (PARTITION BY hour, lane) AS bigint) AS total
-                              FROM {f"({buckets}) AS merged" if postgres else "latency_counts"}) AS ranked) AS measured
-             WHERE place = 1""",
+        "latency_hourly": _latency_postgres() if postgres else _latency_sqlite(),
     }
+
+
+def _latency_postgres() -> str:
+    def needed(percent: int) -> str:
+        return f"CASE WHEN so_far >= (total * {percent} + 99) / 100 THEN max_latency_ms END"
+
+    def seconds(ms: str) -> str:
+        return f"CAST({ms} AS double precision) / 1000"
+
+    of_hour = "OVER (PARTITION BY hour, lane)"
+    return f"""
+        SELECT hour, lane, min(total) AS delivered, {seconds("sum(latency_ms)")} / min(total) AS avg_seconds,
+               {seconds(f"min({needed(50)})")} AS p50_seconds, {seconds(f"min({needed(95)})")} AS p95_seconds,
+               {seconds("max(max_latency_ms)")} AS max_seconds
+          FROM (SELECT hour, lane, latency_ms, max_latency_ms,
+                       CAST(sum(deliveries) OVER (PARTITION BY hour, lane ORDER BY bucket) AS bigint) AS so_far,
+                       CAST(sum(deliveries) {of_hour} AS bigint) AS total
+                  FROM (SELECT hour, lane, bucket, sum(deliveries) AS deliveries, sum(latency_ms) AS latency_ms,
+                               max(max_latency_ms) AS max_latency_ms
+                          FROM latency_counts GROUP BY hour, lane, bucket) AS merged) AS ranked
+         GROUP BY hour, lane"""
+
+
+def _latency_sqlite() -> str:
+    """Carries a condition on the hour through one grouping, but not through two; and has one shard."""
+
+    def percentile(percent: int) -> str:
+        return f"""
+            (SELECT min(max_latency_ms) / 1000.0
+               FROM (SELECT max_latency_ms, sum(deliveries) OVER (ORDER BY bucket) AS so_far
+                       FROM latency_counts WHERE hour = told.hour AND lane = told.lane)
+              WHERE so_far >= (delivered * {percent} + 99) / 100)"""
+
+    return f"""
+        SELECT hour, lane, delivered, latency_ms / 1000.0 / delivered AS avg_seconds,
+               {percentile(50)} AS p50_seconds, {percentile(95)} AS p95_seconds, max_latency_ms / 1000.0 AS max_seconds
+          FROM (SELECT hour, lane, sum(deliveries) AS delivered, sum(latency_ms) AS latency_ms,
+                       max(max_latency_ms) AS max_latency_ms
+                  FROM latency_counts GROUP BY hour, lane) AS told"""
 
 
 FAILED = "outcome NOT IN ('delivered', 'already_reported', 'throttled')"
@@ -194,7 +213,3 @@ EVENTS = ("accepted", "already_reported", "dead", "duplicates")
 def _whole(value: str, name: str = "", condition: str = "") -> str:
     counted = f"CASE WHEN {condition} THEN {value} ELSE 0 END" if condition else value
     return f"CAST(sum({counted}) AS bigint) AS {name or value}"
-
-
-def _seconds(ms: str) -> str:
-    return f"CAST({ms} OVER (PARTITION BY hour, lane) AS double precision) / 1000"
