@@ -18,6 +18,7 @@ from gong_views.names import Lane
 from gong_worker.domain.states import Resolution, Status
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
+from gong_worker.ledger.counters import MESSAGE_COUNTS
 from gong_worker.ledger.models import Attempt, Delivery
 from gong_worker.ledger.transactions import reading
 from gong_worker.ledger.values import Int64
@@ -88,6 +89,14 @@ class BadCursor(ValueError):
         super().__init__("no cursor of this list: pass the `next` of the page before as it is")
 
 
+# The columns that count events, and the status of those.
+_COUNTED: Final = {
+    "sending": Status.SENDING,
+    "waiting": Status.WAITING,
+    "accepted": Status.DELIVERED,
+    "already_reported": Status.DELIVERED,
+    "dead": Status.DEAD,
+}
 _COLUMNS: Final = tuple(getattr(Delivery, name) for name in EventSummary.__slots__)
 _ORDER: Final = (Delivery.enqueued_at.desc(), Delivery.event_id.desc(), Delivery.reporting_system.desc())
 
@@ -113,6 +122,23 @@ class EventSearch(LedgerPart):
         if floor is not None:
             return EventPage(None, _cursor((floor, "", "")), events)
         return EventPage(len(events) if after is None else None, None, events)
+
+    def count_events(self, wanted: EventFilter) -> int | None:
+        """How many there are, by the counters; None where these do not tell it."""
+        counts = MESSAGE_COUNTS.c
+        if wanted != EventFilter(
+            status=wanted.status, lane=wanted.lane, reporting_system=wanted.reporting_system
+        ):
+            return None
+        columns = [counts[name] for name in _COUNTED if wanted.status in (None, _COUNTED[name])]
+        query = sa.select(*(sa.func.sum(column) for column in columns))
+        if wanted.lane is not None:
+            query = query.where(counts.lane == wanted.lane.value)
+        if wanted.reporting_system is not None:
+            system = sa.literal(wanted.reporting_system, Delivery.reporting_system.type)
+            query = query.where(counts.reporting_system == system)
+        with reading(self.engine) as connection:
+            return sum(int(number or 0) for number in connection.execute(query).one())
 
 
 def _places(status: Status | None, lane: Lane | None) -> list[sa.ColumnElement[bool]]:

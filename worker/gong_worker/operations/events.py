@@ -82,6 +82,8 @@ def search_events(
         found = found + page.events
     if after is None and page.next is None:
         total = len(found)
+    elif total is None:
+        total = ledger.count_events(wanted)
     return EventPage(total, page.next, found)
 
 
