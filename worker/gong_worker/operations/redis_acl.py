@@ -34,9 +34,7 @@ _ENQUEUE: Final = (
 )
 # A script is given its keys for reading and writing, whatever it does with them; what it may call is another matter.
 _LOOK: Final = (
-    "+info +time +multi +exec +discard +eval +evalsha "
-    "+llen +lrange +hget +hmget +hgetall +hlen +hscan +hexists +get +exists +scard +smembers "
-    "+zcard +zscore +zrange +zrangebyscore +zrevrange "
+    "+@read -@dangerous -scan -randomkey -dbsize +info +time +multi +exec +discard +eval +evalsha "
     f"~{PREFIX}* %R~gong-views.* (+set +eval +evalsha ~{WRITE_CHECK_KEY})"
 )
 _DATA: Final = (
