@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from gong_views.message import build
 from gong_views.names import Lane
 from gong_worker.queue import inspect
@@ -148,3 +150,24 @@ def test_logs_and_errors_hold_nothing_personal(pipeline: Pipeline, told: Told, r
     output += run("dead-letters", "list").stdout + run("events", "show", "view-1").stdout
     for secret in ("globex", "dana", "sim-secret", "Pricing overview"):
         assert secret not in output
+
+
+def test_wrong_counters_are_told_and_put_right(pipeline: Pipeline, run: Run, told: Told) -> None:
+    """`reconcile --deep` names a counter changed by hand and exits 1; --repair mends it, and is in the audit."""
+    with pipeline.ledger.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO dead_letter_counts (day, reason, shard, open, replayed, discarded, superseded)"
+                " VALUES ('2026-03-01', 'rejected', 0, 1, 0, 0, 0)"
+            )
+        )
+    assert told("status")["dead_letters"] == {"open": 1}
+    done = run("reconcile", "--deep")
+    assert done.returncode == 1
+    assert "dead_letter_counts" in done.stdout and "2026-03-01 rejected" in done.stdout
+    assert "reconcile --deep --repair" in done.stdout
+    assert told("reconcile", "--deep", "--repair")["counters"]["repaired"]
+    assert told("reconcile", "--deep")["counters"] == {"miscounts": [], "repaired": False}
+    assert told("status")["dead_letters"] == {"open": 0}
+    assert [entry["action"] for entry in told("audit")["entries"]] == ["repair"]
+    assert run("reconcile", "--repair").returncode == 2
