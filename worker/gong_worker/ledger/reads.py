@@ -48,16 +48,16 @@ class Reads(LedgerPart):
             return f"PostgreSQL {version}", utc(clock)
 
     def tidy(self) -> None:
-        """What a ledger on SQLite needs now and then: statistics, and no deleted text left in its write-ahead log.
+        """What a ledger on SQLite needs now and then: no deleted text left in its write-ahead log, and statistics.
 
         Deleted text is overwritten in the file itself; its earlier copies go with the log. While another process
         reads, the log stays until the next time.
         """
         if self.engine.dialect.name == "sqlite":
             with outside_transactions(self.engine) as execute:
+                execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 execute("PRAGMA analysis_limit = 1000")
                 execute("PRAGMA optimize")  # analyses a table that has grown much since the last time
-                execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def event(self, event_id: str, reporting_system: str | None = None) -> list[EventReport]:
         """Every event of this id (one for each reporting system), with its calls and dead letters."""
