@@ -15,7 +15,7 @@ from gong_worker.deliver import Deliverer
 from gong_worker.gate import GateUnavailable
 from gong_worker.gong import GongClient
 from gong_worker.gong_auth import auth_of
-from gong_worker.ledger import Ledger, open_engine
+from gong_worker.ledger import Ledger, open_engine, place_of
 from gong_worker.maintenance import MaintenanceThread, PeriodicJob
 from gong_worker.operations.alerts import AlertWatch
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
@@ -103,6 +103,7 @@ class Runtime:
             concurrency=concurrency,
             in_hand=lambda: len(self.messages.in_hand.all()),
             paused=lambda: self.consumer_pause.state,
+            ledger=place_of(services.ledger.engine),
         )
         # A quarter of the timeout: three renewals may fail before it runs out.
         renewal_seconds = self.lease_seconds / 4

@@ -4,6 +4,11 @@ import json
 import os
 
 from gong_views.names import WORKERS_KEY
+from gong_worker.cli.status import status_lines
+from gong_worker.ledger import place_of
+from gong_worker.operations.preflight import Verdict, check_queue
+from gong_worker.operations.services import redis_client
+from gong_worker.operations.status import status as read_status
 from gong_worker.queue.workers import ALIVE_SECONDS, Worker, read_workers, redis_now
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
@@ -56,6 +61,25 @@ def test_a_newer_release_beside_ours(pipeline: Pipeline) -> None:
     for number, strange in enumerate(('{"id": "old"}', "no JSON", '["id"]')):
         pipeline.redis.hset(WORKERS_KEY, str(number), strange)
     assert (one(pipeline).id, one(pipeline).alive) == ("newer-1-abcd", True)
+
+
+def test_workers_with_two_ledgers_are_told_of(pipeline: Pipeline) -> None:
+    """A worker that names another ledger, as one without DATABASE_URL does, is told of by `check` and `status`."""
+    at = redis_now(pipeline.redis).isoformat()
+    facts = {"host": "h", "pid": 1, "version": "1", "concurrency": 8, "in_hand": 0, "paused": None}
+    times = {"since": at, "started_at": at, "heartbeat_at": at}
+    for name in ("right", "wrong"):
+        ledger = place_of(pipeline.ledger.engine) if name == "right" else "elsewhere:/var/ledger.db"
+        entry = json.dumps({"id": name, **facts, **times, "ledger": ledger})
+        pipeline.redis.hset(WORKERS_KEY, name, entry)
+        [finding] = [
+            one for one in check_queue(pipeline.services.settings, redis_client) if one.name == "workers"
+        ]
+        told = status_lines(read_status(pipeline.services), utc=True)["workers"]
+        if name == "right":
+            assert (finding.verdict, len(told)) == (Verdict.OK, 2)  # type: ignore[arg-type]
+    assert finding.verdict is Verdict.WARNING and "elsewhere:/var/ledger.db" in finding.text
+    assert "they name 2 ledgers" in told[-1]  # type: ignore[index]
 
 
 def test_the_dead_are_forgotten_after_a_day(pipeline: Pipeline) -> None:

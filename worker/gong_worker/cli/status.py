@@ -162,6 +162,9 @@ def _worker_lines(workers: list[WorkerReport], *, utc: bool) -> list[str]:
         for worker in workers
         if not worker.alive
     ]
+    ledgers = sorted({worker.ledger for worker in alive if worker.ledger})
+    if len(ledgers) > 1:
+        lines.append(f"they name {len(ledgers)} ledgers, so events may be called twice: {', '.join(ledgers)}")
     return lines
 
 

@@ -9,7 +9,7 @@ from gong_worker.ledger.dead_letter_search import (
     DeadLetterPage,
     DeadLetterSummary,
 )
-from gong_worker.ledger.engine import open_engine
+from gong_worker.ledger.engine import open_engine, place_of
 from gong_worker.ledger.errors import (
     ClaimLost,
     DeadLetterNotFound,
@@ -81,4 +81,5 @@ __all__ = [
     "check_schema",
     "migrate",
     "open_engine",
+    "place_of",
 ]

@@ -1,5 +1,6 @@
 """Opens the ledger's database with everything that makes its commits durable and its waits bounded."""
 
+import socket
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
@@ -98,6 +99,14 @@ def file_of(engine: Engine) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def place_of(engine: Engine) -> str:
+    """Where the ledger is, without user and password: tells one from another."""
+    url = engine.url
+    if engine.dialect.name == "sqlite":
+        return f"{socket.gethostname()}:{Path(str(url.database)).resolve()}"
+    return f"{url.host or url.query.get('host') or socket.gethostname()}:{url.port or 5432}/{url.database}"
 
 
 def _sqlite(address: URL, busy_timeout_seconds: float) -> Engine:

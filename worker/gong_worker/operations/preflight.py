@@ -18,11 +18,11 @@ from gong_views.errors import GongViewsError
 from gong_views.names import Lane
 from gong_worker import notify
 from gong_worker.alerts_settings import AlertSettings
-from gong_worker.ledger import Ledger, SchemaOutdated, check_schema, open_engine
+from gong_worker.ledger import Ledger, SchemaOutdated, check_schema, open_engine, place_of
 from gong_worker.operations.services import make_gate
 from gong_worker.queue.availability import away, check_writes, place
 from gong_worker.queue.server import evicting, read_server, unfit
-from gong_worker.queue.workers import read_workers, redis_now
+from gong_worker.queue.workers import Worker, ledgers_named, read_workers, redis_now
 from gong_worker.settings import WorkerSettings
 from gong_worker.settings_registry import settings_classes, unknown_variables
 
@@ -124,7 +124,7 @@ def check_queue(settings: WorkerSettings, open_client: OpenClient) -> Iterator[F
         yield from _server(client)
         yield from _writes(client)
         yield _clock("queue clock", redis_now(client))
-        yield _workers(client)
+        yield _workers(settings, client)
         yield from _pace(settings, client)
     except redis.RedisError as error:
         yield failed("queue", away(error, place(client)))
@@ -179,11 +179,26 @@ def _clock(name: str, theirs: datetime) -> Finding:
     return warning(name, f"{abs(off):.0f} s {side} this machine's", mend)
 
 
-def _workers(client: redis.Redis) -> Finding:
-    alive = sum(worker.alive for worker in read_workers(client))
+def _workers(settings: WorkerSettings, client: redis.Redis) -> Finding:
+    workers = read_workers(client)
+    alive = sum(worker.alive for worker in workers)
+    ledgers = _ledgers_named(settings, workers)
+    if alive and len(ledgers) > 1:
+        return warning(
+            "workers",
+            f"{alive} alive, but they and this command name several ledgers: {', '.join(ledgers)}",
+            "unless these are one database, give all the same DATABASE_URL: events may be called twice",
+        )
     if alive:
         return ok("workers", f"{alive} alive")
     return warning("workers", "none is alive", "start one: gong-views worker (on one machine: gong-views up)")
+
+
+def _ledgers_named(settings: WorkerSettings, workers: list[Worker]) -> list[str]:
+    try:
+        return ledgers_named(workers, place_of(open_engine(settings.ledger_url)))
+    except GongViewsError:
+        return []  # said below
 
 
 def _pace(settings: WorkerSettings, client: redis.Redis) -> Iterator[Finding]:

@@ -86,6 +86,7 @@ class WorkerReport:
     since: datetime
     heartbeat_at: datetime
     alive: bool
+    ledger: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +261,7 @@ def _probe(probe: Probe) -> ProbeReport:
 def _worker(worker: Worker) -> WorkerReport:
     return WorkerReport(
         worker.id, worker.host, worker.pid, worker.version, worker.concurrency, worker.in_hand,
-        worker.paused, worker.since, worker.heartbeat_at, worker.alive,
+        worker.paused, worker.since, worker.heartbeat_at, worker.alive, worker.ledger,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -48,6 +48,8 @@ class Worker:
     heartbeat_at: datetime
     age_seconds: float
     """Since its last heartbeat, by Redis's clock."""
+    ledger: str = ""
+    """Where its ledger is; empty when it does not tell."""
 
     @property
     def alive(self) -> bool:
@@ -66,6 +68,7 @@ class Heartbeat:
         concurrency: int,
         in_hand: Callable[[], int],
         paused: Callable[[], tuple[str | None, datetime]],
+        ledger: str = "",
     ) -> None:
         host = socket.gethostname()[:100]
         self.id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -78,6 +81,7 @@ class Heartbeat:
             "pid": os.getpid(),
             "version": version("gong-views"),
             "concurrency": concurrency,
+            "ledger": ledger[:300],
             "started_at": _text(datetime.now(UTC)),
         }
 
@@ -118,6 +122,11 @@ def read_workers(client: redis.Redis) -> list[Worker]:
     return sorted(readable, key=lambda worker: (not worker.alive, worker.started_at, worker.id))
 
 
+def ledgers_named(workers: Iterable[Worker], own: str) -> list[str]:
+    """The ledgers of the living workers and our own: more than one and events are known to some workers only."""
+    return sorted({own, *(worker.ledger for worker in workers if worker.alive and worker.ledger)})
+
+
 def count_alive(redis_url: str) -> int | None:
     """How many workers live on the queue at a URL; None when it does not tell within two seconds."""
     options: dict[str, Any] = {"socket_timeout": 2.0, "socket_connect_timeout": 2.0, "protocol": 2}
@@ -135,7 +144,7 @@ def _worker(raw: bytes, now: float) -> Worker | None:
     """One heartbeat, without what a newer release adds to it; None when it cannot be read."""
     try:
         found = json.loads(raw)
-        entry = {name: found[name] for name in _FIELDS}
+        entry = {name: found[name] for name in _FIELDS if name in found}
         for name in ("since", "started_at", "heartbeat_at"):
             entry[name] = datetime.fromisoformat(entry[name])
         # One of the future is from before Redis's clock was set back: a living worker beats anew within seconds.
