@@ -140,7 +140,7 @@ class Services:
     def run(self, name: str, *arguments: str) -> tuple[int, str]:
         """Run a service that ends by itself: its exit code and what it said."""
         process = self._start(name, self.command(name, *arguments))
-        code = process.wait(90)
+        code = process.wait(180)
         return code, self.log_path(name).read_text()
 
     def up(self, *names: str) -> None:
@@ -194,7 +194,7 @@ class Services:
             done = subprocess.run(command, env=self.environment(name), capture_output=True, timeout=60)
             return done.returncode == 0
 
-        wait_until(healthy, f"{name} to be healthy", 90)
+        wait_until(healthy, f"{name} to be healthy", 180)
 
     def close(self) -> None:
         """End every process, by its id."""

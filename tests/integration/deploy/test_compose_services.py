@@ -40,6 +40,7 @@ def postgres(tmp_path: Path, postgres_server: Postgres) -> Iterator[int]:
             postgres_server._server.psql(f"DROP ROLE IF EXISTS gong_views_{role};")
 
 
+@pytest.mark.timeout(600)  # a dozen processes, one after the other, on a machine that does much else
 def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres, postgres: int) -> None:
     """With nothing set all services start in order, with users, roles and keys made, and an event gets through."""
     url = f"sqlite:///{tmp_path / 'backend.db'}"
@@ -61,9 +62,11 @@ def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres
         assert answer.status_code == 202, answer.text
         gong = SimulatorClient(f"http://127.0.0.1:{services.ports['simulator']}")
         ids = {"view-1", "view-2"}
-        wait_until(lambda: {event for _, event in gong.accepted()} == ids, "both events at the simulator", 60)
+        wait_until(
+            lambda: {event for _, event in gong.accepted()} == ids, "both events at the simulator", 120
+        )
         services.wait_healthy("console")
-        wait_until(lambda: services.run("operator", "reconcile", "--json")[0] == 0, "an even balance", 60)
+        wait_until(lambda: services.run("operator", "reconcile", "--json")[0] == 0, "an even balance", 120)
         services.wait_healthy("worker")
         code, said = services.run("operator", "status", "--check")
         assert code == 0, said

@@ -26,10 +26,10 @@ def test_a_worker_lives_without_redis_and_is_dead_when_it_stops(tmp_path: Path) 
         try:
             assert health() == 1
             pipeline.worker()
-            wait_until(lambda: health() == 0, "the first sign of life", 60)
+            wait_until(lambda: health() == 0, "the first sign of life", 120)
             server.kill()
             before = sign.stat().st_mtime
-            wait_until(lambda: sign.stat().st_mtime > before, "a sign of life without Redis", 60)
+            wait_until(lambda: sign.stat().st_mtime > before, "a sign of life without Redis", 120)
             assert health() == 0
         finally:
             pipeline.close()

@@ -134,8 +134,8 @@ def test_workers_and_operators_do_all_their_work(server: GuardedValkey, tmp_path
                     pipeline.put(queue, number)
             with server.administrator() as client:
                 client.lpush("gong-views.live", "unreadable")
-            wait_until(lambda: pipeline.ledger.counts()["delivered"] == 3, "three deliveries", 60)
-            wait_until(pipeline.drained, "the rest", 60)
+            wait_until(lambda: pipeline.ledger.counts()["delivered"] == 3, "three deliveries", 120)
+            wait_until(pipeline.drained, "the rest", 120)
             letter = str(
                 json.loads(run("dead-letters", "list", "--reason", "rejected", "--json"))["dead_letters"][0][
                     "id"
@@ -149,7 +149,7 @@ def test_workers_and_operators_do_all_their_work(server: GuardedValkey, tmp_path
             run("replays", "list")
             run("limits", "unset")
             run("release")
-            wait_until(lambda: len(pipeline.accepted()) == 4, "the replay", 60)
+            wait_until(lambda: len(pipeline.accepted()) == 4, "the replay", 120)
             pipeline.drain()
             run("status")
             run("reconcile")
@@ -176,7 +176,7 @@ def test_a_failover_goes_through_with_the_users(tmp_path: Path) -> None:
                 except QueueUnavailable:
                     return False
 
-            wait_until(enqueued, "an enqueue at the new primary", 60)
+            wait_until(enqueued, "an enqueue at the new primary", 120)
         after = line.primary()
         assert isinstance(after, GuardedValkey)
         assert after is not before

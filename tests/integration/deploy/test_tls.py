@@ -104,7 +104,7 @@ def test_an_event_gets_through_by_tls_alone(
                 await queue.enqueue(view(2))
 
         asyncio.run(asynchronous())
-        wait_until(lambda: pipeline.accepted() == {"view-1", "view-2"}, "both events", 60)
+        wait_until(lambda: pipeline.accepted() == {"view-1", "view-2"}, "both events", 120)
         pipeline.drain()
 
 
