@@ -24,7 +24,8 @@ def _fuzzable(document: dict[str, Any]) -> dict[str, Any]:
 
     An array with one valid event is accepted; too many events are refused for their size, not their form. The
     first and the last day there is may lie outside of the calendar in UTC; numbers end where Python's do, and
-    the exponent of a number in a text is given two digits, although as many are taken as a double reaches.
+    the exponent of a number in a text is given two digits, although as many are taken as a double reaches. What can be
+    printed, as a part's name must, no pattern says.
     """
     document = copy.deepcopy(document)
     schemas = document["components"]["schemas"]
@@ -39,6 +40,7 @@ def _fuzzable(document: dict[str, Any]) -> dict[str, Any]:
                 parameter["schema"]["pattern"] = YEARS
     for name in ("since", "until"):
         schemas["FilterBody"]["properties"][name]["pattern"] = YEARS
+    schemas["PartBody"]["properties"]["value"]["pattern"] = r"^[ -~]+$"
     numbers = schemas["Property"]["oneOf"][0]["properties"]["value"]["anyOf"]
     numbers[0] |= {"minimum": -1.7e308, "maximum": 1.7e308}
     numbers[1]["pattern"] = r"^[+-]?([0-9]{1,200}\.?[0-9]{0,200}|\.[0-9]{1,200})([eE][+-]?[0-9]{1,2})?$"
