@@ -1,6 +1,6 @@
 """How the gate shares a limit with another integration that it cannot see.
 
-    PYTHONPATH=. python benchmarks/sharing.py [--simulated 2000 --runs 4] [--live 60] [--plot docs/sharing.png]
+    PYTHONPATH=. python benchmarks/sharing.py [--simulated 500 --runs 4] [--live 60] [--plot docs/sharing.png]
 
 `--simulated`: the very scripts on a real Valkey, by a clock that the simulation moves; so many seconds a run.
 `--live`: real workers against the simulator; so many seconds a cell. Either way the server allows no more than
@@ -44,7 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--simulated", type=float, metavar="SECONDS", help="simulated time of a run")
+    parser.add_argument(
+        "--simulated", type=float, default=500, metavar="SECONDS", help="simulated time of a run; 0: none"
+    )
     parser.add_argument("--runs", type=int, default=4, help="simulated runs a cell")
     parser.add_argument("--settlings", type=int, default=10, help="simulated comings and goings of each kind")
     parser.add_argument("--live", type=float, metavar="SECONDS", help="real time of a cell")

@@ -49,14 +49,15 @@ local function throttling()
   end
   set('backoff', get('backoff') + 1)
   local longest = micros('backoff_ceiling_seconds')
-  local wait = args.retry_after and asked_wait() or micros('backoff_seconds')
+  local asked = args.retry_after and asked_wait() or micros('backoff_seconds')
+  local wait = asked
   -- A server that goes on refusing is left alone for longer than it asks.
   if get('backoff') > 2 then
     wait = math.max(wait, math.min(longest, wait * 2 ^ math.min(get('backoff') - 2, 30)))
   end
   learn_share(wait)
   -- Of a wait of hours nothing can be learned about the second.
-  set('dwell', math.max(DWELL, 10 * math.min(wait, longest)))
+  set('dwell', math.max(DWELL, 10 * math.min(asked, longest)))
   set('decreased_at', now)
   hold_until(now + wait)
 end
