@@ -80,7 +80,13 @@ def insert_attempts(ledger: Ledger) -> int:
             for number, outcome in enumerate(outcomes, 1)
         ]  # fmt: skip
     with ledger.engine.begin() as connection:
-        connection.execute(sa.insert(Attempt), rows)
+        # What ends is counted: as in life, an attempt begins without an outcome.
+        connection.execute(sa.insert(Attempt), [{**row, "outcome": None} for row in rows])
+        update = sa.update(Attempt).where(Attempt.attempt_number == sa.bindparam("number"))
+        connection.execute(
+            update.values(outcome=sa.bindparam("end")),
+            [{"number": row["attempt_number"], "end": row["outcome"]} for row in rows],
+        )
     return len(rows)
 
 

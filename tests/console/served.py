@@ -120,10 +120,16 @@ def signed_in(
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
         page.get_by_role("heading", name="Overview", level=1).wait_for()
+        connected(page)
         yield page
         assert faults == []
     finally:
         context.close()
+
+
+def connected(page: Page) -> None:
+    """Wait for the page's websocket: a click before it stands is lost."""
+    page.wait_for_function("window.did_handshake && window.socket.connected")
 
 
 def picture(page: Page, name: str) -> None:

@@ -11,7 +11,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import AuditEntry, DeadLetterFilter
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
-from tests.console.served import World, picture, signed_in
+from tests.console.served import World, connected, picture, signed_in
 
 EACH = 300
 
@@ -27,6 +27,7 @@ def open_letters(page: Page) -> None:
     page.get_by_role("link", name="Dead letters").click()
     page.get_by_role("heading", name="Dead letters", level=1).wait_for()
     page.get_by_text("Letters that failed alike").wait_for()
+    connected(page)
 
 
 def choose_group(page: Page, kind: str) -> None:

@@ -7,7 +7,7 @@ from gong_views import ViewQueue
 from gong_worker.domain.audit import AuditAction
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
-from tests.console.served import World, signed_in
+from tests.console.served import World, connected, signed_in
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,6 +21,7 @@ def open_page(page: Page, name: str) -> None:
     """Go to a page as a user would."""
     page.get_by_role("link", name=name, exact=True).click()
     page.get_by_role("heading", name=name, level=1).wait_for()
+    connected(page)
 
 
 def tab_to(page: Page, label: str) -> None:

@@ -22,8 +22,8 @@ def test_the_overview_tells_of_a_hold_without_a_reload(browser: Browser, world: 
         expect(state).to_have_text("Open: calls are made.")
         expect(page.get_by_text("kept for other integrations")).to_be_visible()
         chart = page.get_by_role("img", name="Attempts of the last 24 hours")
-        told = re.findall(r"(\d+) [a-z-]+(?:,|;)", str(chart.get_attribute("aria-label")))
-        assert sum(map(int, told)) == attempts
+        label = str(chart.get_attribute("aria-label"))
+        assert sum(map(int, re.findall(r"(\d+) [a-z-]+(?:,|;)", label))) == attempts, label
         before = page.locator(".cards").bounding_box()
         gate.hold(world.services, "maintenance at Gong", by="anna", for_seconds=600)
         expect(state).to_have_text("Held: no call is made.")

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.console.letters import insert, multiply
-from tests.console.served import World, signed_in
+from tests.console.served import World, connected, signed_in
 
 MANY = 100_000
 
@@ -20,6 +20,7 @@ def test_a_hundred_thousand_letters_are_paged_by_the_server(browser: Browser, wo
     """Fifty rows go to the browser at a time; the groups count all; a group's pages are found as well."""
     with signed_in(browser, world, "anna") as page:
         page.goto(f"{world.url}/dead-letters")
+        connected(page)
         where, rows = (
             page.locator(".pager > span"),
             page.locator("tbody tr", has=page.get_by_role("checkbox")),

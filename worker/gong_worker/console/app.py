@@ -19,8 +19,8 @@ from gong_worker.console.pages import audit, dead_letters, events, gate, overvie
 from gong_worker.console.settings import ConsoleSettings
 
 STATIC: Final = Path(__file__).parent / "static"
-# The browser is asked for a sign of life at eight tenths of it, and the page's session looked at.
-RECONNECT_SECONDS: Final = 10.0
+# How long a page may be cut off, or too busy to answer, before it has to load anew.
+RECONNECT_SECONDS: Final = 30.0
 
 
 def create_app(console: Console, settings: ConsoleSettings) -> FastAPI:

@@ -18,21 +18,18 @@ class Kind:
     """Outcomes that share a colour. `name` is the CSS class too."""
 
     name: str
-    text: str
     outcomes: frozenset[str]
 
 
-# From the bottom of a bar to its top. Whatever else there is is in flight.
+# From the bottom of a bar to its top. An outcome that is not known here counts as failed, as in the views.
 KINDS: Final = (
-    Kind("delivered", "delivered", frozenset({Outcome.DELIVERED, Outcome.ALREADY_REPORTED})),
-    Kind("refused", "refused", frozenset({Outcome.REJECTED, Outcome.UNAUTHORIZED, Outcome.MISCONFIGURED})),
-    Kind("throttled", "throttled", frozenset({Outcome.THROTTLED})),
+    Kind("delivered", frozenset({Outcome.DELIVERED, Outcome.ALREADY_REPORTED})),
+    Kind("refused", frozenset({Outcome.REJECTED, Outcome.UNAUTHORIZED, Outcome.MISCONFIGURED})),
+    Kind("throttled", frozenset({Outcome.THROTTLED})),
     Kind(
-        "failed",
         "failed",
         frozenset({Outcome.SERVER_ERROR, Outcome.UNREACHABLE, Outcome.AMBIGUOUS, Outcome.INTERRUPTED}),
     ),
-    Kind("in-flight", "in flight", frozenset()),
 )
 
 

@@ -79,8 +79,12 @@ class Page:
     async def live(self, refresh: Callable[[], Awaitable[None]], seconds: float = REFRESH_SECONDS) -> None:
         """Refresh now, and from then on again and again."""
 
+        async def fill() -> None:
+            self.console.user()  # an open page notices by itself that its session has ended
+            await refresh()
+
         async def once() -> None:
-            if await self.attempt(refresh):
+            if await self.attempt(fill):
                 self._problem.show("")
 
         await once()

@@ -18,7 +18,7 @@ _SINCE: Final = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class HourOutcome:
-    """Attempts that began in one hour (UTC) and ended alike; `in_flight` for those without an end."""
+    """Attempts that began in one hour (UTC) and ended alike."""
 
     hour: datetime
     outcome: str

@@ -94,4 +94,4 @@ class Overview:
         """Show the last day's attempts."""
         self._chart.set_content(chart.svg(found, now))
         for name, count in chart.totals(found).items():
-            self._legend[name].show(f"{count:,} {name.replace('-', ' ')}")
+            self._legend[name].show(f"{count:,} {name}")
