@@ -8,7 +8,7 @@ from typing import Any
 
 from gong_views.message import build
 from gong_views.names import WORKERS_KEY, Lane
-from gong_worker.cli.status import status_lines
+from gong_worker.cli.status_text import status_lines
 from gong_worker.domain.holds import GateState
 from gong_worker.operations import gate as gate_use_cases
 from gong_worker.operations.monitoring import CheckCode, check

@@ -4,7 +4,7 @@ import json
 import os
 
 from gong_views.names import WORKERS_KEY
-from gong_worker.cli.status import status_lines
+from gong_worker.cli.status_text import status_lines
 from gong_worker.ledger import place_of
 from gong_worker.operations.preflight import Verdict, check_queue
 from gong_worker.operations.services import redis_client

@@ -66,6 +66,8 @@ HELP = {
     "worker": "Take events off the queue and deliver them, until SIGTERM or Ctrl-C.",
 }
 
+HELP_OPTIONS = {"-h", "--help"}
+
 # These take an unknown variable: `check` tells of it itself, the others read none.
 WITHOUT_SETTINGS = ("acl", "check", "demo", "simulator")
 
@@ -89,7 +91,7 @@ class Commands(click.Group):
             formatter.write_dl([(name, HELP[name]) for name in self.list_commands(ctx)])
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": sorted(HELP_OPTIONS)})
 @click.version_option(package_name="gong-views", prog_name="gong-views")
 @click.option(
     "--env-file",
@@ -103,7 +105,7 @@ def cli(ctx: click.Context, env_file: str | None) -> None:
         from gong_views.environment import ENV_FILE
 
         os.environ[ENV_FILE] = env_file  # for the settings, and for the processes that a command starts
-    if ctx.invoked_subcommand not in WITHOUT_SETTINGS:
+    if ctx.invoked_subcommand not in WITHOUT_SETTINGS and not HELP_OPTIONS & set(sys.argv):
         from gong_worker.settings_registry import refuse_unknown
 
         refuse_unknown()

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show, table
-from gong_worker.cli.status import hold_lines
+from gong_worker.cli.status_text import hold_lines
 from gong_worker.domain.parts import Part, PartKind
 from gong_worker.gate.settings import LIMITS
 from gong_worker.operations import gate as use_cases
