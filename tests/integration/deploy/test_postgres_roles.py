@@ -11,7 +11,7 @@ from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
-from gong_worker.ledger import EventFilter, Ledger, check_schema, migrate, open_engine
+from gong_worker.ledger import EventFilter, Ledger, LedgerUnavailable, check_schema, migrate, open_engine
 from gong_worker.ledger.dead_letter_search import DeadLetterFilter
 from tests.integration.ledger.support import PAYLOAD, at, claimed, deliver, result
 from tests.integration.ledger.test_migrate import VIEWS
@@ -62,6 +62,22 @@ def test_the_ledger_works_with_the_roles(roles: Roles) -> None:
         assert ledger.letters_of(EventKey("crm", "event-2")) and ledger.dead_letter_groups(wanted)
         totals = ledger.totals()
         assert totals.calls["rejected"] == 1 and totals.latencies[Lane.LIVE].count == 1
+
+
+def test_a_lost_right_is_an_unavailable_ledger(roles: Roles) -> None:
+    """A worker whose user may no longer write a table pauses until it may, told which right is missing."""
+    owner = sa.create_engine(roles.url("owner"))
+    try:
+        with ledger_of(roles, "worker") as ledger:
+            with owner.begin() as connection:
+                connection.execute(sa.text("REVOKE INSERT, DELETE ON attempts FROM gong_views_worker"))
+            with pytest.raises(LedgerUnavailable, match="GRANT INSERT, DELETE ON attempts"):
+                ledger.ping()
+            with owner.begin() as connection:
+                connection.execute(sa.text("GRANT INSERT, DELETE ON attempts TO gong_views_worker"))
+            ledger.ping()
+    finally:
+        owner.dispose()
 
 
 def allowed(url: str, statement: str) -> bool:

@@ -13,6 +13,7 @@ from gong_worker.ledger.buckets import Hour, Minute, literal, parsed
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.errors import LedgerUnavailable
 from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery
+from gong_worker.ledger.roles import missing_right
 from gong_worker.ledger.transactions import outside_transactions, reading, writing
 from gong_worker.ledger.values import AttemptReport, EventReport
 
@@ -36,6 +37,10 @@ class Reads(LedgerPart):
                 read_only = connection.exec_driver_sql("SHOW transaction_read_only").scalar_one()
                 if read_only == "on":
                     raise LedgerUnavailable("the ledger is unavailable: the database is read-only")
+                if (missing := missing_right(connection)) is not None:
+                    raise LedgerUnavailable(
+                        f"the ledger is unavailable: the database user lacks rights: GRANT {missing} to it"
+                    )
                 connection.exec_driver_sql("SELECT txid_current()")
 
     def server(self) -> tuple[str, datetime | None]:

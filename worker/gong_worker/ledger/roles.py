@@ -33,6 +33,25 @@ _LESS: Final[Mapping[str, Mapping[LedgerRole, str]]] = {
 }
 #: Columns with personal data, which a role that only reads has no right on.
 _PERSONAL: Final[Mapping[str, frozenset[str]]] = {"dead_letters": frozenset({"payload", "errors"})}
+#: Without any of these no event is brought to its end.
+_TO_DELIVER: Final = (
+    ("deliveries", ("SELECT", "INSERT", "UPDATE")),
+    ("attempts", ("SELECT", "INSERT", "UPDATE", "DELETE")),
+    ("dead_letters", ("SELECT", "INSERT", "UPDATE")),
+    ("duplicates", ("SELECT", "INSERT", "DELETE")),
+)
+
+
+def missing_right(connection: sa.Connection) -> str | None:
+    """What the connection's user may not do of what a delivery needs, as in GRANT; None when nothing is missing."""
+    for table, rights in _TO_DELIVER:
+        query = sa.text(
+            "SELECT r FROM unnest(CAST(:rights AS text[])) AS r WHERE NOT has_table_privilege(:table, r)"
+        )
+        missing = connection.execute(query, {"rights": list(rights), "table": table}).scalars().all()
+        if missing:
+            return f"{', '.join(missing)} ON {table}"
+    return None
 
 
 def grant_roles(connection: sa.Connection) -> None:
