@@ -1,6 +1,6 @@
 """Counts what the counters' triggers have not seen, and lets the dashboards' views read the counters.
 
-Indexes that served only the views go: 117 of 890 bytes an event, and PostgreSQL can now update calls in place.
+Indexes that served only the views go: some 117 of 890 bytes an event.
 """
 
 # ruff: noqa: S608 (nothing in these statements comes from outside)
