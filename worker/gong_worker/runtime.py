@@ -21,7 +21,7 @@ from gong_worker.operations.alerts import AlertWatch
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.preflight import Finding
 from gong_worker.operations.preflight_call import check_call
-from gong_worker.operations.services import Services, make_gate, redis_client
+from gong_worker.operations.services import Services, make_gate, open_services, redis_client
 from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.clock import SharedClock
 from gong_worker.queue.consumer_pause import ConsumerPause
@@ -55,6 +55,13 @@ def ask_gong(settings: WorkerSettings) -> Finding:
     finally:
         gong.close()
         client.close()
+
+
+def start_alerts() -> None:
+    """Take part in the alerts, in a process that is no worker."""
+    thread = alert_thread(open_services(ledger_may_be_away=True))
+    if thread is not None:
+        thread.start()
 
 
 def alert_thread(services: Services) -> MaintenanceThread | None:

@@ -21,6 +21,7 @@ def console(host: str | None, port: int | None) -> None:
     Other machines may connect only when there are users (gong-views console-user add).
     """
     from gong_worker import logs
+    from gong_worker.alerts_settings import AlertSettings
     from gong_worker.console.settings import ConsoleSettings
 
     try:
@@ -37,6 +38,10 @@ def console(host: str | None, port: int | None) -> None:
         raise click.ClickException(
             f"cannot listen on {settings.host} port {settings.port}: {error}"
         ) from None
+    if AlertSettings.load().addresses:
+        from gong_worker.runtime import start_alerts  # slow to import
+
+        start_alerts()
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"the console is at http://{shown}:{listener.getsockname()[1]}/")
     if sessions.open_to_all:

@@ -38,12 +38,9 @@ def serve(host: str | None, port: int | None) -> None:
             f"cannot listen on {settings.host} port {settings.port}: {error}"
         ) from None
     if AlertSettings.load().addresses:
-        from gong_worker.operations.services import open_services
-        from gong_worker.runtime import alert_thread
+        from gong_worker.runtime import start_alerts  # slow to import
 
-        watching = alert_thread(open_services(ledger_may_be_away=True))
-        assert watching is not None
-        watching.start()
+        start_alerts()
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"taking events at http://{shown}:{listener.getsockname()[1]}/v1/views")
     run(app, settings, listener)
