@@ -10,7 +10,8 @@ from pathlib import Path
 
 
 def _heed_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Process:
@@ -22,7 +23,7 @@ class Process:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
                 stdout=output, stderr=output, start_new_session=True,
-                # A shell that runs the tests in the background ignores Ctrl-C, and children inherit that.
+                # A shell that runs the tests in the background ignores Ctrl-C, nohup hangups; children inherit that.
                 preexec_fn=_heed_interrupts,
                 env={**clean_environment(), **(environment or {})},
             )  # fmt: skip

@@ -89,10 +89,8 @@ class BadCursor(ValueError):
         super().__init__("no cursor of this list: pass the `next` of the page before as it is")
 
 
-# The columns that count events, and the status of those.
+# The columns that count events which have ended, and the status of those.
 _COUNTED: Final = {
-    "sending": Status.SENDING,
-    "waiting": Status.WAITING,
     "accepted": Status.DELIVERED,
     "already_reported": Status.DELIVERED,
     "dead": Status.DEAD,
@@ -124,21 +122,30 @@ class EventSearch(LedgerPart):
         return EventPage(len(events) if after is None else None, None, events)
 
     def count_events(self, wanted: EventFilter) -> int | None:
-        """How many there are, by the counters; None where these do not tell it."""
-        counts = MESSAGE_COUNTS.c
+        """How many there are, the open ones by their index, the others by the counters; None if these do not tell."""
         if wanted != EventFilter(
             status=wanted.status, lane=wanted.lane, reporting_system=wanted.reporting_system
         ):
             return None
-        columns = [counts[name] for name in _COUNTED if wanted.status in (None, _COUNTED[name])]
-        query = sa.select(*(sa.func.sum(column) for column in columns))
+        counts = MESSAGE_COUNTS.c
+        sums = [
+            sa.func.sum(counts[name]) for name, status in _COUNTED.items() if wanted.status in (None, status)
+        ]
+        ended = sa.select(*sums)
+        states = [status for status in (Status.SENDING, Status.WAITING) if wanted.status in (None, status)]
+        opened = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.status.in_(states))
         if wanted.lane is not None:
-            query = query.where(counts.lane == wanted.lane.value)
+            ended = ended.where(counts.lane == wanted.lane.value)
+            opened = opened.where(Delivery.lane == wanted.lane)
         if wanted.reporting_system is not None:
             system = sa.literal(wanted.reporting_system, Delivery.reporting_system.type)
-            query = query.where(counts.reporting_system == system)
+            ended = ended.where(counts.reporting_system == system)
+            opened = opened.where(Delivery.reporting_system == system)
         with reading(self.engine) as connection:
-            return sum(int(number or 0) for number in connection.execute(query).one())
+            numbers = list(connection.execute(ended).one()) if sums else []
+            if states:
+                numbers.append(connection.execute(opened).scalar_one())
+        return sum(int(number or 0) for number in numbers)
 
 
 def _places(status: Status | None, lane: Lane | None) -> list[sa.ColumnElement[bool]]:
