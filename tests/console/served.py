@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from gong_worker.console.users import Role, User, Users, hash_password
 from gong_worker.ledger import migrate
@@ -125,6 +125,11 @@ def signed_in(
         assert faults == []
     finally:
         context.close()
+
+
+def open_dialog(page: Page) -> Locator:
+    """The dialog that is open: one that was just closed stays in the page, no longer modal, until it has faded."""
+    return page.locator("[role=dialog][aria-modal=true]")
 
 
 def connected(page: Page) -> None:

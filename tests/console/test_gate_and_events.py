@@ -7,7 +7,7 @@ from gong_views import ViewQueue
 from gong_worker.domain.audit import AuditAction
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
-from tests.console.served import World, connected, signed_in
+from tests.console.served import World, connected, open_dialog, signed_in
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,8 +94,8 @@ def test_a_part_is_held_by_itself_and_dropped(browser: Browser, world: World) ->
         expect(row).to_contain_text("it sends nonsense")
         expect(page.locator(".state")).to_have_text("Open: calls are made.")
         row.get_by_role("button", name="Drop what is set aside of").click()
-        page.get_by_role("dialog").get_by_label("Why").fill("a test")
-        page.get_by_role("dialog").get_by_role("button", name="Drop", exact=True).click()
+        open_dialog(page).get_by_label("Why").fill("a test")
+        open_dialog(page).get_by_role("button", name="Drop", exact=True).click()
         expect(page.get_by_text("Done: dropped: 0 events of reporting system crm-sync")).to_be_visible()
         row.get_by_role("button", name="Release").click()
         expect(page.get_by_text("no part is held")).to_be_visible()
@@ -116,9 +116,9 @@ def test_an_event_is_found_and_its_story_told(browser: Browser, world: World) ->
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert faults(page) == []
         page.get_by_role("button", name="Show event portal/view-3", exact=True).click()
-        dialog = page.get_by_role("dialog")
+        dialog = open_dialog(page)
         expect(dialog.get_by_role("row").filter(has_text="dead letter 3")).to_contain_text("rejected")
-        assert faults(page, "[role=dialog]") == []
+        assert faults(page, "[role=dialog][aria-modal=true]") == []
         dialog.get_by_role("button", name="Close").click()
         page.get_by_label("Content id").fill("")
         page.get_by_label("Event id").fill("view-500")

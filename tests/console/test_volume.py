@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.console.letters import insert, multiply
-from tests.console.served import World, connected, signed_in
+from tests.console.served import World, connected, open_dialog, signed_in
 
 MANY = 100_000
 
@@ -36,4 +36,4 @@ def test_a_hundred_thousand_letters_are_paged_by_the_server(browser: Browser, wo
         groups.first.get_by_role("button").click()
         expect(where).to_have_text(f"1 to 50 of {counts[0]:,}")
         page.get_by_role("button", name="Replay …", exact=True).click()
-        expect(page.get_by_role("dialog")).to_contain_text(f"{counts[0]:,} dead letters: {counts[0]:,} calls")
+        expect(open_dialog(page)).to_contain_text(f"{counts[0]:,} dead letters: {counts[0]:,} calls")
