@@ -56,6 +56,13 @@ def _route(company: Company, route: str, query: dict[str, str], value: Any) -> A
             if "seed" in value:
                 company.random.seed(company.config.seed)
             return json_answer(200, company.config.model_dump(mode="json"))
+        case "GET /_sim/oauth":
+            return json_answer(200, company.oauth.stats())
+        case "POST /_sim/oauth/grant":
+            return json_answer(201, {"refresh_token": company.oauth.grant()})
+        case "POST /_sim/oauth/revoke":
+            company.oauth.revoke(access_only=bool(value.get("access_only")))
+            return json_answer(200, {})
         case "POST /_sim/reset":
             company.reset()
             return json_answer(200, {})

@@ -63,6 +63,18 @@ class SimulatorClient:
         """Change settings (fields: `config.SimulatorConfig`); all settings as they are now."""
         return self._ask("POST", "/_sim/settings", changes)
 
+    def oauth(self) -> dict[str, int]:
+        """codes and refreshes (exchanged for tokens), reuses (of old refresh tokens), refused, granted (that stand)."""
+        return self._ask("GET", "/_sim/oauth")
+
+    def grant(self) -> str:
+        """Approve the client as in a browser; the refresh token."""
+        return str(self._ask("POST", "/_sim/oauth/grant", {})["refresh_token"])
+
+    def revoke(self, *, access_only: bool = False) -> None:
+        """Revoke what was approved, or the access tokens only."""
+        self._ask("POST", "/_sim/oauth/revoke", {"access_only": access_only})
+
     def reset(self) -> None:
         """Forget calls, events and faults; settings go back to those of the start."""
         self._ask("POST", "/_sim/reset", {})

@@ -17,6 +17,7 @@ from gong_worker.simulator.config import SimulatorConfig
 from gong_worker.simulator.faults import FaultRule, FaultRules
 from gong_worker.simulator.in_flight import InFlight
 from gong_worker.simulator.limits import Limits
+from gong_worker.simulator.oauth import AuthorizationServer
 from gong_worker.simulator.windows import SlidingWindow
 
 PATH = "/v2/customer-engagement/content/viewed"
@@ -65,6 +66,7 @@ class Company:
         for rule in config.faults:
             self.faults.add(rule)
         self.limits = Limits()
+        self.oauth = AuthorizationServer()
         self.seen = SlidingWindow(1.0)
         self.most_in_a_second = 0
         self.inside_retry_after = 0
@@ -137,20 +139,26 @@ class Company:
             return "refused", 404, ["No such resource"]
         if method != "PUT":
             return "refused", 405, ["Only PUT is supported"]
-        if not self._authorized(headers.get("authorization", "")):
+        status = self._authorized(headers.get("authorization", ""))
+        if status == 403:
+            return "unauthorized", 403, ["Access denied: the token has not the scope of this resource"]
+        if status != 200:
             return "unauthorized", 401, ["Access denied: the credentials are not valid"]
         if call.retry_after is not None:
             return "throttled", 429, ["API request limit exceeded"]
         return None
 
-    def _authorized(self, header: str) -> bool:
+    def _authorized(self, header: str) -> int:
         scheme, _, value = header.partition(" ")
         config = self.config
+        good = False
         if scheme.lower() == "bearer":
-            return config.bearer_token is not None and value == config.bearer_token
-        if scheme.lower() == "basic" and config.access_key is not None:
-            return value == b64encode(f"{config.access_key}:{config.access_key_secret}".encode()).decode()
-        return False
+            if (status := self.oauth.status_of(value)) is not None:
+                return status
+            good = config.bearer_token is not None and value == config.bearer_token
+        elif scheme.lower() == "basic" and config.access_key is not None:
+            good = value == b64encode(f"{config.access_key}:{config.access_key_secret}".encode()).decode()
+        return 200 if good else 401
 
     def _verdict(
         self, headers: Mapping[str, str], body: bytes, event: Any, key: Key | None

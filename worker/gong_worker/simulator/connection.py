@@ -9,8 +9,8 @@ from typing import Any
 
 import h11
 
-from gong_worker.simulator import admin
-from gong_worker.simulator.answers import Answer, error_answer
+from gong_worker.simulator import admin, oauth
+from gong_worker.simulator.answers import Answer, error_answer, json_answer
 from gong_worker.simulator.company import Call, Company, Ruling
 from gong_worker.simulator.faults import FaultRule
 
@@ -84,8 +84,31 @@ class Connection:
                 return False
             answer = admin.handle(self._company, request.method.decode(), request.target.decode(), body)
             await self._send(answer)
+        elif request.target.startswith(b"/oauth2/"):
+            return await self._authorization(request)
         elif not await self._call(request):
             return False
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+
+    async def _authorization(self, request: h11.Request) -> bool:
+        """One request of the authorisation server; False when the connection ended with it."""
+        company, config = self._company, self._company.config
+        body = await self._body(_MAX_HEAD_BYTES)
+        if body is None:
+            return False
+        to_token = request.target.startswith(oauth.TOKEN.encode())
+        trouble = config.token_endpoint if to_token else "up"
+        if trouble == "down":
+            answer = json_answer(503, {"error": "temporarily_unavailable"})
+        else:
+            headers = {name.decode(): value.decode("latin-1") for name, value in request.headers}
+            target = request.target.decode("latin-1")
+            answer = company.oauth.handle(config, request.method.decode(), target, headers, body)
+            if to_token and config.token_latency_ms:
+                await asyncio.sleep(config.token_latency_ms / 1000)
+            if trouble == "lost_reply":
+                return False
+        await self._send(answer)
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _call(self, request: h11.Request) -> bool:
