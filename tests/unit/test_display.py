@@ -7,7 +7,7 @@ import pytest
 
 from gong_worker.cli.output import cell_text, facts, table
 from gong_worker.display import escape_controls, foreign_id, json_text
-from gong_worker.logs import LineFormatter
+from gong_worker.logs import formatter
 
 HOSTILE = "a\x1b[2Jb\u202ec\u009bd\nlevel=error"
 
@@ -27,7 +27,7 @@ def test_controls_are_shown_escaped() -> None:
         assert all(line.isprintable() for line in text.split("\n"))
         assert json.loads(text) == {HOSTILE: [HOSTILE, "\U000e0001"]}
     for as_json in (False, True):
-        line = LineFormatter(as_json=as_json).format(record(action="x", error=HOSTILE))
+        line = formatter(as_json=as_json).format(record(action="x", error=HOSTILE))
         assert line.isprintable()
     assert cell_text(["a\x1b", "b"]) == "a\\x1b; b"
 
@@ -45,9 +45,9 @@ def test_markup_is_data(capsys: pytest.CaptureFixture[str]) -> None:
 def test_ids_of_others_are_shown_only_when_they_look_like_ids(name: str) -> None:
     """An address, a name or a long text in place of an id is a digest in the log, the same each time."""
     for seen in ("view-84213", "4b5f:req/7|x", "9f2c0d1e-0000-4000-8000-000000000000"):
-        assert f"{name}={seen}" in LineFormatter().format(record(**{name: seen}))
+        assert f"{name}={seen}" in formatter().format(record(**{name: seen}))
     for hidden in ("dana@globex.example", "Dana Whitfield", "x" * 200, "\u0434\u0430\u043d\u0430"):
-        line = LineFormatter().format(record(**{name: hidden}))
+        line = formatter().format(record(**{name: hidden}))
         assert hidden not in line
         assert foreign_id(hidden) in line
         assert foreign_id(hidden).startswith("sha256:")

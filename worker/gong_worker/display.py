@@ -8,6 +8,9 @@ from typing import Any
 # No space and no @: neither a name of several words nor an address is an id.
 _LIKE_AN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/|~+=#-]{0,127}")
 
+# Made once: every line of a JSON log is written with it.
+_ON_ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str)
+
 
 def foreign_id(text: str) -> str:
     """An id that somebody else chose, if it looks like one (length, characters); else a digest of it.
@@ -28,7 +31,12 @@ def escape_controls(text: str) -> str:
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
     """JSON that reads well and holds no control or format character; what JSON does not know is its `str`."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
+    if indent is None:
+        text = _ON_ONE_LINE.encode(value)
+        if text.isprintable():
+            return text
+    else:
+        text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     # Outside of its strings JSON has printable characters and line ends only, so what is replaced is in a string.
     return "\n".join(
         line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)

@@ -92,6 +92,14 @@ class Runtime:
         self.lease_seconds = settings.visibility_timeout_seconds
         self.clock = SharedClock(services.client)
         self.parts = PartWatch(services.client)
+        self.heartbeat = Heartbeat(
+            services.client,
+            self.messages.refusals,
+            concurrency=concurrency,
+            in_hand=lambda: len(self.messages.in_hand.all()),
+            paused=lambda: self.consumer_pause.state,
+            ledger=place_of(services.ledger.engine),
+        )
         self.deliverer = Deliverer(
             ledger=services.ledger,
             gate=services.gate,
@@ -103,14 +111,7 @@ class Runtime:
             lease_seconds=self.lease_seconds,
             stop=self.stop,
             now=self.clock.now,
-        )
-        self.heartbeat = Heartbeat(
-            services.client,
-            self.messages.refusals,
-            concurrency=concurrency,
-            in_hand=lambda: len(self.messages.in_hand.all()),
-            paused=lambda: self.consumer_pause.state,
-            ledger=place_of(services.ledger.engine),
+            worker=self.heartbeat.id,
         )
         # A quarter of the timeout: three renewals may fail before it runs out.
         renewal_seconds = self.lease_seconds / 4

@@ -22,7 +22,7 @@ from gong_worker.deliver.end_trip import acknowledge
 from gong_worker.deliver.endings import End, Ending, RetryLater, SetAside
 from gong_worker.deliver.invalid import readable_facts
 from gong_worker.deliver.outage import LedgerOutage
-from gong_worker.deliver.record import Record, attempt_facts
+from gong_worker.deliver.record import Record, attempt_facts, log_names
 from gong_worker.deliver.reports import GateReports
 from gong_worker.domain.outcomes import Ambiguous
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Decision, Requeue, Retry, RetryPolicy, decide
@@ -67,6 +67,8 @@ class Deliverer:
     stop: threading.Event
     now: Callable[[], datetime]
     """One clock for all workers: leases are judged by it."""
+    worker: str
+    """This worker's id, as its heartbeat has it."""
     jitter: Callable[[], float] = random.random
 
     def __post_init__(self) -> None:
@@ -192,13 +194,17 @@ class Deliverer:
         match found:
             case AlreadyHandled():
                 action = "duplicate" if found.duplicate else "redelivered"
-                log.info("nothing to send", extra={"action": action, "event_id": key.event_id})
+                log.info("nothing to send", extra={"action": action, **log_names(key, message)})
                 return End.ACKNOWLEDGE
             case Busy():
                 # Longer than a lease means that the other waits for its next try: not before that is due.
                 wait = (found.until - self.now()).total_seconds() - self.lease_seconds
-                log.info("claimed by another", extra={"action": "busy", "event_id": key.event_id})
-                return RetryLater(max(wait, BUSY_SECONDS))
+                delay = max(wait, BUSY_SECONDS)
+                log.info(
+                    "claimed by another",
+                    extra={"action": "busy", **log_names(key, message), "delay_seconds": round(delay, 1)},
+                )
+                return RetryLater(delay)
             case Claimed(claim):
                 return claim
             case _:
@@ -209,16 +215,19 @@ class Deliverer:
             self._claims[claim.token] = claim
         attempt_number: int | None = None
         started_at = self.now()
+        wait_ms: int | None = None
+        claimed = time.monotonic()
         try:
             attempt_number, slot = self._admission.wait_for_slot(received.lane, claim)
             started_at = self.now()
+            wait_ms = round((time.monotonic() - claimed) * 1000)
             result = self.gong.send(wire)
             own_fault = self.reports.report(slot, claim, result, tag=received.tag)
             decision = decide(
                 result.outcome, claim.attempt_count, self.policy, self.jitter, own_fault=own_fault
             )
             attempt = attempt_facts(result, started_at)
-            return self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
+            return self._finish(received, Record(claim, attempt_number, attempt, decision, wire, wait_ms))
         except ClaimLost:
             # Our lease ran out (a frozen process, a ledger that was away) and another message took over.
             return RetryLater(BUSY_SECONDS)
@@ -230,7 +239,7 @@ class Deliverer:
             result = CallResult(Ambiguous(f"the worker failed: {type(error).__name__}"), 0, None, None)
             decision = decide(result.outcome, claim.attempt_count, self.policy, self.jitter)
             attempt = attempt_facts(result, started_at)
-            return self._finish(received, Record(claim, attempt_number, attempt, decision, wire))
+            return self._finish(received, Record(claim, attempt_number, attempt, decision, wire, wait_ms))
         finally:
             with self._claims_lock:
                 self._claims.pop(claim.token, None)
@@ -238,7 +247,7 @@ class Deliverer:
     def _finish(self, received: ReceivedMessage, record: Record) -> Ending:
         ours = self._write(received, record)
         failpoint("committed")
-        record.log()
+        record.log(worker=self.worker, now=self.now(), ours=ours)
         failpoint("before_ack")
         return _ending(record.decision, ours=ours)
 
@@ -263,7 +272,10 @@ class Deliverer:
                 if self.stop.wait(RETRY_SECONDS):
                     log.error(
                         "stopped before the ledger had the outcome; the event is sent again and a 409 settles it",
-                        extra={"action": "record_abandoned", "event_id": record.claim.key.event_id},
+                        extra={
+                            "action": "record_abandoned",
+                            **log_names(record.claim.key, record.claim.message),
+                        },
                     )
                     raise Stopping from None
 

@@ -3,14 +3,25 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, assert_never
 
+from gong_views import EventKey
 from gong_worker.domain.outcomes import Ambiguous, Unreachable, outcome_name
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Decision, Requeue, Retry
 from gong_worker.gong import CallResult
-from gong_worker.ledger import AttemptFacts, Claim, Ledger
+from gong_worker.ledger import AttemptFacts, Claim, Ledger, MessageRef
 
 log = logging.getLogger(__name__)
+
+
+class DecisionName(StrEnum):
+    """What becomes of the event, as a log line's `decision` says it: it stays as it is."""
+
+    DELIVERED = "delivered"
+    DEAD_LETTER = "dead_letter"
+    RETRY = "retry"
+    HELD = "held"
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,8 @@ class Record:
     attempt: AttemptFacts | None
     decision: Decision
     payload: dict[str, Any]
+    wait_ms: int | None = None
+    """From the event's claim to its call: the gate's pace, its holds, and the bookkeeping before a call."""
 
     def write(self, ledger: Ledger, now: datetime) -> bool:
         """Write it; True when the claim was still ours. Raises LedgerUnavailable."""
@@ -58,26 +71,53 @@ class Record:
             case _:
                 assert_never(decision)
 
-    def log(self) -> None:
-        """One line per attempt, the decision folded in."""
+    def log(self, *, worker: str, now: datetime, ours: bool) -> None:
+        """One line per attempt, the decision folded in; `ours` is what `write` gave back."""
         claim, attempt, decision = self.claim, self.attempt, self.decision
-        log.info(
-            "attempt" if attempt else "not sent",
-            extra={
-                "action": "attempt" if attempt else "not_sent",
-                "reporting_system": claim.key.reporting_system,
-                "event_id": claim.key.event_id,
-                "message_id": claim.message.message_id,
-                "lane": claim.message.lane.value,
+        action = "attempt" if attempt else "not_sent"
+        fields: dict[str, Any] = {"action": action, **log_names(claim.key, claim.message)}
+        if attempt:
+            fields |= {
                 "attempt_number": self.attempt_number,
-                "outcome": attempt and attempt.outcome,
-                "http_status": attempt and attempt.http_status,
-                "request_id": attempt and attempt.request_id,
-                "duration_ms": attempt and attempt.duration_ms,
-                "decision": type(decision).__name__.lower(),
-                "delay_seconds": round(decision.delay_seconds, 1) if isinstance(decision, Retry) else None,
-            },
-        )
+                "outcome": attempt.outcome,
+                "http_status": attempt.http_status,
+                "request_id": attempt.request_id,
+                "error": attempt.error,
+                "duration_ms": attempt.duration_ms,
+                "wait_ms": self.wait_ms,
+            }
+        # The clocks of two machines: one that is behind makes no age below nothing.
+        fields["age_ms"] = max(0, round((now - claim.message.enqueued_at).total_seconds() * 1000))
+        match decision:
+            case Complete():
+                fields["decision"] = DecisionName.DELIVERED.value
+            case DeadLetterEvent():
+                fields["decision"] = DecisionName.DEAD_LETTER.value
+                fields["reason"] = decision.reason.value
+            case Retry():
+                fields["decision"] = DecisionName.RETRY.value
+                fields["delay_seconds"] = round(decision.delay_seconds, 1)
+                due = now + timedelta(seconds=decision.delay_seconds)
+                fields["next_attempt_at"] = due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                fields["spent"] = decision.spent
+            case Requeue():
+                fields["decision"] = DecisionName.HELD.value
+            case _:
+                assert_never(decision)
+        if not ours:
+            fields["claim_lost"] = True
+        fields["worker"] = worker
+        log.info(action, extra=fields)
+
+
+def log_names(key: EventKey, message: MessageRef) -> dict[str, str]:
+    """What a line about one event and its message begins with."""
+    return {
+        "reporting_system": key.reporting_system,
+        "event_id": key.event_id,
+        "message_id": message.message_id,
+        "lane": message.lane.value,
+    }
 
 
 def attempt_facts(result: CallResult, started_at: datetime) -> AttemptFacts:
