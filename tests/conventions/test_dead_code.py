@@ -21,7 +21,7 @@ CALLED_BY_OTHERS = {
     "the database drivers, which read these attributes": {"autocommit", "isolation_level"},
     "NiceGUI, of its configuration": {"socket_io_js_transports"},
     "the Prometheus client, of a collector": {"collect"},
-    "logging, of a formatter": {"converter", "format"},
+    "logging, of its module": {"logThreads", "logProcesses", "logMultiprocessing"},
     "redis-py, of a connection pool": {"ensure_connection"},
     "the migrations": {"lock_tables"},
     "Click, of a group": {"get_command", "format_commands"},
