@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from gong_views import message
 from gong_views.aio import AsyncViewQueue
-from gong_worker.operations.services import open_services
+from gong_worker.operations.services import SharedServices
 from gong_worker.settings import WorkerSettings
 from gong_worker.web import WebSettings, create_app
 
@@ -65,7 +65,7 @@ def make_app(redis_url: str, ledger_url: str, tmp_path: Path) -> MakeApp:
         return create_app(
             lambda source: AsyncViewQueue(url, source=source, timeout_seconds=1),
             WebSettings.load(**settings),
-            lambda ledger_may_be_away: open_services(worker, ledger_may_be_away=ledger_may_be_away),
+            SharedServices(lambda: worker),
         )
 
     return make

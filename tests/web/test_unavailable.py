@@ -7,7 +7,8 @@ import pytest
 
 from gong_views.aio import AsyncViewQueue
 from gong_views.receipt import BatchResult
-from gong_worker.operations.services import Services
+from gong_worker.operations.services import SharedServices
+from gong_worker.settings import WorkerSettings
 from gong_worker.web import WebSettings, create_app
 from tests.support.servers import Valkey, valkey, wait_until
 from tests.support.views import view
@@ -57,10 +58,12 @@ def test_redis_dies_between_two_batches(own: Valkey) -> None:
             async for part in parts:
                 yield part
 
-    def no_services(ledger_may_be_away: bool) -> Services:
+    def no_settings() -> WorkerSettings:
         raise AssertionError("an enqueue needs none")
 
-    app = create_app(lambda source: Dying(own.url, source=source), WebSettings.load(), no_services)
+    app = create_app(
+        lambda source: Dying(own.url, source=source), WebSettings.load(), SharedServices(no_settings)
+    )
     with TestClient(app) as client:
         answer = client.post("/v1/views", json=[{"contentId": "x"}, *(view(n) for n in range(1, 5))])
     assert answer.status_code == 503

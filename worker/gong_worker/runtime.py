@@ -99,6 +99,8 @@ class Runtime:
             in_hand=lambda: len(self.messages.in_hand.all()),
             paused=lambda: self.consumer_pause.state,
             ledger=place_of(services.ledger.engine),
+            credential=settings.credential_fingerprint,
+            target=settings.target_fingerprint,
         )
         self.deliverer = Deliverer(
             ledger=services.ledger,

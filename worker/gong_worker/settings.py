@@ -203,6 +203,11 @@ class WorkerSettings(ProducerSettings):
         return self.gong_access_key is not None or self.gong_bearer_token is not None
 
     @property
+    def target_fingerprint(self) -> str:
+        """Tells one base URL from another."""
+        return hashlib.sha256(self.gong_base_url.encode()).hexdigest()[:16]
+
+    @property
     def credential_fingerprint(self) -> str:
         """Tells one credential from another without giving it away (a truncated, salted hash)."""
         parts = (self.gong_access_key, self.gong_access_key_secret, self.gong_bearer_token)

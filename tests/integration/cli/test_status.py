@@ -9,7 +9,7 @@ from typing import Any
 from gong_views.message import build
 from gong_views.names import WORKERS_KEY, Lane
 from gong_worker.cli.status_text import status_lines
-from gong_worker.domain.holds import GateState
+from gong_worker.domain.holds import GateState, HoldReason
 from gong_worker.operations import gate as gate_use_cases
 from gong_worker.operations.monitoring import CheckCode, check
 from gong_worker.operations.status import Status, status
@@ -21,13 +21,20 @@ from tests.support.views import view
 Told = Callable[..., Any]
 
 
-def heartbeat(pipeline: Pipeline, name: str, *, age_seconds: float = -14, paused: str | None = None) -> None:
+def heartbeat(
+    pipeline: Pipeline,
+    name: str,
+    *,
+    age_seconds: float = -14,
+    paused: str | None = None,
+    credential: str = "",
+) -> None:
     """What a worker leaves in Redis; by default far from growing old on a slow machine."""
     now, at = datetime.now(UTC), datetime.now(UTC) - timedelta(seconds=age_seconds)
     beat = {
         "id": name, "host": "host-1", "pid": 4711, "version": "0.1.0", "concurrency": 8, "in_hand": 2,
         "paused": paused, "since": now.isoformat(), "started_at": now.isoformat(),
-        "heartbeat_at": at.isoformat(),
+        "heartbeat_at": at.isoformat(), "credential": credential, "target": "gong" if credential else "",
     }  # fmt: skip
     pipeline.redis.hset(WORKERS_KEY, name, json.dumps(beat))
 
@@ -154,6 +161,27 @@ def test_every_hold_is_listed(pipeline: Pipeline, told: Told) -> None:
     assert [entry.action.value for entry in pipeline.ledger.list_actions(limit=9).entries] == [
         "release", "hold",
     ]  # fmt: skip
+
+
+def test_the_gate_is_told_as_the_workers_see_it(pipeline: Pipeline) -> None:
+    """A hold of their credential is told to whoever asks with another; one of nobody's is not; of some, says so."""
+    pipeline.enqueue([1])
+    soon = 1_900_000_000_000_000
+    for credential in ("theirs", "retired"):
+        pipeline.redis.hset("{gong-views.gate}:holds", f"unauthorized:{credential}", f"{soon} 5000000 1")
+    heartbeat(pipeline, "one", credential="theirs")
+    found = status(pipeline.services)
+    assert (found.gate.state, found.gate.reason) == (GateState.HELD, HoldReason.UNAUTHORIZED)
+    assert [hold.reason for hold in found.gate.holds] == [HoldReason.UNAUTHORIZED]
+    assert found.drain.why.startswith("at the earliest")
+    heartbeat(pipeline, "two", credential="new")
+    found = status(pipeline.services)
+    assert found.gate.state is GateState.OPEN
+    [hold] = found.gate.holds
+    assert hold.reason is HoldReason.UNAUTHORIZED and "of some workers" in hold.note
+    pipeline.redis.delete(WORKERS_KEY)
+    heartbeat(pipeline, "three", credential="new")
+    assert status(pipeline.services).gate.holds == []
 
 
 def test_a_probe_promises_nothing(pipeline: Pipeline) -> None:

@@ -1,8 +1,10 @@
 """Holds for a refused credential, a wrong base URL, a run of rejections, and the operator."""
 
+import json
+
 import pytest
 
-from gong_views.names import Lane
+from gong_views.names import PART_HOLDS_KEY, Lane
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.outcomes import (
     Delivered,
@@ -110,6 +112,23 @@ def test_run_of_rejections(world: World) -> None:
     assert reason(gate) is HoldReason.REJECTIONS
     assert gate.release("ann") == (HoldReason.REJECTIONS,)
     world.call(gate)
+
+
+def test_an_end_that_has_passed_keeps_no_refusals_from_holding(world: World) -> None:
+    """An operator's hold of a part stands when refusals come; once its end has passed they hold the part anew."""
+    gate = world.gate(GateSettings(rejections_limit=3))
+    entry = {"reason": "operator", "note": "lunch", "by": "ann", "since": 1}
+    for until, stands in (
+        (None, "operator"),
+        (world.clock.now.timestamp() + 60, "operator"),
+        (7, "rejections"),
+    ):
+        world.redis.hset(PART_HOLDS_KEY, "reporting_system:crm", json.dumps(entry | {"until": until}))
+        for number in range(3):
+            world.call(gate, Rejected(400), key=f"crm\x00event {until} {number}")
+        [held] = world.redis.hvals(PART_HOLDS_KEY)
+        assert json.loads(held)["reason"] == stands
+    assert "until" not in json.loads(held) and reason(gate) is None
 
 
 class TestOperator:

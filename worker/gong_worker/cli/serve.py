@@ -19,18 +19,14 @@ def serve(host: str | None, port: int | None) -> None:
     from gong_views.aio import AsyncViewQueue
     from gong_worker import logs
     from gong_worker.alerts_settings import AlertSettings
-    from gong_worker.operations.services import open_services
+    from gong_worker.operations.services import SharedServices
     from gong_worker.web import WebSettings, create_app
     from gong_worker.web.server import listen, run
 
     given: dict[str, Any] = {"GONG_VIEWS_HTTP_HOST": host, "GONG_VIEWS_HTTP_PORT": port}
     settings = WebSettings.load(**{name: value for name, value in given.items() if value is not None})
     logs.configure(as_json=os.environ.get("GONG_VIEWS_LOG_FORMAT") == "json")
-    app = create_app(
-        lambda source: AsyncViewQueue(source=source),
-        settings,
-        lambda ledger_may_be_away: open_services(ledger_may_be_away=ledger_may_be_away),
-    )
+    app = create_app(lambda source: AsyncViewQueue(source=source), settings, SharedServices())
     try:
         listener = listen(settings.host, settings.port)
     except (OSError, UnicodeError) as error:

@@ -1,4 +1,4 @@
-"""The use cases for the pages: every call runs in a thread, with services that mend themselves."""
+"""The use cases for the pages: every call runs in a thread, on services that all pages share."""
 
 import asyncio
 import time
@@ -10,11 +10,9 @@ from anyio import to_thread
 
 from gong_views.errors import GongViewsError
 from gong_worker.domain.edits import EditError
-from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
-from gong_worker.operations.services import Services, open_services
+from gong_worker.operations.services import Services, SharedServices
 from gong_worker.operations.status import Status, status
 from gong_worker.queue.availability import away
-from gong_worker.settings import WorkerSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,17 +22,20 @@ STATUS_SECONDS: Final = 2.0
 class Backend:
     """Redis and the ledger, for all pages of this process."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        self._settings = settings
-        self._services: Services | None = None
+    def __init__(self, shared: SharedServices) -> None:
+        self._shared = shared
         self._status: tuple[float, Status] | None = None
         self._asking = asyncio.Lock()
 
     async def run(
         self, use_case: Callable[Concatenate[Services, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The use case's result. Raises what it raises, and what `open_services` does."""
-        return await to_thread.run_sync(lambda: use_case(self._open(), *args, **kwargs))
+        """The use case's result. Raises what it raises, and what `SharedServices` does."""
+
+        def call() -> T:
+            return use_case(self._shared.get(ledger_may_be_away=True), *args, **kwargs)
+
+        return await to_thread.run_sync(call)
 
     async def status(self) -> Status:
         """The whole picture, asked for once in two seconds however many pages show it."""
@@ -46,16 +47,6 @@ class Backend:
     def forget(self) -> None:
         """The picture has just been changed: ask anew next time."""
         self._status = None
-
-    def _open(self) -> Services:
-        """Services with the ledger as soon as it is there; until then those that do without."""
-        if self._services is not None:
-            return self._services
-        try:
-            self._services = open_services(self._settings)
-        except (LedgerUnavailable, SchemaOutdated):
-            return open_services(self._settings, ledger_may_be_away=True)
-        return self._services
 
 
 def problem_text(error: Exception) -> str | None:

@@ -14,6 +14,7 @@ from gong_worker.console.frame import Console
 from gong_worker.console.sessions import Sessions
 from gong_worker.console.settings import ConsoleSettings
 from gong_worker.console.users import Users
+from gong_worker.operations.services import SharedServices
 from gong_worker.settings import WorkerSettings, is_loopback
 
 GRACE_SECONDS: Final = 2
@@ -49,7 +50,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(settings: ConsoleSettings, sessions: Sessions, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
-    app = create_app(Console(sessions, Backend(WorkerSettings.load())), settings)
+    worker = WorkerSettings.load()
+    app = create_app(Console(sessions, Backend(SharedServices(lambda: worker))), settings)
     config = uvicorn.Config(
         app,
         loop="asyncio",

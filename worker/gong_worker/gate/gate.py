@@ -243,9 +243,13 @@ class Gate:
         reply = self._run("peek")
         return Open() if reply[0] == "open" else self._held(reply)
 
-    def status(self) -> GateStatus:
-        """Everything an operator wants to know; changes nothing. Raises also what `history` raises."""
-        return status_of(self._run("status"), self._history)
+    def status(self, *, seen_by: tuple[str, str] | None = None) -> GateStatus:
+        """Everything an operator wants to know; changes nothing. Raises also what `history` raises.
+
+        seen_by: as it is for whoever has these fingerprints of credential and target; None: ours.
+        """
+        told = {} if seen_by is None else {"credential": seen_by[0], "target": seen_by[1]}
+        return status_of(self._run("status", **told), self._history)
 
     def log_holds(self) -> None:
         """Log the holds that began or ended since the last time; called by a worker every second or two."""

@@ -54,7 +54,8 @@ def look_for_drift(services: Services) -> Findings:
 def _gate(gate: GateReport, settings: AlertSettings) -> Iterator[Condition]:
     refused = [hold for hold in gate.holds if hold.reason is HoldReason.UNAUTHORIZED]
     if refused:
-        text = f"Gong refuses the credential, no event is delivered: {refused[0].note}"
+        whose = "of some workers" if gate.state is GateState.OPEN else "no event is delivered"
+        text = f"Gong refuses the credential, {whose}: {refused[0].note}"
         yield Condition(key_of(AlertKind.UNAUTHORIZED), text)
     for hold in gate.holds:
         if hold.part is not None:
@@ -67,7 +68,8 @@ def _gate(gate: GateReport, settings: AlertSettings) -> Iterator[Condition]:
             hold.reason.value + (f" until {hold.until:%Y-%m-%d %H:%M:%S} UTC" if hold.until else "")
             for hold in others
         )
-        text = f"no call has been made for {settings.held_minutes:g} minutes. The gate is held: {reasons}"
+        who = "some workers have made no call" if gate.state is GateState.OPEN else "no call has been made"
+        text = f"{who} for {settings.held_minutes:g} minutes. The gate is held: {reasons}"
         yield Condition(key_of(AlertKind.HELD), text, settings.held_minutes * 60)
 
 

@@ -9,6 +9,7 @@ from gong_views.errors import GongViewsError
 from gong_views.names import Lane
 from gong_worker.operations.drain import drain, forecast
 from gong_worker.operations.services import Services, open_services
+from gong_worker.operations.workers_gate import gate_of_workers
 from gong_worker.queue import inspect
 from gong_worker.queue.workers import read_workers
 
@@ -41,7 +42,8 @@ def cost_if_known(calls: int, lane: Lane) -> Cost | None:
 
 def cost(services: Services, calls: int, lane: Lane) -> Cost:
     """Raises RedisError, GateUnavailable; LedgerUnavailable when the day has to be counted from the ledger."""
-    gate = services.gate.status()
+    workers = read_workers(services.client)
+    gate = gate_of_workers(services, workers)
     counts = inspect.count(services.client)
     # Live goes before bulk, so that a live call waits for what is live alone, and for what may be.
     others = counts.unacked + counts.delayed
@@ -49,9 +51,7 @@ def cost(services: Services, calls: int, lane: Lane) -> Cost:
     if lane is Lane.BULK:
         live, bulk = counts.live, counts.bulk + counts.unreadable + others + calls
     backlog = live + bulk - calls
-    now = drain(
-        live, bulk, gate, workers=read_workers(services.client), ledger_answers=True, last_due_at=None
-    )
+    now = drain(live, bulk, gate, workers=workers, ledger_answers=True, last_due_at=None)
     reckoned = now
     if now.at is None and all(hold.until is not None for hold in gate.holds if hold.mine):
         reckoned = forecast(live, bulk, gate)

@@ -16,6 +16,7 @@ from gong_worker.ledger.values import Int64
 from gong_worker.operations.queue import WaitingMessage, find
 from gong_worker.operations.services import Services
 from gong_worker.operations.timeline import TimelineStep, timeline
+from gong_worker.operations.workers_gate import gate_of_workers
 
 FIND_SECONDS = 5.0
 
@@ -144,8 +145,8 @@ def _held(services: Services, report: EventReport) -> tuple[list[str], datetime 
     if report.status is not Status.WAITING:
         return [], report.next_attempt_at
     try:
-        holds = [hold for hold in services.gate.status().holds if hold.mine]
-    except GateUnavailable:
+        holds = [hold for hold in gate_of_workers(services).holds if hold.mine]
+    except (GateUnavailable, RedisError):
         return [], report.next_attempt_at
     return [hold.reason.value for hold in holds], _after(
         report.next_attempt_at, [hold.until for hold in holds]

@@ -12,6 +12,7 @@ from gong_worker.gate.types import LimitView
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.services import Services
 from gong_worker.operations.status import GateReport, gate_report
+from gong_worker.operations.workers_gate import gate_of_workers
 from gong_worker.queue.part_holds import drop_held, hold_part, read_part_holds, release_part
 
 
@@ -119,7 +120,7 @@ def _done(
         )
     except LedgerUnavailable as error:
         audit_error = str(error)
-    report = gate_report(services.gate.status(), read_part_holds(services.client))
+    report = gate_report(gate_of_workers(services), read_part_holds(services.client))
     return GateChange(changed, report, audit_error)
 
 

@@ -3,8 +3,11 @@
 Without what only a worker needs (HTTP, Celery, the pipeline), which takes a command most of its start.
 """
 
-import hashlib
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -13,8 +16,16 @@ from redis.retry import Retry
 from gong_views.embedded import redis_url_of
 from gong_views.redis_url import redis_options
 from gong_worker.gate import Gate, GateSettings
-from gong_worker.ledger import Ledger, LedgerUnavailable, SchemaOutdated, check_schema, open_engine
+from gong_worker.ledger import (
+    Ledger,
+    LedgerUnavailable,
+    SchemaOutdated,
+    check_schema,
+    open_engine,
+)
 from gong_worker.settings import WorkerSettings
+
+RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +37,11 @@ class Services:
     client: redis.Redis
     ledger: Ledger
     gate: Gate
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+        self.ledger.close()
 
 
 def redis_client(url: str) -> redis.Redis:
@@ -60,7 +76,7 @@ def make_gate(
         else lambda since, open_until: ledger.calls_per_minute(since, open_until=open_until),
         operator_limits=dict if ledger is None else ledger.operator_limits,
         credential=settings.credential_fingerprint,
-        target=hashlib.sha256(settings.gong_base_url.encode()).hexdigest()[:16],
+        target=settings.target_fingerprint,
         worker=worker,
     )
 
@@ -70,16 +86,74 @@ def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away:
 
     Raises SettingsError, QueueUnavailable, SchemaOutdated or LedgerUnavailable.
     """
-    settings = settings or WorkerSettings.load()
-    url = redis_url_of(settings)
-    engine = open_engine(settings.ledger_url)
-    ledger = Ledger(engine)
-    history: Ledger | None = ledger
+    services = _without_history(settings or WorkerSettings.load())
     try:
-        check_schema(engine)
+        return _with_history(services)
     except (LedgerUnavailable, SchemaOutdated):
-        if not ledger_may_be_away:
+        if ledger_may_be_away:
+            return services
+        services.close()
+        raise
+
+
+class SharedServices:
+    """The services of all threads of a server: opened once, when first asked for, also while the ledger is away.
+
+    The ledger is looked for anew until it is there; one that does not answer, which may take its time to be found
+    out, at most once a second however many ask.
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], WorkerSettings] = WorkerSettings.load,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._clock = settings, clock
+        self._lock = threading.Lock()
+        self._services: Services | None = None
+        self._whole = False
+        self._missed: tuple[float, LedgerUnavailable] | None = None
+
+    def get(self, *, ledger_may_be_away: bool = False) -> Services:
+        """Raises what `open_services` does."""
+        with self._lock:
+            if self._services is None:
+                self._services = _without_history(self._settings())
+            if not self._whole:
+                try:
+                    self._services = self._with_ledger(self._services)
+                    self._whole = True
+                except (LedgerUnavailable, SchemaOutdated):
+                    if not ledger_may_be_away:
+                        raise
+            return self._services
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._services is not None:
+                self._services.close()
+
+    def _with_ledger(self, services: Services) -> Services:
+        if self._missed is not None and self._clock() - self._missed[0] < RETRY_SECONDS:
+            raise self._missed[1]
+        try:
+            return _with_history(services)
+        except LedgerUnavailable as error:
+            self._missed = self._clock(), error
             raise
-        history = None
+
+
+def _without_history(settings: WorkerSettings) -> Services:
+    """As they are while the ledger is away: the gate does not ask it for the day's calls."""
+    url = redis_url_of(settings)
+    ledger = Ledger(open_engine(settings.ledger_url))
     client = redis_client(url)
-    return Services(settings, url, client, ledger, make_gate(settings, client, history))
+    return Services(settings, url, client, ledger, make_gate(settings, client, None))
+
+
+def _with_history(services: Services) -> Services:
+    """The same with a gate that asks the ledger. Raises SchemaOutdated or LedgerUnavailable."""
+    check_schema(services.ledger.engine)
+    return replace(services, gate=make_gate(services.settings, services.client, services.ledger))

@@ -14,6 +14,7 @@ from gong_worker.gate import GateStatus, GateUnavailable, Probe, Share
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.drain import Drain, drain
 from gong_worker.operations.services import Services
+from gong_worker.operations.workers_gate import gate_of_workers
 from gong_worker.queue import inspect
 from gong_worker.queue.availability import away, check_writes, place
 from gong_worker.queue.inspect import QueueCounts
@@ -267,10 +268,10 @@ def _worker(worker: Worker) -> WorkerReport:
 
 def _queue_side(services: Services) -> _QueueSide:
     client = services.client
-    counts, writes = inspect.count(client), check_writes(client)
+    counts, writes, workers = inspect.count(client), check_writes(client), read_workers(client)
     gate, refused = None, writes.workers
     try:
-        gate = services.gate.status()
+        gate = gate_of_workers(services, workers)
     except GateUnavailable as error:
         refused = refused or away(error, place(client))
     except LedgerUnavailable as error:  # the day's calls are unknown, and counted from the ledger
@@ -281,7 +282,7 @@ def _queue_side(services: Services) -> _QueueSide:
         gate,
         refused,
         writes.producers,
-        read_workers(client),
+        workers,
         OldestWaiting(oldest[Lane.LIVE], oldest[Lane.BULK]),
         read_part_holds(client),
         inspect.last_due_at(client),

@@ -50,6 +50,9 @@ class Worker:
     """Since its last heartbeat, by Redis's clock."""
     ledger: str = ""
     """Where its ledger is; empty when it does not tell."""
+    credential: str = ""
+    target: str = ""
+    """Fingerprints of its credential and of its base URL, by which the gate's holds bind; empty as above."""
 
     @property
     def alive(self) -> bool:
@@ -69,6 +72,8 @@ class Heartbeat:
         in_hand: Callable[[], int],
         paused: Callable[[], tuple[str | None, datetime]],
         ledger: str = "",
+        credential: str = "",
+        target: str = "",
     ) -> None:
         host = socket.gethostname()[:100]
         self.id = f"{host}-{os.getpid()}-{secrets.token_hex(4)}"
@@ -82,6 +87,8 @@ class Heartbeat:
             "version": version("gong-views"),
             "concurrency": concurrency,
             "ledger": ledger[:300],
+            "credential": credential,
+            "target": target,
             "started_at": _text(datetime.now(UTC)),
         }
 

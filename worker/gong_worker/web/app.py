@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi import Depends, FastAPI
 
 from gong_views.aio import AsyncViewQueue
+from gong_worker.operations.services import SharedServices
 from gong_worker.web import problems
 from gong_worker.web.api import Api
 from gong_worker.web.auth import UNKEYED
@@ -17,7 +18,7 @@ from gong_worker.web.gate import gate_router
 from gong_worker.web.health import Readiness, health_router
 from gong_worker.web.letters import letters_router
 from gong_worker.web.metrics import metrics_router
-from gong_worker.web.operators import OpenServices, Operators
+from gong_worker.web.operators import Operators
 from gong_worker.web.parameters import each_once
 from gong_worker.web.rate_limit import RateLimit
 from gong_worker.web.request_log import RequestLog
@@ -29,19 +30,19 @@ log = logging.getLogger(__name__)
 
 
 def create_app(
-    open_queue: Callable[[str], AsyncViewQueue], settings: WebSettings, open_services: OpenServices
+    open_queue: Callable[[str], AsyncViewQueue], settings: WebSettings, services: SharedServices
 ) -> FastAPI:
     """The application.
 
-    `open_queue` gives the queue for the events of one source (an API key's name), `open_services` what the operators'
-    routes work on.
+    `open_queue` gives the queue for the events of one source (an API key's name), `services` what the operators' routes
+    work on.
     """
     queues = {source: open_queue(source) for source in {key.name for key in settings.keys} or {UNKEYED.name}}
 
     limit = RateLimit(settings.requests_per_second)
     refused = Tally(log, "requests_refused", "requests refused")
     unavailable = Tally(log, "queue_unavailable", "the queue is unavailable")
-    api = Api(settings, limit, Operators(open_services))
+    api = Api(settings, limit, Operators(services))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

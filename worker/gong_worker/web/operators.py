@@ -18,15 +18,13 @@ from gong_views.errors import GongViewsError
 from gong_worker.gate import GateUnavailable
 from gong_worker.ledger import BadCursor, DeadLetterNotFound, LedgerUnavailable, SchemaOutdated
 from gong_worker.operations.events import QueueTooLong
-from gong_worker.operations.services import Services
+from gong_worker.operations.services import Services, SharedServices
 from gong_worker.queue.availability import away, place
 from gong_worker.web.keys import ApiKey
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-#: Opens the services; with True also while the ledger is away.
-OpenServices = Callable[[bool], Services]
 
 THREADS: Final = 5
 """Use cases that run at once; as many as the ledger has connections."""
@@ -39,12 +37,10 @@ BULK_SECONDS: Final = 20.0
 
 
 class Operators:
-    """Runs use cases. The services are opened when first needed, and kept once the ledger answers."""
+    """Runs use cases."""
 
-    def __init__(self, open_services: OpenServices) -> None:
-        self._open_services = open_services
-        self._services: Services | None = None
-        self._opening = threading.Lock()
+    def __init__(self, shared: SharedServices) -> None:
+        self._shared = shared
         self._threads = CapacityLimiter(THREADS)
         self._scans = CapacityLimiter(SCANS)
 
@@ -67,13 +63,12 @@ class Operators:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._services is not None:
-            _close(self._services)
+        self._shared.close()
 
     def _call(self, work: Callable[[Services], Answer], ledger_may_be_away: bool) -> Answer:
         services: Services | None = None
         try:
-            services = self._open(ledger_may_be_away)
+            services = self._shared.get(ledger_may_be_away=ledger_may_be_away)
             return work(services)
         except (BadCursor, DeadLetterNotFound) as error:
             raise HTTPException(404, str(error)) from None
@@ -87,26 +82,6 @@ class Operators:
             raise HTTPException(
                 503, "the server is not set up for this; its log says more", RETRY_AFTER
             ) from None
-        finally:
-            if services is not None and services is not self._services:
-                _close(services)
-
-    def _open(self, ledger_may_be_away: bool) -> Services:
-        with self._opening:
-            if self._services is None:
-                try:
-                    self._services = self._open_services(False)
-                except (LedgerUnavailable, SchemaOutdated):
-                    if not ledger_may_be_away:
-                        raise
-                    # Not kept: its gate knows no history.
-                    return self._open_services(True)
-            return self._services
-
-
-def _close(services: Services) -> None:
-    services.client.close()
-    services.ledger.close()
 
 
 def system_of(key: ApiKey, asked: str | None) -> str | None:

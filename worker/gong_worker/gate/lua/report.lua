@@ -122,6 +122,14 @@ local function marked(key, mark)
 end
 
 local held_part = ''
+-- Hold a part until somebody has looked, unless a hold of it stands; one whose end has passed stands no more.
+local function hold_part(name, note)
+  local before = redis.call('HGET', PART_HOLDS, name)
+  local ends = before and cjson.decode(before)['until']
+  if before and not (type(ends) == 'number' and ends <= now / SECOND) then return end
+  redis.call('HSET', PART_HOLDS, name, cjson.encode({reason = 'rejections', since = now / SECOND, note = note}))
+end
+
 -- Different events of one reporting system that Gong refuses, with none of it accepted between, hold that system;
 -- those of several, with none accepted at all between, the company: until an operator has looked.
 local function rejections()
@@ -142,9 +150,7 @@ local function rejections()
     local mine = marked(REJECTED_BY, mark)
     if #mine >= most then
       held_part = 'reporting_system:' .. system
-      redis.call('HSETNX', PART_HOLDS, held_part, cjson.encode({
-        reason = 'rejections', since = now / SECOND,
-        note = string.format('%d different events of it were refused in a row', #mine)}))
+      hold_part(held_part, string.format('%d different events of it were refused in a row', #mine))
       redis.call('SREM', REJECTED_BY, unpack(mine))
       redis.call('SREM', REJECTED, unpack(mine))
       return
