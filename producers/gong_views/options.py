@@ -54,7 +54,7 @@ class Options:
         settings = ProducerSettings.load(
             **{name: value for name, value in given.items() if value is not None}
         )
-        return cls(settings, source, on_unavailable == "spool", _spool(spool_path, settings.data_dir))
+        return cls(settings, source, on_unavailable == "spool", spool_at(spool_path, settings.data_dir))
 
     @property
     def seconds(self) -> float:
@@ -94,7 +94,7 @@ class Options:
         return [Receipt(item.event_id, "", spooled=True) for item in items]
 
 
-def _spool(path: str | os.PathLike[str] | None, data_dir: Path) -> Spool:
+def spool_at(path: str | os.PathLike[str] | None, data_dir: Path) -> Spool:
     """The spool of that name. A `.jsonl` is where 0.1 spooled to: the database lies beside it, as `.db`."""
     if path is None:
         return Spool(data_dir / "spool.db", data_dir / "spool.jsonl")

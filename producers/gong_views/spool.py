@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 BUSY_SECONDS: Final = 5.0
 """The longest wait for another process that is writing."""
 _VERSION: Final = 1
+_PAGE: Final = 500
 _SCHEMA: Final = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS events (
@@ -141,6 +142,33 @@ class Spool:
             raise
         if batch is not None:
             self.delete(batch)
+
+    def find(self, wanted: Callable[[str], bool]) -> list[tuple[int, str]]:
+        """The number and the JSON text of each spooled event that `wanted` says yes to, readable or not."""
+        self._move_jsonl()
+        if not self.path.exists():
+            return []
+        found: list[tuple[int, str]] = []
+        after = 0
+        while True:
+            with self._database() as database:
+                page = database.execute(
+                    "SELECT id, event FROM events WHERE id > ? ORDER BY id LIMIT ?", (after, _PAGE)
+                ).fetchall()
+            if not page:
+                return found
+            found += [(number, event) for number, event in page if wanted(event)]
+            after = page[-1][0]
+
+    def erase(self, ids: Iterable[int]) -> int:
+        """Delete these events, overwritten on the disk; returns how many. A drain may have pushed one already."""
+        with self._database() as database:
+            with database:
+                database.execute("BEGIN IMMEDIATE")
+                deleted = database.executemany("DELETE FROM events WHERE id = ?", ((one,) for one in ids))
+            with suppress(sqlite3.Error):  # e.g. another process is reading
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return deleted.rowcount
 
     def close(self) -> None:
         """Close the database; the next call opens it again."""

@@ -76,22 +76,21 @@ def run_relay(
         return RelayRun(relay.totals, None)
 
 
-def open_engine(given: str | None) -> Engine:
+def open_engine(given: str | None, option: str = "--database-url") -> Engine:
     """The engine of the backend's database, every wait bounded, nothing in the database changed.
 
-    `given` goes before the environment, and may hold no password. Raises SettingsError, which never quotes the URL.
+    `given`, with `option`, goes before the environment, and may hold no password. Raises SettingsError, which
+    never quotes the URL.
     """
     settings = RelaySettings.load()
     found = settings.outbox_url or settings.database_url
     url = given or (found.get_secret_value() if found is not None else None)
     if url is None:
-        raise SettingsError(
-            "no database: set GONG_VIEWS_OUTBOX_URL (or DATABASE_URL), or pass --database-url"
-        )
+        raise SettingsError(f"no database: set GONG_VIEWS_OUTBOX_URL (or DATABASE_URL), or pass {option}")
     address = parse_url(url, "GONG_VIEWS_OUTBOX_URL (or DATABASE_URL)")
     if given and (address.password or "password" in address.query):
         raise SettingsError(
-            "--database-url: a password on the command line shows in ps to every user of this machine; put the URL "
+            f"{option}: a password on the command line shows in ps to every user of this machine; put the URL "
             "into GONG_VIEWS_OUTBOX_URL, or the file that GONG_VIEWS_OUTBOX_URL_FILE names, and change the password"
         )
     match address.drivername.split("+")[0]:

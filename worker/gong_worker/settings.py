@@ -15,6 +15,7 @@ from gong_worker.domain.policy import RetryPolicy
 # The longest a worker keeps a message of a held pipeline before it gives it back.
 LONGEST_HOLD_SECONDS = 1.0
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 10.0
+LEAST_HASH_KEY = 32
 # The law of docs/pacing.md has been tried up to here. A Redis on one core paces some 3,000 a second.
 MOST_CALLS_PER_SECOND = 10_000
 
@@ -85,6 +86,12 @@ class WorkerSettings(ProducerSettings):
         validation_alias="DATABASE_URL",
         description="the ledger (SQLAlchemy URL); unset: SQLite in the data dir",
     )
+    hash_key: Secret = Field(
+        None,
+        validation_alias="GONG_VIEWS_HASH_KEY",
+        description="keys the hashes that a guess could confirm, 32 characters or more; never change it; unset: "
+        "the ledger's own, which `migrate` makes",
+    )
     calls_per_second: float = Field(
         3.0,
         gt=0,
@@ -150,6 +157,11 @@ class WorkerSettings(ProducerSettings):
         if self.gong_access_key is not None and self.gong_bearer_token is not None:
             raise ValueError(
                 "set either GONG_ACCESS_KEY with GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN: both are set"
+            )
+        if self.hash_key is not None and len(self.hash_key.get_secret_value()) < LEAST_HASH_KEY:
+            raise ValueError(
+                f"GONG_VIEWS_HASH_KEY has fewer than {LEAST_HASH_KEY} characters and could be guessed itself: "
+                "make one with `openssl rand -hex 32`"
             )
         if self.day_reserve >= self.calls_per_day:
             raise ValueError(

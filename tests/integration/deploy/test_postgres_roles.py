@@ -109,6 +109,8 @@ def allowed(url: str, statement: str) -> bool:
         ("UPDATE operator_actions SET by = 'bob'", {"owner"}),
         ("DELETE FROM operator_actions", {"owner"}),
         ("INSERT INTO operator_actions (at, by, action, count) VALUES (now(), 'x', 'hold', 1)", {"owner", "console"}),
+        ("SELECT value FROM installation_keys", {"owner", "worker", "console"}),
+        ("UPDATE installation_keys SET value = 'x'", {"owner"}),
         ("UPDATE alembic_version SET version_num = version_num", {"owner"}),
         ("TRUNCATE deliveries CASCADE", {"owner"}),
         ("DROP TABLE operator_actions", {"owner"}),
@@ -145,7 +147,11 @@ def test_whatever_a_migration_makes_is_covered(roles: Roles) -> None:
 
     with owner.connect() as connection:
         for table in inspector.get_table_names():
-            less = {"alembic_version": ("S", "S", ""), "operator_actions": ("S", "SI", "")}
+            less = {
+                "alembic_version": ("S", "S", ""),
+                "operator_actions": ("S", "SI", ""),
+                "installation_keys": ("S", "S", ""),
+            }
             expected = less.get(table, ("SIUD", "SIUD", ""))
             assert tuple(rights(role, table) for role in ("worker", "console", "dashboards")) == expected, (
                 table

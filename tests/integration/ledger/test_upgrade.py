@@ -117,3 +117,18 @@ def test_each_letter_gets_the_kind_of_its_errors(database_url: str) -> None:
     assert run(database_url, kinds) == [("why", 2), (error_kind(["3 is no number"]), 1098)]
     downgrade(database_url, "0003")
     assert run(database_url, kinds) == [(None, 1100)]
+
+
+def test_the_installation_gets_a_key_once(database_url: str) -> None:
+    """0007 comes with a key of 32 bytes, which another migration leaves as it is; letters of before were not erased."""
+    migrate(database_url, "0006")
+    run(database_url, ADD_EVENT)
+    add_letter(database_url, "m1", "rejected", event=True)
+    migrate(database_url)
+    [(key,)] = run(database_url, "SELECT value FROM installation_keys")
+    migrate(database_url)
+    assert run(database_url, "SELECT value FROM installation_keys") == [(key,)]
+    assert len(bytes.fromhex(key)) == 32
+    assert run(database_url, "SELECT id, erased_at FROM dead_letters") == [(1, None)]
+    downgrade(database_url, "0006")
+    assert len(run(database_url, LETTERS)) == 1

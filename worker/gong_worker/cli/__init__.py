@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "gong_worker.cli.demo:demo",
     "drop": "gong_worker.cli.gate:drop",
     "enqueue": "gong_worker.cli.enqueue:enqueue",
+    "erase": "gong_worker.cli.privacy:erase",
     "events": "gong_worker.cli.events:events",
     "hold": "gong_worker.cli.gate:hold",
     "limits": "gong_worker.cli.gate:limits",
@@ -32,6 +33,7 @@ COMMANDS = {
     "serve": "gong_worker.cli.serve:serve",
     "simulator": "gong_worker.cli.run:simulator",
     "status": "gong_worker.cli.status:status",
+    "subject-export": "gong_worker.cli.privacy:subject_export",
     "up": "gong_worker.cli.up:up",
     "worker": "gong_worker.cli.run:worker",
 }
@@ -48,6 +50,7 @@ HELP = {
     "demo": "Deliver a few hundred events through real parts and every kind of trouble, then check each one.",
     "drop": "Make dead letters of what is set aside of a held part; each can still be replayed.",
     "enqueue": "Put the events of FILE (- for standard input) on the queue: JSON lines or CSV, gzipped or not.",
+    "erase": "Erase one person from everything that is kept here. Exit 1 when something is left to another run.",
     "events": "Search events, follow the calls live, and see what happened to one event.",
     "hold": "Stop every worker before its next call, until `gong-views release`.",
     "limits": "The company's limits, as all workers see them, and where each comes from.",
@@ -62,6 +65,7 @@ HELP = {
     "simulator": "Stand in for Gong: strict, steerable under /_sim/. Accepts sim-key/sim-secret and "
     "the token sim-token.",
     "status": "What is going on, why, and until when.",
+    "subject-export": "Write all that is held of one person to FILE, as JSON; the audit notes who did.",
     "up": "Queue, ledger and worker of one machine, until Ctrl-C or SIGTERM.",
     "worker": "Take events off the queue and deliver them, until SIGTERM or Ctrl-C.",
 }

@@ -131,5 +131,5 @@ def export_letters(
             export(ledger, wanted, bulk, sys.stdout, ExportFormat(form))
             return
         with private_file(Path(output)) as file:
-            result = export(ledger, wanted, bulk, file, ExportFormat(form))
+            result = export(ledger, wanted, bulk, file, ExportFormat(form), file=Path(output))
     finish(result, f"written to {output}", as_json=as_json, file=output)

@@ -20,13 +20,13 @@ from gong_views.canonical import payload_sha256
 from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping
 from gong_worker.deliver.end_trip import acknowledge
 from gong_worker.deliver.endings import End, Ending, RetryLater, SetAside
-from gong_worker.deliver.invalid import readable_facts
 from gong_worker.deliver.outage import LedgerOutage
 from gong_worker.deliver.record import Record, attempt_facts, log_names
 from gong_worker.deliver.reports import GateReports
 from gong_worker.domain.outcomes import Ambiguous
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Decision, Requeue, Retry, RetryPolicy, decide
 from gong_worker.domain.states import DeadLetterReason
+from gong_worker.event_facts import readable_facts
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate
 from gong_worker.gong import CallResult, GongClient

@@ -18,3 +18,5 @@ class AuditAction(StrEnum):
     EXPORT = "export"  # payloads written to a file
     REPAIR = "repair"  # counters brought into line with the rows
     SHOW = "show"  # one payload shown
+    ERASE = "erase"  # one person, wherever their data were
+    SUBJECT_EXPORT = "subject_export"  # all that is held of one person, to a file

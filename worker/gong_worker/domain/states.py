@@ -46,7 +46,7 @@ class DeadLetterReason(StrEnum):
     REFUSED = "refused"  # 401, 403, 404 and the like for this event alone, while others succeed
     INVALID = "invalid"  # a readable message whose event breaks the contract
     UNREADABLE = "unreadable"  # no event can be read from the message
-    DROPPED = "dropped"  # by an operator, while its part of the traffic was held
+    DROPPED = "dropped"  # by an operator: its part was held, or a person in it was erased
 
 
 class DeadLetterResolution(StrEnum):

@@ -83,9 +83,10 @@ def _is_first_replay(message: MessageRef, letters: list[DeadLetterFacts]) -> boo
 
 
 def _is_held(state: DeliveryState, letters: list[DeadLetterFacts]) -> bool:
-    """Whether the letter of the event's last death holds it; a discarded one has let it go."""
+    """Whether the letter of the event's last death holds it; a discarded one has let it go, unless it was erased."""
     return any(
-        letter.message_id == state.message_id and letter.resolution is not DeadLetterResolution.DISCARDED
+        letter.message_id == state.message_id
+        and (letter.resolution is not DeadLetterResolution.DISCARDED or letter.erased_at is not None)
         for letter in letters
     )
 
@@ -116,7 +117,7 @@ class Claiming(LedgerPart):
         AlreadyHandled: the message has nothing left to do, acknowledge it; a duplicate is counted once per message.
         Busy: another holds the event, or another message's turn is not yet overdue; ask again at `until`.
         A dead event opens again for the replay of any of its letters, for another payload, and for any message
-        once an operator discarded the letter of its last death.
+        once an operator discarded the letter of its last death; but not when a person was erased from that.
         """
         now = utc(now)
         claim = Claim(key, uuid.uuid4().hex, message, facts, 0, now)

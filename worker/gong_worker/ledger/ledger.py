@@ -7,8 +7,10 @@ from gong_worker.ledger.claims import Claiming
 from gong_worker.ledger.counts import Counts
 from gong_worker.ledger.dead_letter_search import DeadLetterSearch
 from gong_worker.ledger.dead_letters import DeadLetters
+from gong_worker.ledger.erasure import Erasing
 from gong_worker.ledger.event_history import EventHistories
 from gong_worker.ledger.event_search import EventSearch
+from gong_worker.ledger.keys import Keys
 from gong_worker.ledger.reads import Reads
 from gong_worker.ledger.record import Recording
 from gong_worker.ledger.recount import Recount
@@ -31,6 +33,8 @@ class Ledger(
     Activity,
     Audit,
     Replays,
+    Erasing,
+    Keys,
 ):
     """What became of every event and every message.
 

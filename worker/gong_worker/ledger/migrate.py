@@ -14,6 +14,7 @@ import gong_worker
 from gong_views.private_files import make_private_file, make_private_folder
 from gong_worker.ledger.engine import is_missing, ledger_url, open_engine
 from gong_worker.ledger.errors import LedgerError, LedgerUnavailable, SchemaOutdated
+from gong_worker.ledger.keys import make_keys
 from gong_worker.ledger.roles import grant_roles
 from gong_worker.ledger.transactions import reading, translated
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _ADVISORY_LOCK: Final = 7_346_021_895_540_113
 # What this one begins has to be in force, for all writers, before the next one reads.
 COMMITTED_ALONE: Final = "0005"
+# Which one makes the table of the installation's keys.
+INSTALLATION_KEYS: Final = "0007"
 # A change of a table waits for its readers, and all others wait behind it. Rather than hold up the workers
 # behind one long query, the migration gives up and is run again.
 _LOCK_TIMEOUT_SECONDS: Final = 10
@@ -71,6 +74,8 @@ def migrate(url: str, revision: str = "head") -> None:
                 continue  # not asked for, or a new ledger, in which there is nothing to count
             if current is None or current < stop:
                 command.upgrade(alembic_config(connection), stop)
+            if target >= INSTALLATION_KEYS and stop == target:
+                make_keys(connection)
             if connection.dialect.name == "postgresql":
                 grant_roles(connection)
 

@@ -130,6 +130,7 @@ class DeadLetterRow(Base):
     resolved_by: Mapped[str | None] = mapped_column(SafeText)
     error_kind: Mapped[str | None] = mapped_column(SafeText)
     replay_of: Mapped[int | None] = mapped_column(sa.BigInteger)
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (
         _event_key(),
@@ -201,3 +202,12 @@ class OperatorAction(Base):
     details: Mapped[Any | None] = mapped_column(JsonText)
 
     __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+class InstallationKey(Base):
+    """A secret of this installation, made once and never changed; no role that only reads has a right on it."""
+
+    __tablename__ = "installation_keys"
+
+    name: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    value: Mapped[str] = mapped_column(sa.String(128))

@@ -26,10 +26,12 @@ _ON_TABLES: Final[Mapping[LedgerRole, str]] = {
     LedgerRole.CONSOLE: _ALL,
     LedgerRole.WEB: "SELECT",
 }
-#: Tables on which a role has less: the schema's version is the owner's, the audit is only added to, by operators.
+#: Tables on which a role has less: the schema's version is the owner's, the audit is only added to, by operators;
+#: whoever has the keys can confirm a guess of what is hashed with them.
 _LESS: Final[Mapping[str, Mapping[LedgerRole, str]]] = {
     "alembic_version": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT"},
     "operator_actions": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT, INSERT"},
+    "installation_keys": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT", LedgerRole.WEB: ""},
 }
 #: Columns with personal data, which a role that only reads has no right on.
 _PERSONAL: Final[Mapping[str, frozenset[str]]] = {"dead_letters": frozenset({"payload", "errors"})}
@@ -77,6 +79,8 @@ def grant_roles(connection: sa.Connection) -> None:
                 if role is LedgerRole.WEB and table in _PERSONAL:
                     names = [column["name"] for column in inspector.get_columns(table)]
                     rights += f" ({', '.join(quote(name) for name in names if name not in _PERSONAL[table])})"
+                if not rights:
+                    continue
                 statements.append(f"GRANT {rights} ON {schema}.{quote(table)} TO {role}")
         statements += [
             f"GRANT SELECT ON {schema}.{quote(view)} TO {role}" for view in inspector.get_view_names()

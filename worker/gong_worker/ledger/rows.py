@@ -190,6 +190,7 @@ class DeadLetterFacts(NamedTuple):
     message_id: str
     resolution: DeadLetterResolution | None
     replay_of: int | None
+    erased_at: datetime | None
 
 
 _LETTERS: Final = sa.select(*(getattr(DeadLetterRow, name) for name in DeadLetterFacts._fields)).where(

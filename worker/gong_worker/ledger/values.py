@@ -118,6 +118,8 @@ class DeadLetter:
     """The errors with ids, addresses and values taken out, so that like letters group."""
     replay_of: int | None
     """The letter whose replay died as this one."""
+    erased_at: datetime | None
+    """When a person in it was erased, and with the person the payload and the errors."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.file_import.csv_rows import columns
 from gong_worker.ledger import DeadLetter, DeadLetterFilter, Ledger
 from gong_worker.operations.dead_letters import Bulk, BulkResult, described, event_of, pages
+from gong_worker.operations.export_files import described_file
 from gong_worker.operations.serialize import to_json
 
 _LETTER: Final = (
@@ -53,15 +54,25 @@ def private_file(path: Path) -> Iterator[TextIO]:
 
 
 def export(
-    ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, out: TextIO, form: ExportFormat
+    ledger: Ledger,
+    wanted: DeadLetterFilter,
+    bulk: Bulk,
+    out: TextIO,
+    form: ExportFormat,
+    *,
+    file: Path | None = None,
 ) -> BulkResult:
     """Write the letters with their payloads, which the audit notes first; `done` says how many.
 
-    Lone surrogates are written escaped. Raises OSError.
+    `file`: what `out` writes, for the audit: erasing a person later reaches it there. Lone surrogates
+    are written escaped. Raises OSError.
     """
     total, _, _ = ledger.count_dead_letters(wanted)
     now = datetime.now(UTC)
-    ledger.record_action(AuditAction.EXPORT, by=bulk.by, at=now, count=total, target=described(wanted))
+    ledger.record_action(
+        AuditAction.EXPORT, by=bulk.by, at=now, count=total, target=described(wanted),
+        details=described_file(file, form.value),
+    )  # fmt: skip
     result = BulkResult()
     write = _csv_writer(out) if form is ExportFormat.CSV else _write_line(out)
     for page in pages(ledger, wanted, bulk, result):

@@ -24,7 +24,7 @@ def check_counters(services: Services, *, repair: bool = False, by: str) -> Coun
     It reads the whole ledger, a few seconds a million events. No writer waits for it, and what is written meanwhile is
     counted either way. A repair is recorded in the audit. Raises LedgerUnavailable.
     """
-    with _patient_ledger(services) as ledger:
+    with patient_ledger(services) as ledger:
         found = ledger.miscounts()
         if found and repair:
             ledger.correct(found)
@@ -36,7 +36,7 @@ def check_counters(services: Services, *, repair: bool = False, by: str) -> Coun
 
 
 @contextmanager
-def _patient_ledger(services: Services) -> Iterator[Ledger]:
+def patient_ledger(services: Services) -> Iterator[Ledger]:
     """The same ledger without the time limit that a worker's statements have."""
     ledger = Ledger(open_engine(services.settings.ledger_url, patient=True))
     try:

@@ -53,7 +53,8 @@ _RULES: Final[Mapping[RedisUser, str]] = {
     RedisUser.PRODUCER: f"{_CONNECT} {_ENQUEUE}",
     RedisUser.WEB: f"{_CONNECT} {_LOOK} {_ENQUEUE}",
     RedisUser.WORKER: f"{_CONNECT} {_DATA} {_CELERY}",
-    RedisUser.OPERATOR: f"{_CONNECT} {_DATA}",
+    # Erasing a person asks for the rewrite of the file in which deleted messages still stand.
+    RedisUser.OPERATOR: f"{_CONNECT} {_DATA} +bgrewriteaof",
     RedisUser.REPLICA: "+psync +replconf +ping",
     RedisUser.SENTINEL: "+ping +info +role +multi +exec +slaveof +publish +subscribe &__sentinel__:hello "
     "+client|setname +client|kill +config|rewrite +script|kill",

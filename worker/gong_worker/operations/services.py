@@ -44,6 +44,12 @@ class Services:
         self.ledger.close()
 
 
+def hash_key(services: Services) -> bytes:
+    """The key of the installation's hashes. Raises LedgerUnavailable; LookupError when the ledger has lost it."""
+    given = services.settings.hash_key
+    return services.ledger.hash_key() if given is None else given.get_secret_value().encode()
+
+
 def redis_client(url: str) -> redis.Redis:
     """A client whose every command ends within seconds and is tried once: the callers decide what to repeat."""
     options = {
