@@ -9,6 +9,7 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+LOST = "the record of operators' actions (the audit); dead letters `refused` and `dropped` become `rejected`"
 
 REASONS = ("rejected", "exhausted", "invalid", "unreadable")
 NEW_REASONS = (*REASONS, "refused", "dropped")

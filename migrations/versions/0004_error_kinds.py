@@ -11,6 +11,7 @@ revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+LOST = "the groups of dead letters, which are told again after an upgrade"
 
 PAGE = 1_000
 INDEX = "ix_dead_letters_group"

@@ -17,6 +17,7 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
+LOST = "the counters, which are counted anew after an upgrade"
 
 
 class Counter(NamedTuple):

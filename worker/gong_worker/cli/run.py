@@ -3,23 +3,54 @@
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from gong_worker.settings import WorkerSettings
+
 
 @click.command()
-def migrate() -> None:
-    """Create the ledger's tables, or bring them up to date."""
+@click.option("--to", "revision", metavar="REVISION", help="go back to this schema, for an earlier release")
+@click.option("--yes", is_flag=True, help="with --to: do not ask")
+def migrate(revision: str | None, yes: bool) -> None:
+    """Create the ledger's tables, or bring them up to date.
+
+    With --to it goes back instead, once the workers of this release are stopped: it tells what is lost and asks first.
+    """
     from gong_worker.embedded_server import usable
     from gong_worker.ledger import migrate as migrate_ledger
     from gong_worker.settings import WorkerSettings
 
     settings = WorkerSettings.load()
+    if revision is not None:
+        _go_back(settings, revision, yes)
+        return
+    if yes:
+        raise click.UsageError("--yes goes with --to")
     if settings.database_url is None:
         with usable(settings.data_dir):
             pass
     migrate_ledger(settings.ledger_url)
     click.echo("the ledger is up to date")
+
+
+def _go_back(settings: "WorkerSettings", revision: str, yes: bool) -> None:
+    from gong_worker.operations.going_back import go_back, plan
+
+    lost = plan(settings, revision)
+    click.echo(
+        f"the way back to schema {revision} keeps every event, call, letter and payload. It loses", err=True
+    )
+    for line in lost:
+        click.echo(f"  {line}", err=True)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("add --yes to do it")
+        click.confirm("Go back?", abort=True, err=True)
+    go_back(settings, revision)
+    click.echo(f"the ledger has schema {revision}: start the workers of that release, and none of this one")
 
 
 @click.command()

@@ -102,11 +102,40 @@ def lock_tables(connection: sa.Connection, *tables: str) -> None:
 
 
 def downgrade(url: str, revision: str = "base") -> None:
-    """Take the schema back to `revision`; from "base" nothing of the ledger is left."""
+    """Take the schema back to `revision`, all of it or nothing; from "base" nothing of the ledger is left."""
     from alembic import command
 
     with _migrating(url) as connection:
         command.downgrade(alembic_config(connection), revision)
+        if connection.dialect.name == "postgresql":
+            grant_roles(connection)
+
+
+def losses(url: str, revision: str) -> list[str]:
+    """What a downgrade to `revision` loses, a line for each migration that it takes back, the latest first.
+
+    Raises LedgerUnavailable; SchemaOutdated when the schema is newer than this program, or no newer than `revision`;
+    LedgerError for a revision there is not.
+    """
+    from alembic.script import ScriptDirectory
+
+    known = known_revisions()
+    if revision not in known:
+        raise LedgerError(f"there is no schema {revision!r}: {known[0]} to {known[-1]} are known")
+    engine = open_engine(url)
+    try:
+        current = None
+        if not is_missing(engine):
+            with reading(engine) as connection:
+                current = _current(connection)
+                _refuse_newer(connection)
+    finally:
+        engine.dispose()
+    if current is None or current <= revision:
+        state = "has no schema yet" if current is None else f"has schema {current}"
+        raise SchemaOutdated(f"the ledger {state}, so there is no way back to {revision}")
+    scripts = ScriptDirectory.from_config(alembic_config()).iterate_revisions(current, revision)
+    return [f"{script.revision}: {script.module.LOST}" for script in scripts]
 
 
 def check_schema(engine: Engine) -> None:

@@ -1,0 +1,46 @@
+"""A pipeline that can be run by either release."""
+
+import subprocess
+import sys
+
+from tests.support.pipeline import Pipeline
+from tests.support.previous import PreviousRelease
+from tests.support.processes import Process, clean_environment
+from tests.support.servers import wait_until
+from tests.support.views import view
+
+
+class Line(Pipeline):
+    """Its events, those of the previous release's producers too, are remembered in `enqueued`."""
+
+    def command(self, *words: str, code: int = 0) -> str:
+        """Run `gong-views` of today; what it says. AssertionError unless it exits with `code`."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gong_worker", *words], cwd=self.folder,
+            env={**clean_environment(), **self.environment}, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def previous_worker(self, previous: PreviousRelease, *, ready: bool = True) -> Process:
+        """Start a worker of the previous release."""
+        return self.worker(environment=previous.environment, ready=ready)
+
+    def previous_enqueue(
+        self, previous: PreviousRelease, numbers: range, lane: str = "live", times: int = 1
+    ) -> None:
+        """Put events on the queue with the previous release's library."""
+        self.enqueued.update(previous.enqueue(self.valkey.url, numbers, lane, times))
+
+    def refuse(self, *numbers: int) -> None:
+        """Gong refuses these events."""
+        for number in numbers:
+            self.gong.fault("status", status=400, times=None, match={"eventId": f"view-{number}"})
+
+    def wait_accepted(self, numbers: range, seconds: float = 90) -> None:
+        """Wait until Gong has these events."""
+        wanted = {view(number)["eventId"] for number in numbers}
+        try:
+            wait_until(lambda: wanted <= self.accepted(), f"{len(wanted)} events to be accepted", seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.account()}") from None
