@@ -5,11 +5,15 @@ FROM ${PYTHON} AS build
 WORKDIR /src
 RUN python -m venv /opt/gong-views
 
+COPY deploy/requirements.txt ./
+RUN /opt/gong-views/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt
+
 COPY constraints.txt pyproject.toml README.md ./
 COPY producers producers
 COPY worker worker
 COPY migrations migrations
-RUN /opt/gong-views/bin/pip install --no-cache-dir --constraint constraints.txt '.[worker,console,postgres,outbox,alerts]'
+# The variable pins what builds the wheel.
+RUN PIP_CONSTRAINT=/src/constraints.txt /opt/gong-views/bin/pip install --no-cache-dir --no-deps .
 
 FROM ${PYTHON}
 # The folders are where volumes go, which take over their owner; 10001 is what a volume's files and a cluster's policy name.

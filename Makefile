@@ -47,6 +47,11 @@ docs: $(STAMP) ## build the docs site into build/site; any broken link or name f
 audit: $(STAMP) ## ask for known weaknesses of every pinned package (needs the advisories of the package index)
 	$(BIN)/uv tool run --quiet pip-audit==2.10.1 --requirement constraints.txt --no-deps --disable-pip
 
+hashes: $(STAMP) ## record in deploy/requirements.txt what the image installs, each file by its hash
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+		--constraint constraints.txt --extra worker --extra console --extra postgres --extra outbox --extra alerts \
+		--output-file deploy/requirements.txt pyproject.toml
+
 sbom: $(STAMP) ## the software bill of materials of an installation (CycloneDX), into build/sbom.json
 	$(BIN)/uv venv --quiet --clear build/sbom
 	$(BIN)/uv pip install --quiet --python build/sbom --constraint constraints.txt '.[worker,console,outbox,postgres,embedded,alerts]'

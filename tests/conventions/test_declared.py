@@ -78,3 +78,19 @@ def test_constraints_pin_every_declared_package() -> None:
     pinned = {distribution(line) for line in lines if "==" in line}
     everything = declared(tuple(EXTRAS)) - {distribution(PROJECT["name"])}
     assert everything - pinned == set()
+
+
+def test_what_the_image_installs_is_pinned_by_hash() -> None:
+    """Each package of the image has the version of the constraints and known hashes, and comes from no address."""
+    text = (ROOT / "deploy/requirements.txt").read_text()
+    hashes = r"((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
+    entries = re.findall(rf"^(\S+)==(\S+)( ;.*)? \\\n{hashes}", text, re.MULTILINE)
+    assert sum(1 + lines.count("\n") for *_, lines in entries) == text.count("\n")
+    constraints = (ROOT / "constraints.txt").read_text().splitlines()
+    pinned = {distribution(line): line.partition("==")[2] for line in constraints if "==" in line}
+    # What is not pinned there is for other platforms than the one the suite runs on.
+    assert {
+        name for name, version, marker, _ in entries if pinned.get(name) != version and not marker
+    } == set()
+    image = declared(("worker", "console", "postgres", "outbox", "alerts")) - {distribution(PROJECT["name"])}
+    assert image - {name for name, *_ in entries} == set(), "make hashes"
