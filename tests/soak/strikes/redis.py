@@ -50,9 +50,12 @@ def promote_stale_replica(world: World, it: Strike) -> None:
     primary = world.line.valkey
     replica = Valkey(world.line.folder / f"replica-{it.at}").start()
     replicate(primary, replica)
-    with replica.client() as client:
-        client.replicaof("NO", "ONE")
-    since = len(world.producers.confirmed)
+    with primary.client() as client, replica.client() as follower, world.producers.held:
+        # None under way, and every one confirmed so far handed on: from here on each may be missed, and none before.
+        client.set("soak.handed-on", it.at, px=1000)
+        assert client.wait(1, 30_000) == 1, "the replica does not follow"
+        follower.replicaof("NO", "ONE")
+        since = len(world.producers.confirmed)
     world.wait(it.seconds)
     with world.producers.held:
         mirror_enqueue_counts(world.line.redis, world.line.ledger)
