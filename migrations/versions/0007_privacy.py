@@ -7,6 +7,7 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+LOST = "when a person was erased from a dead letter, and the key of hashes: those made later do not compare with these"
 
 
 def upgrade() -> None:

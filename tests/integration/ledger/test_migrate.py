@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from gong_worker.ledger import LedgerError, SchemaOutdated, check_schema, migrate, open_engine
-from gong_worker.ledger.migrate import alembic_config, downgrade, known_revisions
+from gong_worker.ledger.migrate import alembic_config, downgrade, known_revisions, losses
 from gong_worker.ledger.models import ONLY_IN_MIGRATIONS, Base
 
 VIEWS = {
@@ -88,6 +88,14 @@ def test_the_files_names_tell_the_revisions() -> None:
     """What the check at start reads from the names of the migrations' files is what Alembic reads in them."""
     scripts = ScriptDirectory.from_config(alembic_config())
     assert known_revisions() == [script.revision for script in reversed(list(scripts.walk_revisions()))]
+
+
+def test_every_way_back_says_what_it_loses(tmp_path: Path) -> None:
+    """Each migration but the first has a line for the operator who takes it back."""
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    migrate(url)
+    first, *others = known_revisions()
+    assert [line.partition(": ")[0] for line in losses(url, first)] == others[::-1]
 
 
 def test_a_newer_schema_wants_a_newer_program(database_url: str) -> None:

@@ -1,17 +1,26 @@
 """From the previous release and back, with data in the ledger and work on the queue."""
 
+import base64
+import json
+import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 
+from gong_views.message import build, counted_in
+from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_worker.domain.parts import Part, PartKind
-from gong_worker.ledger import LedgerError, SchemaOutdated, migrate
+from gong_worker.domain.states import DeadLetterReason
+from gong_worker.ledger import DeadLetterFilter, LedgerError, SchemaOutdated, migrate
 from gong_worker.operations.going_back import CannotGoBack, plan
 from gong_worker.operations.status import status
 from gong_worker.queue.part_holds import hold_part, release_part, return_released
+from tests.integration.pipeline.support import stock_item
 from tests.integration.upgrade.support import Line
 from tests.support.previous import SCHEMA, PreviousRelease
 from tests.support.servers import wait_until
+from tests.support.views import view
 
 
 @pytest.fixture
@@ -64,6 +73,23 @@ def test_rolling_upgrade(old_line: Line, previous: PreviousRelease) -> None:
     assert new.terminate() == 0
 
 
+def put_others(line: Line) -> str:
+    """Messages of plain Celery, one that a worker of today has counted in, and one of a version that nobody knows."""
+    counted = counted_in(stock_item(view(80), "stock-80").encode(), datetime.now(UTC))
+    line.redis.lpush(Lane.LIVE.queue, counted, stock_item(view(81), "stock-81"))
+    _, newer = build(view(82), Lane.LIVE, enqueued_at=datetime.now(UTC))
+    item = json.loads(newer)
+    body = zlib.decompress(base64.b64decode(item["body"])).replace(b'"version":2', b'"version":3')
+    item["body"] = base64.b64encode(zlib.compress(body)).decode()
+    newer = json.dumps(item)
+    line.redis.lpush(Lane.LIVE.queue, newer)
+    # All but the stock one are in the counts. None of them is one of the line's own: two events and a letter more.
+    line.redis.hincrby(ENQUEUE_COUNTS_KEY, f"live|{datetime.now(UTC):%Y-%m-%d}", 2)
+    line.enqueued.update(["view-80", "view-81"])
+    line.unsure["view-82"] = 1
+    return newer
+
+
 def test_going_back(database_url: str, previous: PreviousRelease, line: Callable[[str], Line]) -> None:
     """`migrate --to` keeps what is in the ledger; the release before drains the queue on it, and can be left again."""
     migrate(database_url)
@@ -84,6 +110,7 @@ def test_going_back(database_url: str, previous: PreviousRelease, line: Callable
     return_released(line.redis)
     line.enqueue(range(30, 50))
     line.enqueue(range(50, 60), lane="bulk")
+    newer = put_others(line)
 
     asked = line.command("migrate", "--to", SCHEMA, code=2)
     assert "the record of operators' actions" in asked and "add --yes" in asked
@@ -96,8 +123,12 @@ def test_going_back(database_url: str, previous: PreviousRelease, line: Callable
     old = line.previous_worker(previous)
     line.previous_enqueue(previous, range(60, 70))
     line.wait_accepted(range(2, 70))
+    line.wait_accepted(range(80, 82))
+    wait_until(lambda: line.left() == 0, "the message of a version to come to be set down", 60)
     assert old.terminate() == 0
 
     migrate(database_url)
     line.verify(dead=["view-0", "view-1"])
+    [letter] = line.ledger.read_dead_letters(DeadLetterFilter(reason=DeadLetterReason.UNREADABLE), limit=9)
+    assert letter.payload == newer, "what cannot be read is kept as it was"
     line.command("reconcile", "--deep")
