@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from fastapi import FastAPI
 
 from gong_views import message
 from gong_views.aio import AsyncViewQueue
+from gong_worker.ledger import Ledger, migrate, open_engine
 from gong_worker.operations.services import SharedServices
 from gong_worker.settings import WorkerSettings
 from gong_worker.web import WebSettings, create_app
+from tests.integration.cli.letters import three_kinds
 
 with warnings.catch_warnings():
     # Starlette wants a successor of httpx for its test client; this project has httpx.
@@ -82,3 +85,36 @@ def queued(url: str, lane: str = "live") -> list[message.Envelope]:
     """What is on a lane, oldest first."""
     with redis.Redis.from_url(url) as client:
         return [message.parse(raw) for raw in reversed(client.lrange(f"gong-views.{lane}", 0, -1))]
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    """A ledger with six letters of three kinds, three of each of two events."""
+    migrate(ledger_url)
+    ledger = Ledger(open_engine(ledger_url))
+    three_kinds(ledger, 2)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def api(make_app: MakeApp, ledger: Ledger) -> Iterator[TestClient]:
+    """An application with keys of every scope."""
+    with TestClient(make_app(api_keys=KEYS)) as client:
+        yield client
+
+
+def ask(
+    client: TestClient, path: str, body: Any = None, *, key: str = OPERATE_KEY, method: str = ""
+) -> httpx.Response:
+    """The answer of `/v1/…` to a key."""
+    method = method or ("GET" if body is None else "POST")
+    answer: httpx.Response = client.request(method, f"/v1/{path}", json=body, headers={"X-API-Key": key})
+    return answer
+
+
+def told(client: TestClient, path: str, body: Any = None, **how: Any) -> Any:
+    """The same, which has to be 200."""
+    answer = ask(client, path, body, **how)
+    assert answer.status_code == 200, answer.text
+    return answer.json()

@@ -33,6 +33,8 @@ def _fuzzable(document: dict[str, Any]) -> dict[str, Any]:
     array = content["application/json"]["schema"]["anyOf"][1]
     array |= {"items": {}, "contains": array["items"]}
     del array["maxItems"]
+    edited = document["paths"]["/v1/dead-letters/replay-edited"]["post"]["requestBody"]["content"]
+    del edited["application/json"]["schema"]["anyOf"][1]["maxItems"]
     schemas["ViewEvent"]["properties"]["eventTimestamp"]["pattern"] = YEARS
     for operation in (one for path in document["paths"].values() for one in path.values()):
         for parameter in operation.get("parameters", ()):
@@ -79,8 +81,11 @@ def _faults(app: Any, *, examples: int, keyed: bool) -> tuple[int, list[str]]:
 
 
 @pytest.mark.parametrize(("keyed", "examples"), [(False, 40), (True, 5)])
-def test_a_fuzzer_finds_nothing(make_app: MakeApp, ledger_url: str, keyed: bool, examples: int) -> None:
+def test_a_fuzzer_finds_nothing(
+    make_app: MakeApp, ledger_url: str, monkeypatch: pytest.MonkeyPatch, keyed: bool, examples: int
+) -> None:
     """What the document allows is taken, what it forbids is refused, and every answer is as described."""
+    monkeypatch.setattr("gong_worker.operations.reconcile.BETWEEN_SECONDS", 0.0)
     migrate(ledger_url)
     if keyed:
         with closing(Ledger(open_engine(ledger_url))) as ledger:

@@ -132,12 +132,15 @@ def discard(ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, *, reason: str
 
 
 def pages(
-    ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, result: BulkResult
+    ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, result: BulkResult, *, after_id: int = 0
 ) -> Iterator[list[DeadLetter]]:
-    """The letters there are now, page by page, until told to stop; numbers that do not exist are failures."""
+    """The letters there are now past a number, page by page, until told to stop.
+
+    Numbers that do not exist are failures.
+    """
     _, _, last = ledger.count_dead_letters(wanted)
     seen: set[int] = set()
-    after, handled = 0, 0
+    after, handled = after_id, 0
     while last is not None:
         if bulk.stop.is_set():
             result.interrupted = True

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -62,10 +63,27 @@ def export(
     *,
     file: Path | None = None,
 ) -> BulkResult:
-    """Write the letters with their payloads, which the audit notes first; `done` says how many.
+    """Write the letters with their payloads (see `exported`); `done` says how many. Raises OSError."""
+    result = BulkResult()
+    for text in exported(ledger, wanted, bulk, form, result, file=file):
+        out.write(text)
+    return result
 
-    `file`: what `out` writes, for the audit: erasing a person later reaches it there. Lone surrogates
-    are written escaped. Raises OSError.
+
+def exported(
+    ledger: Ledger,
+    wanted: DeadLetterFilter,
+    bulk: Bulk,
+    form: ExportFormat,
+    result: BulkResult,
+    *,
+    after_id: int = 0,
+    file: Path | None = None,
+) -> Iterator[str]:
+    """The letters past a number with their payloads, page by page as text; the audit notes it first.
+
+    `file`: where they go, for the audit: erasing a person later reaches it there. Lone surrogates are written escaped.
+    Raises LedgerUnavailable.
     """
     total, _, _ = ledger.count_dead_letters(wanted)
     now = datetime.now(UTC)
@@ -73,13 +91,16 @@ def export(
         AuditAction.EXPORT, by=bulk.by, at=now, count=total, target=described(wanted),
         details=described_file(file, form.value),
     )  # fmt: skip
-    result = BulkResult()
+    out = StringIO()
     write = _csv_writer(out) if form is ExportFormat.CSV else _write_line(out)
-    for page in pages(ledger, wanted, bulk, result):
+    for page in pages(ledger, wanted, bulk, result, after_id=after_id):
         for letter in page:
             write(letter)
             result.done += 1
-    return result
+        yield out.getvalue()
+        out.seek(0)
+        out.truncate()
+    yield out.getvalue()  # the heading, if there was no letter
 
 
 def read_export(path: Path) -> dict[int, Any]:
@@ -89,23 +110,26 @@ def read_export(path: Path) -> dict[int, Any]:
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 if raw.strip():
-                    letter_id, payload = _line(raw, f"{path} line {number}")
-                    if letter_id in found:
-                        raise ExportProblem(f"{path} line {number}: dead letter {letter_id} comes twice")
-                    found[letter_id] = payload
+                    add_edited(found, _line(raw, f"{path} line {number}"), f"{path} line {number}")
     except OSError as error:
         raise ExportProblem(f"cannot read {path}: {error.strerror}") from None
     return found
 
 
-def _line(raw: bytes, where: str) -> tuple[int, Any]:
+def add_edited(found: dict[int, Any], letter: Any, where: str) -> None:
+    """Add the payload of one exported letter by its number. Raises ExportProblem, which says where it is."""
+    if not isinstance(letter, dict) or type(letter.get("id")) is not int or "payload" not in letter:
+        raise ExportProblem(f'{where} is no exported dead letter: it needs "id" and "payload"')
+    if letter["id"] in found:
+        raise ExportProblem(f"{where}: dead letter {letter['id']} comes twice")
+    found[letter["id"]] = letter["payload"]
+
+
+def _line(raw: bytes, where: str) -> Any:
     try:
-        line = read_json(raw)
+        return read_json(raw)
     except JsonError as error:
         raise ExportProblem(f"{where} {error}") from None
-    if not isinstance(line, dict) or type(line.get("id")) is not int or "payload" not in line:
-        raise ExportProblem(f'{where} is no exported dead letter: it needs "id" and "payload"')
-    return line["id"], line["payload"]
 
 
 def _facts(letter: DeadLetter) -> dict[str, Any]:

@@ -2,15 +2,21 @@
 
 import json
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Any, Final, Literal
 
 from fastapi import Response
+from pydantic import TypeAdapter
 
+from gong_views.names import Lane
 from gong_worker.gate.types import LimitView
+from gong_worker.operations.alerts import Trial
 from gong_worker.operations.cost import Cost
 from gong_worker.operations.dead_letters import BulkResult, Result
+from gong_worker.operations.queue import WaitingMessage
 from gong_worker.operations.replays import Plan, WaitingReplay
 from gong_worker.operations.serialize import to_json
+from gong_worker.queue.alerts import StandingAlert
 
 MAX_RESULTS: Final = 1_000
 
@@ -28,6 +34,66 @@ class Replays:
 
     total: int
     replays: list[WaitingReplay]
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Messages in the queue, without their payloads. `complete`: whether the whole queue was read for them."""
+
+    messages: list[WaitingMessage]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LaneDrift:
+    """Messages of a lane and day (of their enqueue, UTC) that are missing; negative: uncounted ones that came out."""
+
+    lane: Lane
+    day: date
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Events of a lane and day that the ledger has taken up and not settled."""
+
+    lane: Lane
+    day: date
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Messages by what became of them. `drift` is empty when every one is accounted for.
+
+    unsettled_events: told when there is drift. uncounted_in_queue: of producers that do not count them.
+    """
+
+    enqueued: int
+    delivered: int
+    already_reported: int
+    duplicates: int
+    dead: int
+    discarded: int
+    queued: int
+    in_flight: int
+    uncounted_in_queue: int
+    drift: list[LaneDrift]
+    unsettled_events: list[Unsettled]
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """The alerts that stand, and those whose trouble has not stood long enough to be told."""
+
+    alerts: list[StandingAlert]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertTrials:
+    """What came of a test message to each address."""
+
+    sent: list[Trial]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +131,14 @@ class BulkDone:
 def answer(data: Any, status: int = 200) -> Response:
     """JSON in ASCII: an id may hold a lone surrogate, which UTF-8 cannot."""
     return Response(json.dumps(to_json(data)), status, media_type="application/json")
+
+
+def reconciliation(found: dict[str, Any]) -> Reconciliation:
+    """What `reconcile` tells."""
+    told = dict(found)
+    for name, kind in (("drift", LaneDrift), ("unsettled_events", Unsettled)):
+        told[name] = TypeAdapter(list[kind]).validate_python(found.get(name, []))  # type: ignore[valid-type]
+    return Reconciliation(**told)
 
 
 def bulk_done(result: BulkResult, cost: Cost | None = None) -> BulkDone:

@@ -16,10 +16,12 @@ from gong_worker.web.document import openapi_document
 from gong_worker.web.events import events_router
 from gong_worker.web.gate import gate_router
 from gong_worker.web.health import Readiness, health_router
+from gong_worker.web.letter_files import letter_files_router
 from gong_worker.web.letters import letters_router
 from gong_worker.web.metrics import metrics_router
 from gong_worker.web.operators import Operators
 from gong_worker.web.parameters import each_once
+from gong_worker.web.queue import queue_router
 from gong_worker.web.rate_limit import RateLimit
 from gong_worker.web.request_log import RequestLog
 from gong_worker.web.settings import WebSettings
@@ -66,8 +68,15 @@ def create_app(
     app.add_middleware(RequestLog, refused=refused)
     problems.install(app)
     app.include_router(views_router(queues, settings, limit, unavailable))
-    for routes in (events_router(api), letters_router(api), gate_router(api), metrics_router(api)):
-        app.include_router(routes, dependencies=[Depends(each_once)])
+    for routes in (
+        events_router,
+        letters_router,
+        letter_files_router,
+        queue_router,
+        gate_router,
+        metrics_router,
+    ):
+        app.include_router(routes(api), dependencies=[Depends(each_once)])
     app.include_router(health_router(Readiness(next(iter(queues.values())), unavailable)))
     document = openapi_document(app)
     app.openapi = lambda: document  # type: ignore[method-assign]

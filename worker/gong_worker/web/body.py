@@ -63,25 +63,25 @@ def _too_long(max_bytes: int) -> NoReturn:
     raise HTTPException(413, f"the body is longer than {max_bytes} bytes: send it in parts")
 
 
-def candidates(body: bytearray, kind: str, *, max_events: int) -> list[Candidate]:
+def candidates(body: bytearray, kind: str, *, max_events: int, what: str = "event") -> list[Candidate]:
     """What the body holds; HTTPException 400 if it is unreadable or empty, 413 if that is too much."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise HTTPException(400, "the body is not UTF-8 text") from None
     if count_values(text, MAX_BODY_VALUES) > MAX_BODY_VALUES:
-        raise HTTPException(413, f"more than {MAX_BODY_VALUES:,} values: send the events in parts")
-    read = _of_json(text) if kind == JSON_TYPE else _of_lines(text)
+        raise HTTPException(413, f"more than {MAX_BODY_VALUES:,} values: send the {what}s in parts")
+    read = _of_json(text, what) if kind == JSON_TYPE else _of_lines(text)
     # One more than allowed is read, not all of them: what is read takes memory.
     found = list(islice(read, max_events + 1))
     if not found:
-        raise HTTPException(400, "the body holds no event")
+        raise HTTPException(400, f"the body holds no {what}")
     if len(found) > max_events:
-        raise HTTPException(413, f"more than {max_events} events: send them in parts")
+        raise HTTPException(413, f"more than {max_events} {what}s: send them in parts")
     return found
 
 
-def _of_json(text: str) -> Iterator[Candidate]:
+def _of_json(text: str, what: str) -> Iterator[Candidate]:
     try:
         if text.lstrip(" \t\n\r").startswith("["):
             yield from map(_candidate, read_array(text))
@@ -90,7 +90,7 @@ def _of_json(text: str) -> Iterator[Candidate]:
     except JsonError as error:
         raise HTTPException(400, f"the body {error}") from None
     if not isinstance(value, dict):
-        raise HTTPException(400, "the body is neither an event (a JSON object) nor an array of events")
+        raise HTTPException(400, f"the body is neither one {what} (a JSON object) nor an array of {what}s")
     yield value
 
 

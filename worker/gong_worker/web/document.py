@@ -24,7 +24,7 @@ _DESCRIPTIONS: Final = {
     401: "No valid API key.",
     403: "The API key has not the scope, or is bound to other reporting systems.",
     404: "There is no such thing.",
-    409: "It does not go with the limits in force.",
+    409: "It does not go with what is in force or set up, or with itself.",
     408: "The body did not arrive in time.",
     413: "The body is too long, or holds too many events.",
     429: "Too many requests of this API key.",
@@ -77,6 +77,23 @@ def views_request(*, max_batch_events: int) -> dict[str, Any]:
             },
         },
     }
+
+
+def edited_request(*, max_letters: int) -> dict[str, Any]:
+    """The body of `POST /v1/dead-letters/replay-edited`."""
+    letter = {
+        "type": "object",
+        "description": "As it was exported; what is neither `id` nor `payload` does not matter.",
+        "required": ["id", "payload"],
+        "properties": {
+            "id": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
+            "payload": {"description": "the event to send, with the event key as it was"},
+        },
+    }
+    letters = {"type": "array", "items": letter, "minItems": 1, "maxItems": max_letters}
+    lines = {"schema": {"type": "string", "description": "One letter (a JSON object) a line."}}
+    content = {JSON_TYPE: {"schema": {"anyOf": [letter, letters]}}, **dict.fromkeys(LINES_TYPES, lines)}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`/v1/dead-letters` and `/v1/replays`."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
@@ -9,8 +8,7 @@ from gong_worker.domain.edits import Edit
 from gong_worker.ledger import DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetterSummary
 from gong_worker.operations import dead_letters as letters
 from gong_worker.operations import replays
-from gong_worker.operations.dead_letters import Bulk, BulkResult, Groups
-from gong_worker.operations.replays import Replacement
+from gong_worker.operations.dead_letters import Groups
 from gong_worker.operations.services import Services
 from gong_worker.web.answers import (
     BulkDone,
@@ -21,11 +19,11 @@ from gong_worker.web.answers import (
     bulk_done,
 )
 from gong_worker.web.api import Api, body_of
+from gong_worker.web.bulk import Replay, replay_letters, run_bulk, selected_letters
 from gong_worker.web.keys import ApiKey, Scope
-from gong_worker.web.operators import BULK_SECONDS, of_the_company, stop_after, system_of
+from gong_worker.web.operators import of_the_company, system_of
 from gong_worker.web.requests import (
     MAX_ID,
-    ByFilter,
     ByIds,
     CancelBody,
     DiscardBody,
@@ -35,9 +33,7 @@ from gong_worker.web.requests import (
     LetterQuery,
     LettersQuery,
     ReplayBody,
-    Selection,
     read_request,
-    selected,
 )
 
 NOT_THE_PAYLOAD = "this API key has not the scope operate, without which no payload is shown or searched"
@@ -109,7 +105,8 @@ def letters_router(api: Api) -> APIRouter:
     async def replay(request: Request, key: Operator) -> Response:
         """Enqueue dead letters again. With `dry_run` only the cost. Repeating it is harmless."""
         body: ReplayBody = await read_request(request, ReplayBody, api.settings)
-        return answer(await api.operators.run(lambda services: _replay(services, key, body, None, None)))
+        work = Replay(selected_letters(key, body.letters), body.lane, body.dry_run)
+        return answer(await api.operators.run(lambda services: replay_letters(services, key, work)))
 
     @router.post(
         "/v1/dead-letters/edit",
@@ -125,11 +122,15 @@ def letters_router(api: Api) -> APIRouter:
         If one is no valid event then, none is enqueued (`done` 0), unless `skip_invalid` says otherwise.
         """
         body: EditBody = await read_request(request, EditBody, api.settings)
-        replacement = replays.edit_of(Edit(body.set, body.unset))
-        details = {"set": sorted(body.set), "unset": list(body.unset)}
-        return answer(
-            await api.operators.run(lambda services: _replay(services, key, body, replacement, details))
+        work = Replay(
+            selected_letters(key, body.letters),
+            body.lane,
+            body.dry_run,
+            replays.edit_of(Edit(body.set, body.unset)),
+            {"set": sorted(body.set), "unset": list(body.unset)},
+            skip_invalid=body.skip_invalid,
         )
+        return answer(await api.operators.run(lambda services: replay_letters(services, key, work)))
 
     @router.post(
         "/v1/dead-letters/discard",
@@ -140,14 +141,14 @@ def letters_router(api: Api) -> APIRouter:
     async def discard(request: Request, key: Operator) -> Response:
         """Let dead letters go: their payloads and Gong's words are deleted for good."""
         body: DiscardBody = await read_request(request, DiscardBody, api.settings)
-        wanted = _selected(key, body.letters)
+        wanted = selected_letters(key, body.letters)
 
         def work(services: Services) -> PlannedDiscard | BulkDone:
             if body.dry_run:
                 count, events, _ = services.ledger.count_dead_letters(wanted)
                 return PlannedDiscard(True, count, events)
             return bulk_done(
-                _bulk(key, lambda bulk: letters.discard(services.ledger, wanted, bulk, reason=body.why))
+                run_bulk(key, lambda bulk: letters.discard(services.ledger, wanted, bulk, reason=body.why))
             )
 
         return answer(await api.operators.run(work))
@@ -175,7 +176,8 @@ def letters_router(api: Api) -> APIRouter:
         body: CancelBody = await read_request(request, CancelBody, api.settings)
         ids = body.replays.ids if isinstance(body.replays, ByIds) else None
         done = await api.operators.run(
-            lambda services: _bulk(key, lambda bulk: replays.cancel_replays(services, ids, bulk)), scans=True
+            lambda services: run_bulk(key, lambda bulk: replays.cancel_replays(services, ids, bulk)),
+            scans=True,
         )
         return answer(bulk_done(done))
 
@@ -191,39 +193,3 @@ def _filter(key: ApiKey, query: LetterConditions) -> DeadLetterFilter:
     if query.contains is not None and not _may_see(key):
         raise HTTPException(403, NOT_THE_PAYLOAD)
     return query.wanted(system_of(key, query.reporting_system))
-
-
-def _selected(key: ApiKey, selection: Selection) -> DeadLetterFilter:
-    asked = selection.filter.reporting_system if isinstance(selection, ByFilter) else None
-    return selected(selection, system_of(key, asked))
-
-
-def _bulk(key: ApiKey, act: Callable[[Bulk], BulkResult]) -> BulkResult:
-    stop, timer = stop_after(BULK_SECONDS)
-    try:
-        return act(Bulk(key.name, stop=stop))
-    finally:
-        timer.cancel()
-
-
-def _replay(
-    services: Services,
-    key: ApiKey,
-    body: ReplayBody,
-    replacement: Replacement | None,
-    details: dict[str, Any] | None,
-) -> PlannedReplay | BulkDone:
-    wanted = _selected(key, body.letters)
-    plan = replays.plan(services, wanted, lane=body.lane, replacement=replacement)
-    if body.dry_run:
-        letters.note_shown(services.ledger, [one.id for one in plan.examples], by=key.name)
-        return PlannedReplay(True, plan)
-    if plan.invalid and isinstance(body, EditBody) and not body.skip_invalid:
-        return bulk_done(BulkResult(failed=len(plan.invalid), results=plan.invalid))
-    result = _bulk(
-        key,
-        lambda bulk: replays.replay(
-            services, wanted, bulk, lane=body.lane, replacement=replacement, details=details
-        ),
-    )
-    return bulk_done(result, plan.cost)

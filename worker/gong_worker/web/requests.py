@@ -1,6 +1,7 @@
 """What the operators' routes are asked: queries and bodies, strict, with nothing unknown in them."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import HTTPException, Request
@@ -21,6 +22,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.parts import Part, PartKind
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
 from gong_worker.ledger import DeadLetterFilter, EventFilter
+from gong_worker.operations.exports import ExportFormat
 from gong_worker.settings import MOST_CALLS_PER_SECOND
 from gong_worker.web.body import JSON_TYPE, media_type, read_body
 from gong_worker.web.parameters import Parameters
@@ -97,6 +99,28 @@ class EventsQuery(Parameters):
         """The filter, of this reporting system."""
         given = {name: getattr(self, name) for name in EventFilter.__slots__}
         return EventFilter(**given | {"reporting_system": reporting_system})
+
+
+class WaitsAt(StrEnum):
+    """Where messages wait."""
+
+    LIVE = "live"
+    BULK = "bulk"
+    DELAYED = "delayed"
+
+
+class PeekQuery(Parameters):
+    """The query of `GET /v1/queue`."""
+
+    place: WaitsAt = Field(WaitsAt.LIVE, description="a lane, or what waits for another try")
+    limit: Limit = 20
+
+
+class FindQuery(Parameters):
+    """The query of `GET /v1/queue/find`."""
+
+    event_id: Text = Field(description="in every reporting system that is not excluded")
+    reporting_system: Text | Absent = Field(None, description="of the event")
 
 
 class LetterQuery(Parameters):
@@ -213,6 +237,24 @@ class DiscardBody(Body):
     letters: Selection
     why: Text = Field(description="for the audit")
     dry_run: bool = Field(False, description="count only")
+
+
+class ExportBody(Body):
+    """Dead letters as a file."""
+
+    letters: Selection
+    format: ExportFormat = Field(ExportFormat.JSONL, description="jsonl can be edited and sent back")
+    after: Annotated[int, Field(ge=0, le=MAX_ID), Whole] = Field(
+        0, description="begin after this letter's number"
+    )
+
+
+class EditedQuery(Parameters):
+    """The query of `POST /v1/dead-letters/replay-edited`."""
+
+    lane: Lane = Field(Lane.BULK, description="live goes first")
+    dry_run: bool = Field(False, description="check, reckon and show the differences only")
+    skip_invalid: bool = Field(False, description="enqueue the others when some are no valid events")
 
 
 class CancelBody(Body):

@@ -1,0 +1,134 @@
+"""Dead letters out of the API and in again; what waits, what is accounted for and what is wrong."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from gong_worker.ledger import Ledger
+from gong_worker.queue.alerts import AlertBoard
+from tests.integration.cli.letters import bury
+from tests.support.inbox import inbox
+from tests.support.views import view
+from tests.web.conftest import (
+    BOUND_KEY,
+    KEY,
+    OPERATE_KEY,
+    READ_KEY,
+    TestClient,
+    ask,
+    queued,
+    told,
+)
+
+LINES = {"Content-Type": "application/x-ndjson", "X-API-Key": OPERATE_KEY}
+
+
+def _lines(text: str) -> list[Any]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_an_export_is_edited_and_replayed(api: TestClient, ledger: Ledger, redis_url: str) -> None:
+    """What came out goes in again with its edits: the differences and the cost first, nothing while one is wrong."""
+    answer = ask(api, "dead-letters/export", {"letters": {"filter": {"http_status": 400}}})
+    assert answer.headers["content-type"].startswith("application/x-ndjson")
+    assert "dead-letters.jsonl" in answer.headers["content-disposition"]
+    lines = _lines(answer.text)
+    assert [line["id"] for line in lines] == [1, 2, 3, 4]
+    assert lines[0]["payload"]["viewer"]["email"] == "dana.0@globex.example"
+    since = {"filter": {"since": "2026-01-01T00:00:00.5+02:00"}}
+    rest = ask(api, "dead-letters/export", {"letters": since, "after": 4})
+    assert [line["id"] for line in _lines(rest.text)] == [5, 6]
+
+    def replay(query: str = "") -> Any:
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        answer = api.post(f"/v1/dead-letters/replay-edited{query}", content=text, headers=LINES)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    lines[0]["payload"]["viewer"]["email"] = "team@globex.example"
+    del lines[1]["payload"]["contentId"]
+    plan = replay("?dry_run=true")["plan"]
+    assert (plan["letters"], plan["cost"]["calls"], plan["edited"]) == (3, 3, 1)
+    assert [(one["path"], one["after"]) for one in plan["examples"][0]["changes"]] == [
+        ("viewer.email", "team@globex.example")
+    ]
+    assert [one["id"] for one in plan["invalid"]] == [2]
+    refused = replay()
+    assert (refused["done"], refused["failed"], queued(redis_url, "bulk")) == (0, 1, [])
+    done = replay("?skip_invalid=true&lane=live")
+    assert (done["done"], done["failed"], replay("?skip_invalid=true")["done"]) == (3, 1, 0)
+    sent = [one.event for one in queued(redis_url)]
+    assert sent[0]["viewer"]["email"] == "team@globex.example" and len(sent) == 3
+    assert ledger.get_dead_letter(1).payload["viewer"]["email"] == "dana.0@globex.example"
+    assert ledger.list_actions(limit=9).entries[2].target == {
+        "since": "2026-01-01T00:00:00.500000+02:00", "state": "open",
+    }  # fmt: skip
+    actions = [(one.action.value, one.by, one.count) for one in ledger.list_actions(limit=9).entries]
+    assert actions == [("edit", "ops", 3), ("show", "ops", 1), ("export", "ops", 6), ("export", "ops", 4)]
+
+
+def test_csv_holds_no_formula(api: TestClient, ledger: Ledger) -> None:
+    """A cell that a spreadsheet would take for a formula is a text; without a letter there is the heading."""
+    bury(ledger, [view(90, contentTitle="=HYPERLINK(1)")], lambda _: "no")
+    answer = ask(api, "dead-letters/export", {"letters": {"ids": [7]}, "format": "csv"})
+    assert answer.headers["content-type"].startswith("text/csv")
+    [row] = csv.DictReader(io.StringIO(answer.text))
+    assert (row["contentTitle"], row["errors"]) == ("'=HYPERLINK(1)", '["no"]')
+    none = ask(api, "dead-letters/export", {"letters": {"filter": {"reason": "exhausted"}}, "format": "csv"})
+    assert none.text.startswith("id,created_at,") and none.text.count("\n") == 1
+
+
+def test_a_bound_key_exports_and_replays_its_own(api: TestClient, redis_url: str) -> None:
+    """Letters of other reporting systems are not in its file, and are none when it sends them."""
+    answer = ask(api, "dead-letters/export", {"letters": {"all": True}}, key=BOUND_KEY)
+    lines = _lines(answer.text)
+    assert {line["payload"]["reportingSystem"] for line in lines} == {"content-hub"}
+    foreign = [{"id": 5, "payload": view(5, reportingSystem="portal")}, lines[0]]
+    done = told(api, "dead-letters/replay-edited?skip_invalid=true", foreign, key=BOUND_KEY)
+    assert (done["done"], done["failed"], len(queued(redis_url, "bulk"))) == (1, 1, 1)
+    assert ask(api, "dead-letters/replay-edited", [lines[0]] * 2).status_code == 409
+    assert "no dead letter 5" in done["results"][0]["error"]
+
+
+def test_what_waits_is_seen_and_found(api: TestClient) -> None:
+    """The next messages of a lane in their order, without payloads; an event's own, also for a key of its system."""
+    for number in (50, 51):
+        assert api.post("/v1/views", json=view(number), headers={"X-API-Key": KEY}).status_code == 202
+    peeked = told(api, "queue?limit=1", key=READ_KEY)
+    assert [(one["event_id"], one["ahead"], one["lane"]) for one in peeked["messages"]] == [
+        ("view-50", 0, "live")
+    ]
+    assert peeked["complete"] is False and "viewer" not in json.dumps(peeked)
+    for place in ("bulk", "delayed"):
+        assert told(api, f"queue?place={place}") == {"messages": [], "complete": True}
+    found = told(api, "queue/find?event_id=view-51", key=BOUND_KEY)
+    assert ([one["ahead"] for one in found["messages"]], found["complete"]) == ([1], True)
+    assert told(api, "queue/find?event_id=view-1")["messages"] == []
+
+
+def test_every_message_is_accounted_for(api: TestClient, redis_url: str) -> None:
+    """Drift is told by lane and day, with what the ledger has taken up; without any the sums are."""
+    assert api.post("/v1/views", json=view(50), headers={"X-API-Key": KEY}).status_code == 202
+    found = told(api, "reconcile", key=READ_KEY)
+    assert found["enqueued"] == found["queued"] == 1
+    [drift] = found["drift"]  # the six letters were never enqueued
+    assert (drift["lane"], drift["missing"]) == ("live", -6)
+
+
+def test_alerts_are_listed_and_tried(
+    api: TestClient, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands is told without an address; a test says what got through, and 409 when there is no address."""
+    with redis.Redis.from_url(redis_url) as client:
+        AlertBoard(client).stands("a1b2c3d4", "no_worker", "no worker is alive", 0)
+    [alert] = told(api, "alerts", key=READ_KEY)["alerts"]
+    assert (alert["key"], alert["told"], alert["target"]) == ("no_worker", False, "a1b2c3d4")
+    assert ask(api, "alerts/test", {}).status_code == 409
+    with inbox() as box:
+        monkeypatch.setenv("GONG_VIEWS_ALERT_URLS", box.address)
+        [trial] = told(api, "alerts/test", {})["sent"]
+        assert trial["delivered"] and len(box.bodies) == 1
