@@ -14,6 +14,7 @@ from gong_views.message import Envelope, parse
 from gong_views.names import Lane
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
 from gong_worker.ledger import DeadLetterFilter, EventFacts, MessageRef
+from gong_worker.operations.dead_letters import list_dead_letters
 from tests.integration.cli.letters import Command, Desk, bury, command, desk, three_kinds
 from tests.support.views import view
 
@@ -68,6 +69,32 @@ def test_every_filter_selects(desk: Desk) -> None:
     assert (page.total, page.next) == (4, first + 3)
     rest = desk.ledger.search_dead_letters(DeadLetterFilter(), limit=3, after_id=first + 3)
     assert ([one.id for one in rest.dead_letters], rest.next) == ([first + 4], None)
+
+
+def test_a_search_looks_into_so_many_letters_a_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text is looked for in a bounded number of letters a page; the pages have every one that holds it, once."""
+    monkeypatch.setattr("gong_worker.ledger.dead_letter_search.SCANNED", 2)
+    three_kinds(desk.ledger, 3)
+    first = desk.ledger.search_dead_letters(DeadLetterFilter(), limit=1).dead_letters[0].id
+    wanted = DeadLetterFilter(contains="dana.")
+
+    def walked(limit: int) -> tuple[list[list[int]], set[int | None]]:
+        after, pages, totals = 0, [], set()
+        while after is not None:
+            page = desk.ledger.search_dead_letters(wanted, limit=limit, after_id=after)
+            pages.append([one.id - first for one in page.dead_letters])
+            totals.add(page.total)
+            after = page.next
+        return pages, totals
+
+    assert walked(5) == ([[0, 1], [2], [], [], []], {None})
+    assert [number for page in walked(1)[0] for number in page] == [0, 1, 2]
+    whole = list_dead_letters(desk.ledger, wanted, limit=5)
+    assert (len(whole.dead_letters), whole.total, whole.next) == (3, 3, None)
+    part = list_dead_letters(desk.ledger, wanted, limit=5, seconds=0)
+    assert (len(part.dead_letters), part.total, part.next) == (2, None, first + 1)
+    content = DeadLetterFilter(content_id="deck-8")
+    assert [one.id - first for one in list_dead_letters(desk.ledger, content, limit=5).dead_letters] == [8]
 
 
 @ONLY_SQLITE

@@ -48,7 +48,8 @@ def list_dead_letters(
         )  # fmt: skip
         table(("id", "died at", "reason", "status", "group", "event", "resolution", "errors"), rows)
         more = f"; the next page: --after {page.next}" if page.next is not None else ""
-        click.echo(f"{len(page.dead_letters)} of {page.total}{more}")
+        of = "" if page.total is None else f" of {page.total}"
+        click.echo(f"{len(page.dead_letters)}{of}{more}")
 
     show(to_json(page), as_json=as_json, text=text)
 

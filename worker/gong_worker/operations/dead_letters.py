@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
@@ -74,13 +75,28 @@ class Bulk:
 
 
 def list_dead_letters(
-    ledger: Ledger, wanted: DeadLetterFilter, *, limit: int, after_id: int = 0, errors: bool = True
+    ledger: Ledger,
+    wanted: DeadLetterFilter,
+    *,
+    limit: int,
+    after_id: int = 0,
+    errors: bool = True,
+    seconds: float | None = None,
 ) -> DeadLetterPage:
-    """A page of letters without their payloads, oldest first, with the total and the next page's cursor.
+    """A page of letters without their payloads, oldest first, with the next page's cursor and the total if known.
 
-    `errors` False: without Gong's words, which may quote the payload.
+    `errors` False: without Gong's words, which may quote the payload. `seconds`: how long to look into letters one by
+    one; the page is not full then, and its `next` says where to go on.
     """
-    return ledger.search_dead_letters(wanted, limit=limit, after_id=after_id, errors=errors)
+    end = None if seconds is None else time.monotonic() + seconds
+    page = ledger.search_dead_letters(wanted, limit=limit, after_id=after_id, errors=errors)
+    found, total = page.dead_letters, page.total
+    while page.next is not None and len(found) < limit and (end is None or time.monotonic() < end):
+        page = ledger.search_dead_letters(wanted, limit=limit - len(found), after_id=page.next, errors=errors)
+        found = found + page.dead_letters
+    if after_id == 0 and page.next is None:
+        total = len(found)
+    return DeadLetterPage(total, page.next, found)
 
 
 def summarize_dead_letter(ledger: Ledger, letter_id: int, *, errors: bool) -> DeadLetterSummary:

@@ -18,6 +18,8 @@ from gong_worker.operations.services import Services
 
 PATH = "/dead-letters"
 REFRESH_SECONDS = 10.0
+# A search in the letters themselves reads them one by one; the page says where it has got to.
+SEARCH_SECONDS = 0.15
 
 
 def add(console: Console) -> None:
@@ -36,6 +38,7 @@ class DeadLetters:
         self._page = page
         self._selected: set[int] = set()
         self._selections = 0
+        self._grouped: DeadLetterFilter | None = None
         apply = page.action(self._apply)
         with section("Which"):
             self._filter = LetterFilter(apply, sees_payloads=page.user.sees_payloads)
@@ -55,6 +58,7 @@ class DeadLetters:
                 ("Select", *heads) if page.user.operates else heads,
                 empty="no dead letter",
             )
+            self._more = Text("p", "").props("role=status")
             self._pager = Pager[int](page, self.refresh)
         if page.user.operates:
             WaitingReplays(page)
@@ -63,8 +67,12 @@ class DeadLetters:
         """Ask for groups and letters, and show what has changed."""
         backend = self._page.console.backend
         wanted = self._filter.wanted
-        self._show_groups(await backend.run(_groups, replace(wanted, group=None)))
         self._show_letters(await backend.run(_letters, wanted, self._pager.cursor or 0))
+        grouped = replace(wanted, group=None)
+        # To look into every letter takes seconds among very many: once for a filter is enough.
+        if not grouped.looks_into_each or grouped != self._grouped:
+            self._show_groups(await backend.run(_groups, grouped))
+            self._grouped = grouped
 
     def _toolbar(self) -> None:
         page = self._page
@@ -87,6 +95,7 @@ class DeadLetters:
     async def _acted(self) -> None:
         self._selected.clear()
         self._selections += 1
+        self._grouped = None
         await self.refresh()
 
     async def _choose(self, group: str) -> None:
@@ -109,6 +118,8 @@ class DeadLetters:
             (found.dead_letters, self._selections),
             lambda: [self._row(letter) for letter in found.dead_letters],
         )
+        unfinished = found.next is not None and len(found.dead_letters) < PAGE_SIZE
+        self._more.show("The search is not at its end: Next goes on with it." if unfinished else "")
         self._pager.show(len(found.dead_letters), found.total, found.next)
         self._total = found.total
         self._tell_target()
@@ -143,7 +154,8 @@ class DeadLetters:
     def _tell_target(self) -> None:
         if self._target is not None:
             chosen = len(self._selected)
-            self._target.show(f"{chosen:,} selected" if chosen else f"all {self._total:,} of the filter")
+            every = "all" if self._total is None else f"all {self._total:,}"
+            self._target.show(f"{chosen:,} selected" if chosen else f"{every} of the filter")
 
 
 def _groups(services: Services, wanted: DeadLetterFilter) -> Groups:
@@ -151,4 +163,6 @@ def _groups(services: Services, wanted: DeadLetterFilter) -> Groups:
 
 
 def _letters(services: Services, wanted: DeadLetterFilter, after_id: int) -> DeadLetterPage:
-    return list_dead_letters(services.ledger, wanted, limit=PAGE_SIZE, after_id=after_id)
+    return list_dead_letters(
+        services.ledger, wanted, limit=PAGE_SIZE, after_id=after_id, seconds=SEARCH_SECONDS
+    )

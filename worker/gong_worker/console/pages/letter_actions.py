@@ -15,7 +15,7 @@ from gong_worker.console.words import SHOWN, cost_text
 from gong_worker.display import json_text
 from gong_worker.domain.edits import edit_from
 from gong_worker.ledger import DeadLetterFilter
-from gong_worker.operations.dead_letters import Bulk, BulkResult, list_dead_letters, note_shown
+from gong_worker.operations.dead_letters import Bulk, BulkResult, note_shown
 from gong_worker.operations.dead_letters import discard as run_discard
 from gong_worker.operations.replays import Plan, Replacement, edit_of, plan
 from gong_worker.operations.replays import replay as run_replay
@@ -43,7 +43,8 @@ async def discard(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:
     dialog = BulkDialog(page, "Discard", "discarded", done)
 
     def count(services: Services) -> int:
-        return list_dead_letters(services.ledger, wanted, limit=1).total
+        letters, _, _ = services.ledger.count_dead_letters(wanted)
+        return letters
 
     total = await page.console.backend.run(count)
     with dialog.anew():
