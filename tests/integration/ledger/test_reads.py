@@ -31,7 +31,7 @@ def test_counts_of_an_empty_ledger(ledger: Ledger) -> None:
     assert ledger.counts() == {
         "sending": 0, "waiting": 0, "delivered": 0, "dead": 0, "duplicates": 0, "dead_letters_open": 0,
     }  # fmt: skip
-    assert ledger.reconciliation_snapshot() == ReconciliationSnapshot({}, {}, {})
+    assert ledger.reconciliation_snapshot() == ReconciliationSnapshot({}, {}, {}, {})
     assert ledger.event("event-1") == []
 
 

@@ -1,12 +1,13 @@
 """A pipeline on the ledger and with the workers of the previous release."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.integration.upgrade.support import Line
+from tests.integration.upgrade.support import Line, Start
 from tests.support.previous import NoHistory, PreviousRelease, unpack
 from tests.support.servers import Valkey
 from tests.support.simulator import SimulatorProcess, simulator_process
@@ -32,13 +33,19 @@ def simulator_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simul
 @pytest.fixture
 def line(
     tmp_path: Path, valkey_server: Valkey, redis_url: str, simulator_server: SimulatorProcess
-) -> Iterator[Callable[[str], Line]]:
-    """`line(database_url)`: queue, ledger and an empty simulator; its workers are ended after the test."""
+) -> Iterator[Start]:
+    """`line(database_url)`: queue, ledger and an empty simulator; its workers are ended after the test.
+
+    `server`: a Valkey of the test's own. `before`: the line that this one goes on from.
+    """
     simulator_server.client.reset()
     with ExitStack() as stack:
 
-        def start(database_url: str) -> Line:
-            made = Line(tmp_path, valkey_server, database_url, simulator_server)
+        def start(database_url: str, *, server: Valkey = valkey_server, before: Line | None = None) -> Line:
+            folder = tmp_path / ("line" if before is None else "restored")
+            folder.mkdir()
+            made = Line(folder, server, database_url, simulator_server)
+            made.enqueued = Counter() if before is None else before.enqueued
             stack.callback(made.close)
             return made
 

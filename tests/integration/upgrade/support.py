@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 
 from tests.support.pipeline import Pipeline
 from tests.support.previous import PreviousRelease
 from tests.support.processes import Process, clean_environment
 from tests.support.servers import wait_until
 from tests.support.views import view
+
+Start = Callable[..., "Line"]
 
 
 class Line(Pipeline):
@@ -44,3 +48,8 @@ class Line(Pipeline):
             wait_until(lambda: wanted <= self.accepted(), f"{len(wanted)} events to be accepted", seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.account()}") from None
+
+    def accepted_once(self, numbers: range) -> None:
+        """AssertionError unless Gong has accepted exactly these events, each once."""
+        times = Counter(entry["key"][1] for entry in self.gong.log() if entry["accepted"])
+        assert times == Counter(f"view-{number}" for number in numbers)

@@ -4,7 +4,6 @@ import json
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from gong_views.outbox.relay import Relay
 from gong_worker.ledger import migrate
 from gong_worker.operations.reconcile import reconcile
 from tests.integration.upgrade.record import RECORDED
-from tests.integration.upgrade.support import Line
+from tests.integration.upgrade.support import Start
 
 NUMBERED = [0, 1, 3, 10, 11, 12, 13, 20, 21, 30, 31, 40, 41]
 
@@ -30,7 +29,7 @@ def outbox_of_before(path: Path) -> sa.Engine:
 
 
 def test_everything_written_by_the_release_before_is_delivered(
-    database_url: str, line: Callable[[str], Line], tmp_path: Path
+    database_url: str, line: Start, tmp_path: Path
 ) -> None:
     """Messages (plain Celery's too), spool and outbox: each event is accepted once, with what was noted of it."""
     migrate(database_url)

@@ -3,7 +3,6 @@
 import base64
 import json
 import zlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -17,14 +16,14 @@ from gong_worker.operations.going_back import CannotGoBack, plan
 from gong_worker.operations.status import status
 from gong_worker.queue.part_holds import hold_part, release_part, return_released
 from tests.integration.pipeline.support import stock_item
-from tests.integration.upgrade.support import Line
+from tests.integration.upgrade.support import Line, Start
 from tests.support.previous import SCHEMA, PreviousRelease
 from tests.support.servers import wait_until
 from tests.support.views import view
 
 
 @pytest.fixture
-def old_line(database_url: str, previous: PreviousRelease, line: Callable[[str], Line]) -> Line:
+def old_line(database_url: str, previous: PreviousRelease, line: Start) -> Line:
     """A ledger that the previous release has made."""
     made = line(database_url)
     previous.run("-m", "gong_worker", "migrate", environment=made.environment)
@@ -90,7 +89,7 @@ def put_others(line: Line) -> str:
     return newer
 
 
-def test_going_back(database_url: str, previous: PreviousRelease, line: Callable[[str], Line]) -> None:
+def test_going_back(database_url: str, previous: PreviousRelease, line: Start) -> None:
     """`migrate --to` keeps what is in the ledger; the release before drains the queue on it, and can be left again."""
     migrate(database_url)
     line = line(database_url)

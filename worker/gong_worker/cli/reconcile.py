@@ -6,6 +6,7 @@ import click
 
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, cell_text, facts, show, table
+from gong_worker.operations.reconcile import accept_drift
 from gong_worker.operations.reconcile import reconcile as run_reconcile
 from gong_worker.operations.recount import check_counters
 from gong_worker.operations.serialize import to_json
@@ -15,27 +16,41 @@ from gong_worker.operations.services import open_services
 @click.command()
 @click.option("--deep", is_flag=True, help="first count the whole ledger anew and compare its counters")
 @click.option("--repair", is_flag=True, help="with --deep: put counters right that are wrong")
+@click.option(
+    "--accept", metavar="WHY", help="write off the drift it finds, e.g. after a backup was restored"
+)
 @JSON_OPTION
-def reconcile(deep: bool, repair: bool, as_json: bool) -> None:
+def reconcile(deep: bool, repair: bool, accept: str | None, as_json: bool) -> None:
     """Check that what went in is delivered, dead or still on its way. Exit 1 on drift.
 
     It reads the ledger's counters. With --deep it also reads every row, and exits 1 when a counter was wrong and was
-    not repaired.
+    not repaired. With --accept the drift is told once more and is none from then on; the audit keeps it, with WHY.
     """
+    if accept is not None and not accept.strip():
+        raise click.UsageError("--accept needs the reason, e.g. --accept 'ledger of 14:00 restored'")
     if repair and not deep:
         raise click.UsageError("--repair goes with --deep")
     services = open_services()
     counters = to_json(check_counters(services, repair=repair, by=operator())) if deep else None
     data = run_reconcile(services)
-    shown = data if counters is None else data | {"counters": counters}
+    accepted = accept is not None and bool(data["drift"])
+    if accept is not None and accepted:
+        accept_drift(services, data, by=operator(), reason=accept)
+    shown = data | {"drift_accepted": accepted}
+    if counters is not None:
+        shown |= {"counters": counters}
 
     def text() -> None:
         if counters is not None:
             _counted(counters)
         _reconciled(data)
+        if accepted:
+            click.echo("\naccepted: it is no drift any more, and `gong-views audit` keeps it")
 
     show(shown, as_json=as_json, text=text)
-    if data["drift"] or (counters is not None and counters["miscounts"] and not counters["repaired"]):
+    if (data["drift"] and not accepted) or (
+        counters is not None and counters["miscounts"] and not counters["repaired"]
+    ):
         raise SystemExit(1)
 
 

@@ -17,6 +17,7 @@ class AuditAction(StrEnum):
     DISCARD = "discard"
     EXPORT = "export"  # payloads written to a file
     REPAIR = "repair"  # counters brought into line with the rows
+    WRITE_OFF = "write_off"  # a drift accepted as what a restored backup or a lost queue has left
     SHOW = "show"  # one payload shown
     ERASE = "erase"  # one person, wherever their data were
     SUBJECT_EXPORT = "subject_export"  # all that is held of one person, to a file

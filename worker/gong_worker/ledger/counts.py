@@ -1,7 +1,7 @@
 """How many events and messages are where, by the counters: for the operators, and for the reconciliation."""
 
+import uuid
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -30,6 +30,8 @@ _SUMS: Final = {
     column.name: sa.func.sum(column) for column in MESSAGE_COUNTS.columns if not column.primary_key
 }
 _OPEN: Final = Delivery.status.in_([Status.SENDING, Status.WAITING])
+# Rows of this kind hold, with the sign turned, what an operator has accepted as missing: the sums add up again.
+_WRITTEN_OFF: Final = "written-off:"
 # How a message ended: the column that counts it, and its name here.
 _ENDS: Final = {
     "accepted": "accepted",
@@ -84,11 +86,23 @@ class Counts(LedgerPart):
                 row = {"generation": generation, "lane": Lane(lane), "day": day, "message_count": number}
                 connection.execute(_MIRROR[connection.dialect.name], row)
 
+    def write_off(self, missing: Mapping[LaneDay, int]) -> None:
+        """Accept that so many messages are missing, or were too many (negative): once for each call."""
+        generation = f"{_WRITTEN_OFF}{uuid.uuid4().hex}"
+        self.mirror_enqueue_counts(generation, {place: -number for place, number in missing.items()})
+
     def reconciliation_snapshot(self) -> ReconciliationSnapshot:
-        """`final_counts`, `unsettled` and the enqueue counts over all lives of Redis, of one and the same instant."""
+        """`final_counts`, `unsettled`, the enqueue counts over all lives of Redis, and what was written off of them.
+
+        All of one and the same instant.
+        """
+        written_off = EnqueueCount.generation.startswith(_WRITTEN_OFF, autoescape=True)
         with reading(self.engine) as connection:
             return ReconciliationSnapshot(
-                _final_counts(connection), _unsettled(connection), _enqueue_counts(connection)
+                _final_counts(connection),
+                _unsettled(connection),
+                _enqueue_counts(connection, sa.not_(written_off)),
+                {place: -number for place, number in _enqueue_counts(connection, written_off).items()},
             )
 
 
@@ -109,11 +123,7 @@ def _unsettled(connection: sa.Connection) -> dict[LaneDay, int]:
     return {(lane, parsed(start).date()): number for lane, start, number in connection.execute(query)}
 
 
-def _enqueue_counts(connection: sa.Connection) -> dict[LaneDay, int]:
-    query = sa.select(EnqueueCount.lane, EnqueueCount.day, sa.func.sum(EnqueueCount.message_count)).group_by(
-        EnqueueCount.lane, EnqueueCount.day
-    )
-    found: dict[tuple[Lane, date], int] = {}
-    for lane, day, number in connection.execute(query):
-        found[lane, day] = int(number)
-    return found
+def _enqueue_counts(connection: sa.Connection, kind: sa.ColumnElement[bool]) -> dict[LaneDay, int]:
+    place = (EnqueueCount.lane, EnqueueCount.day)
+    query = sa.select(*place, sa.func.sum(EnqueueCount.message_count)).where(kind).group_by(*place)
+    return {(lane, day): int(number) for lane, day, number in connection.execute(query)}

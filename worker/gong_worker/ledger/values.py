@@ -187,3 +187,5 @@ class ReconciliationSnapshot:
     final_counts: dict[LaneDay, FinalCounts]
     unsettled: dict[LaneDay, int]
     enqueue_counts: dict[LaneDay, int]
+    written_off: dict[LaneDay, int]
+    """Missing messages that an operator has accepted as such; negative: accepted as too many."""

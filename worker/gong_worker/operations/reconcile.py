@@ -8,10 +8,11 @@ messages moved meanwhile, and what surely came out without having gone in. At re
 import time
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from gong_views.names import Lane
+from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import ReconciliationSnapshot
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.services import Services
@@ -63,6 +64,18 @@ def reconcile(services: Services) -> dict[str, Any]:
     return found
 
 
+def accept_drift(services: Services, found: dict[str, Any], *, by: str, reason: str) -> None:
+    """Write off the drift that a reconciliation has found: from now on it is no drift, and the audit has it."""
+    missing = {
+        (Lane(row["lane"]), date.fromisoformat(row["day"])): int(row["missing"]) for row in found["drift"]
+    }
+    services.ledger.write_off(missing)
+    services.ledger.record_action(
+        AuditAction.WRITE_OFF, by=by, at=datetime.now(UTC), count=sum(map(abs, missing.values())),
+        reason=reason, details={"drift": found["drift"]},
+    )  # fmt: skip
+
+
 def _look(services: Services) -> _Look:
     before = _snapshot(services)
     queued, uncounted = inspect.counted_by_lane_and_day(services.client)
@@ -73,11 +86,13 @@ def _look(services: Services) -> _Look:
         *queued,
         *before.enqueue_counts,
         *after.enqueue_counts,
+        *before.written_off,
+        *after.written_off,
         *before.final_counts,
         *after.final_counts,
     }:
-        surely_missing = before.enqueue_counts.get(key, 0) - queued[key] - _ended(after, key)
-        surely_too_many = after.enqueue_counts.get(key, 0) - queued[key] - _ended(before, key)
+        surely_missing = _expected(before, key) - queued[key] - _ended(after, key)
+        surely_too_many = _expected(after, key) - queued[key] - _ended(before, key)
         if surely_missing > 0:
             drift[key] = surely_missing
         elif surely_too_many < 0:
@@ -92,6 +107,7 @@ def _look(services: Services) -> _Look:
         "queued": counts.live + counts.bulk + counts.delayed + counts.unreadable + counts.held,
         "in_flight": counts.unacked,
         "uncounted_in_queue": uncounted,
+        "written_off": sum(after.written_off.values()),
     }
     return _Look(drift, totals)
 
@@ -99,6 +115,11 @@ def _look(services: Services) -> _Look:
 def _snapshot(services: Services) -> ReconciliationSnapshot:
     mirror_enqueue_counts(services.client, services.ledger)
     return services.ledger.reconciliation_snapshot()
+
+
+def _expected(snapshot: ReconciliationSnapshot, key: LaneDay) -> int:
+    """Messages of which something should be known."""
+    return snapshot.enqueue_counts.get(key, 0) - snapshot.written_off.get(key, 0)
 
 
 def _ended(snapshot: ReconciliationSnapshot, key: LaneDay) -> int:
