@@ -41,6 +41,8 @@ FAILURES_KEY: Final = "gong-views.failures"
 WORKERS_KEY: Final = "gong-views.workers"
 # hash: "<target>|<alert>" -> since when, and whether it was told (gong_worker/queue/lua/alert.lua)
 ALERTS_KEY: Final = "gong-views.alerts"
+# string, expires by itself: the worker that prunes by the retention settings, or that it was done within the last day
+RETENTION_KEY: Final = "gong-views.retention"
 # string: Redis time (s) when a worker last looked for abandoned messages; a later one tells of a clock set back
 CLOCK_KEY: Final = "gong-views.clock"
 # list of "<delivery tag>@<Redis time (s)>\n<queue>\n<raw item>": what no worker could read, until the ledger has it

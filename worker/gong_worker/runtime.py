@@ -21,6 +21,7 @@ from gong_worker.operations.alerts import AlertWatch
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.preflight import Finding
 from gong_worker.operations.preflight_call import check_call
+from gong_worker.operations.retention import Retention
 from gong_worker.operations.services import Services, make_gate, open_services, redis_client
 from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.clock import SharedClock
@@ -39,6 +40,8 @@ CHAIN_SECONDS = 1.0
 # How often deleted text is taken out of SQLite's write-ahead log.
 TIDY_SECONDS = 300.0
 DROPPED_AT_ONCE = 200
+# How often a worker looks whether it is to prune today.
+RETENTION_SECONDS = 30.0
 
 
 def ask_gong(settings: WorkerSettings) -> Finding:
@@ -72,6 +75,17 @@ def alert_thread(services: Services) -> MaintenanceThread | None:
     notify.refuse_unknown(settings.addresses)
     watch = AlertWatch(services, settings, notify.send)
     return MaintenanceThread("alerts", [PeriodicJob("alerts", settings.interval_seconds / 3, watch.run)])
+
+
+def retention_thread(services: Services, stop: threading.Event) -> MaintenanceThread | None:
+    """A worker's part in the retention, not started; None without GONG_VIEWS_RETENTION_DAYS."""
+    settings = services.settings
+    if settings.retention_days is None:
+        return None
+    retention = Retention(
+        services, days=settings.retention_days, keep_keys=settings.retention_keep_keys, stop=stop
+    )
+    return MaintenanceThread("retention", [PeriodicJob("retention", RETENTION_SECONDS, retention.run)])
 
 
 class Runtime:
@@ -158,6 +172,7 @@ class Runtime:
         )
 
         self._alerts = alert_thread(services)
+        self._retention = retention_thread(services, self.stop)
 
     def start(self) -> None:
         """Let the settings count for all workers, and start the maintenance threads."""
@@ -168,6 +183,8 @@ class Runtime:
         self._ledger_side.start()
         if self._alerts is not None:
             self._alerts.start()
+        if self._retention is not None:
+            self._retention.start()
 
     def _drop(self) -> None:
         """Write what an operator has dropped as dead letters. What a crash or an outage meets is set aside again."""
@@ -206,6 +223,8 @@ class Runtime:
         self._ledger_side.stop()
         if self._alerts is not None:
             self._alerts.stop()
+        if self._retention is not None:
+            self._retention.stop()
         if answers:
             attempt(self.heartbeat.remove)
         self.gong.close()

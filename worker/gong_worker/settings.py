@@ -92,6 +92,18 @@ class WorkerSettings(ProducerSettings):
         description="keys the hashes that a guess could confirm, 32 characters or more; never change it; unset: "
         "the ledger's own, which `migrate` makes",
     )
+    retention_days: Annotated[int | None, BeforeValidator(blank_is_unset)] = Field(
+        None,
+        ge=1,
+        le=36_500,
+        validation_alias="GONG_VIEWS_RETENTION_DAYS",
+        description="workers prune what ended so long ago, once a day; unset: nothing is pruned by itself",
+    )
+    retention_keep_keys: bool = Field(
+        True,
+        validation_alias="GONG_VIEWS_RETENTION_KEEP_KEYS",
+        description="`false`: the events' rows go, too, and an event that comes again after that is sent again",
+    )
     calls_per_second: float = Field(
         3.0,
         gt=0,

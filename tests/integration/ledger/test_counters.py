@@ -30,6 +30,7 @@ from tests.integration.ledger.support import (
 )
 
 BEFORE = "0004"
+ADD, DROP = "ADD COLUMN erased_at TIMESTAMP", "DROP COLUMN erased_at"
 TODAY, TOMORROW = date(2026, 3, 1), date(2026, 3, 2)
 DAY = 86_400.0
 
@@ -113,11 +114,19 @@ def dashboards(ledger: Ledger) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
+def later_column(ledger: Ledger, change: str) -> None:
+    """What this version's code writes to a ledger of before needs a column that came after (0007)."""
+    with ledger.engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE dead_letters {change}"))
+
+
 def test_an_upgrade_counts_what_is_there(database_url: str) -> None:
     """Counters and views of an upgraded ledger say what the rows and the old views said; and so back again."""
     migrate(database_url, BEFORE)
     ledger = Ledger(open_engine(database_url))
+    later_column(ledger, ADD)
     one_of_each(ledger)
+    later_column(ledger, DROP)
     before = dashboards(ledger)
     rows = "SELECT event_id, status, settled_at FROM deliveries ORDER BY event_id"
     events = stored(ledger, rows)
@@ -173,6 +182,7 @@ def test_an_upgrade_that_was_broken_off_goes_on(database_url: str) -> None:
     """Events written after the triggers were made and before the rest was counted are counted once."""
     migrate(database_url, BEFORE)
     ledger = Ledger(open_engine(database_url))
+    later_column(ledger, ADD)
     deliver(ledger, claimed(ledger, "m1", key=key("e1")), 1)
     dead_letter_event(ledger, claimed(ledger, "dies", key=key("dies")))
     opens_again = message("again", replay_of=1)
@@ -183,6 +193,7 @@ def test_an_upgrade_that_was_broken_off_goes_on(database_url: str) -> None:
     )
     counts = ledger.counts()
     assert (counts["delivered"], counts["dead"]) == (1, -1), "what was there before is not counted yet"
+    later_column(ledger, DROP)
     migrate(database_url)
     assert ledger.miscounts() == []
     counts = ledger.counts()

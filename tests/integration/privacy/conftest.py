@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from gong_worker.cli import cli
-from gong_worker.ledger import migrate
+from gong_worker.ledger import Ledger, migrate, open_engine
 from tests.support.pipeline import Pipeline
 from tests.support.servers import Valkey, valkey
 from tests.support.simulator import simulator_process
@@ -50,3 +50,12 @@ def run(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Command:
         return json.loads(done.stdout) if exit_code in (0, 1) else done.output
 
     return call
+
+
+@pytest.fixture
+def ledger(database_url: str) -> Iterator[Ledger]:
+    """A migrated one on each database, without anything else."""
+    migrate(database_url)
+    made = Ledger(open_engine(database_url))
+    yield made
+    made.close()

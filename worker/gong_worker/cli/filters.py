@@ -33,6 +33,13 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
     return found
 
 
+def age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
+    """A length of time as an option's value, such as 400d or 56w."""
+    if match := _AGO.fullmatch(value):
+        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    raise click.BadParameter("no length of time; write it like 400d")
+
+
 def _choices(values: Any) -> click.Choice[str]:
     return click.Choice([value.value for value in values])
 

@@ -1,13 +1,18 @@
-"""`gong-views erase` and `subject-export`: what is kept of one person, gone or copied."""
+"""`gong-views erase` and `subject-export`: what is kept of one person, gone or copied. `prune`: what is old, gone."""
 
+import signal
+import threading
 from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
 from gong_views.options import spool_at
-from gong_worker.cli.bulk import DRY_RUN_OPTION, YES_OPTION, confirmed
+from gong_worker.cli.bulk import DRY_RUN_OPTION, INTERRUPTED, YES_OPTION, confirmed
+from gong_worker.cli.filters import age
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, facts, show
 from gong_worker.domain.person import Person
@@ -16,6 +21,8 @@ from gong_worker.operations.erasure import counts_of
 from gong_worker.operations.erasure import erase as run_erase
 from gong_worker.operations.exports import private_file
 from gong_worker.operations.person_data import Places, look
+from gong_worker.operations.recount import patient_ledger
+from gong_worker.operations.retention import prune as run_prune
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import open_services
 from gong_worker.operations.subject_export import export_subject
@@ -134,3 +141,41 @@ def subject_export(
     show(
         {"file": str(output), **counts}, as_json=as_json, text=lambda: facts({"file": str(output), **counts})
     )
+
+
+@click.command()
+@click.option(
+    "--older-than", required=True, metavar="AGE", callback=age, help="what ended so long ago: 400d, 56w"
+)
+@click.option("--keep-keys", is_flag=True, help="keep the events' rows: nothing is sent when it comes again")
+@click.option("--why", help="for the audit")
+@DRY_RUN_OPTION
+@YES_OPTION
+@JSON_OPTION
+def prune(
+    older_than: timedelta, keep_keys: bool, why: str | None, dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Delete what ended long ago from the ledger, in small batches that block nobody.
+
+    Attempts, duplicates and letters that nobody can replay go with their events; counts stay. Without --keep-keys an
+    event that comes again after that is sent again, and Gong's 409 settles it if Gong still knows it.
+    """
+    services = open_services()
+    before = datetime.now(UTC) - older_than
+    with patient_ledger(services) as ledger:
+        if dry_run or not yes:
+            events = ledger.count_old(before, keep_keys=keep_keys)
+            question = f"{events} events that ended before {before:%Y-%m-%d %H:%M} UTC are pruned"
+            question += ", their keys kept" if keep_keys else "; one that comes again is sent again"
+            if dry_run:
+                show({"dry_run": True, "events": events}, as_json=as_json, text=lambda: click.echo(question))
+                return
+            if not confirmed(question, DeadLetterFilter(), yes=False):
+                raise SystemExit(1)
+        stop = threading.Event()
+        signal.signal(signal.SIGINT, lambda *_: stop.set())
+        pruned = run_prune(ledger, before, keep_keys=keep_keys, by=operator(), reason=why, stop=stop)
+    show(asdict(pruned), as_json=as_json, text=lambda: facts(asdict(pruned)))
+    if stop.is_set():
+        click.echo("interrupted; run it again to go on", err=True)
+        raise SystemExit(INTERRUPTED)

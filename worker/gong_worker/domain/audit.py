@@ -20,4 +20,5 @@ class AuditAction(StrEnum):
     WRITE_OFF = "write_off"  # a drift accepted as what a restored backup or a lost queue has left
     SHOW = "show"  # one payload shown
     ERASE = "erase"  # one person, wherever their data were
+    PRUNE = "prune"  # what ended long ago, by an operator or by the retention settings
     SUBJECT_EXPORT = "subject_export"  # all that is held of one person, to a file

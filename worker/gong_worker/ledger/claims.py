@@ -18,11 +18,13 @@ from gong_worker.domain.states import DeadLetterResolution, Move, Status, status
 from gong_worker.ledger import attempt_rows, rows, steps
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
+from gong_worker.ledger.errors import LedgerRefused
 from gong_worker.ledger.models import Delivery
 from gong_worker.ledger.rows import DeadLetterFacts, DeliveryState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AlreadyHandled, Busy, Claim, Claimed, EventFacts, MessageRef
 
+PRUNED_MEANWHILE: Final = 2
 _RENEW: Final = (
     sa.update(Delivery)
     .where(rows.is_event(Delivery), Delivery.claim_token == bindparam("token"))
@@ -119,6 +121,16 @@ class Claiming(LedgerPart):
         A dead event opens again for the replay of any of its letters, for another payload, and for any message
         once an operator discarded the letter of its last death; but not when a person was erased from that.
         """
+        for _ in range(PRUNED_MEANWHILE):
+            try:
+                return self._claim(key, message, facts, now=now, lease_seconds=lease_seconds)
+            except (sa.exc.NoResultFound, LedgerRefused):
+                pass  # its row was there and was pruned before it could be locked: it is a new event now
+        return self._claim(key, message, facts, now=now, lease_seconds=lease_seconds)
+
+    def _claim(
+        self, key: EventKey, message: MessageRef, facts: EventFacts, *, now: datetime, lease_seconds: float
+    ) -> Claimed | AlreadyHandled | Busy:
         now = utc(now)
         claim = Claim(key, uuid.uuid4().hex, message, facts, 0, now)
         lease = {

@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from gong_worker.ledger.models import Base
 
+PRUNED_SHARD: Final = -2
+"""Holds what was counted of rows that are pruned. The others together say what the rows say."""
 _KEY_TYPES: Final[dict[str, sa.types.TypeEngine[Any]]] = {
     "day": sa.Date(),
     # As the views show it: a condition on the hour is then one on the key.

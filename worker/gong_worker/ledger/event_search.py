@@ -18,7 +18,7 @@ from gong_views.names import Lane
 from gong_worker.domain.states import Resolution, Status
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
-from gong_worker.ledger.counters import MESSAGE_COUNTS
+from gong_worker.ledger.counters import MESSAGE_COUNTS, PRUNED_SHARD
 from gong_worker.ledger.models import Attempt, Delivery
 from gong_worker.ledger.transactions import reading
 from gong_worker.ledger.values import Int64
@@ -131,7 +131,7 @@ class EventSearch(LedgerPart):
         sums = [
             sa.func.sum(counts[name]) for name, status in _COUNTED.items() if wanted.status in (None, status)
         ]
-        ended = sa.select(*sums)
+        ended = sa.select(*sums).where(counts.shard != PRUNED_SHARD)
         states = [status for status in (Status.SENDING, Status.WAITING) if wanted.status in (None, status)]
         opened = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.status.in_(states))
         if wanted.lane is not None:

@@ -11,6 +11,7 @@ from gong_worker.ledger.erasure import Erasing
 from gong_worker.ledger.event_history import EventHistories
 from gong_worker.ledger.event_search import EventSearch
 from gong_worker.ledger.keys import Keys
+from gong_worker.ledger.prune import Prune
 from gong_worker.ledger.reads import Reads
 from gong_worker.ledger.record import Recording
 from gong_worker.ledger.recount import Recount
@@ -35,6 +36,7 @@ class Ledger(
     Replays,
     Erasing,
     Keys,
+    Prune,
 ):
     """What became of every event and every message.
 

@@ -36,7 +36,7 @@ class Base(DeclarativeBase):
 
 
 class Delivery(Base):
-    """One row per event key, made by its first claim, never deleted."""
+    """One row per event key, made by its first claim; deleted by nothing but pruning."""
 
     __tablename__ = "deliveries"
 
@@ -173,7 +173,7 @@ class Duplicate(Base):
     enqueued_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    __table_args__ = (_event_key(),)
+    __table_args__ = (_event_key(), sa.Index("ix_duplicates_event", "event_id", "reporting_system"))
 
 
 class EnqueueCount(Base):
@@ -211,3 +211,11 @@ class InstallationKey(Base):
 
     name: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
     value: Mapped[str] = mapped_column(sa.String(128))
+
+
+class Pruning(Base):
+    """A row stands in it inside of a transaction that prunes: what that deletes stays counted (migration 0008)."""
+
+    __tablename__ = "pruning"
+
+    id: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True, autoincrement=False)

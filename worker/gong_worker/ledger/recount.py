@@ -2,7 +2,8 @@
 
 Views made by the migration count anew, in the shape of the tables of counters: `recounted_message_counts` and so on.
 A counter that is wrong stays wrong by the same amount, whatever is written meanwhile, because the triggers go on. So
-what one instant shows to be missing can be added at any later one, and no writer has to wait.
+what one instant shows to be missing can be added at any later one, and no writer has to wait. What was counted of rows
+that are pruned is in a shard of its own, and left out.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.counters import CALL_COUNTS, DEAD_LETTER_COUNTS, LATENCY_COUNTS, MESSAGE_COUNTS
+from gong_worker.ledger.counters import (
+    CALL_COUNTS,
+    DEAD_LETTER_COUNTS,
+    LATENCY_COUNTS,
+    MESSAGE_COUNTS,
+    PRUNED_SHARD,
+)
 from gong_worker.ledger.transactions import reading, writing
 
 _TABLES: Final = (MESSAGE_COUNTS, CALL_COUNTS, LATENCY_COUNTS, DEAD_LETTER_COUNTS)
@@ -62,7 +69,9 @@ def _miscounts(connection: sa.Connection, table: sa.Table) -> list[Miscount]:
     )
     both = sa.union_all(
         sa.select(*recounted.columns),
-        sa.select(*(table.c[name] for name in keys), *((-table.c[name]).label(name) for name in sums)),
+        sa.select(*(table.c[name] for name in keys), *((-table.c[name]).label(name) for name in sums)).where(
+            table.c.shard != PRUNED_SHARD
+        ),
     ).subquery()
     by = [both.c[name] for name in keys]
     missing = [sa.func.sum(both.c[name]) for name in sums]

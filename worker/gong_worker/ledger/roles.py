@@ -26,11 +26,11 @@ _ON_TABLES: Final[Mapping[LedgerRole, str]] = {
     LedgerRole.CONSOLE: _ALL,
     LedgerRole.WEB: "SELECT",
 }
-#: Tables on which a role has less: the schema's version is the owner's, the audit is only added to, by operators;
+#: Tables on which a role has less: the schema's version is the owner's, the audit is only added to;
 #: whoever has the keys can confirm a guess of what is hashed with them.
 _LESS: Final[Mapping[str, Mapping[LedgerRole, str]]] = {
     "alembic_version": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT"},
-    "operator_actions": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT, INSERT"},
+    "operator_actions": {LedgerRole.WORKER: "SELECT, INSERT", LedgerRole.CONSOLE: "SELECT, INSERT"},
     "installation_keys": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT", LedgerRole.WEB: ""},
 }
 #: Columns with personal data, which a role that only reads has no right on.

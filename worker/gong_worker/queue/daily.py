@@ -1,0 +1,40 @@
+"""What one worker does once a day: a lease in Redis, kept until the next day when it is done."""
+
+import uuid
+from typing import Final, cast
+
+import redis
+
+from gong_views.names import RETENTION_KEY
+
+#: A worker that dies gives way after so long.
+LEASE_SECONDS: Final = 120
+DAY_SECONDS: Final = 86_400
+
+
+class DailyLease:
+    """Of one process. Methods raise RedisError."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._token = uuid.uuid4().hex
+
+    def take(self) -> bool:
+        """Whether it is ours: nobody has it, and nobody was done within the last day."""
+        return bool(self._client.set(RETENTION_KEY, self._token, nx=True, ex=LEASE_SECONDS))
+
+    def renew(self) -> bool:
+        """Keep it; False when it has run out and another has it."""
+        return self._keep(self._token, LEASE_SECONDS)
+
+    def done(self) -> None:
+        """Not again before tomorrow."""
+        self._keep(f"done by {self._token}", DAY_SECONDS)
+
+    def _keep(self, value: str, seconds: int) -> bool:
+        # Not one step: two that prune at once disturb nobody, they take turns in the ledger.
+        held = cast(bytes | None, self._client.get(RETENTION_KEY))
+        if held is not None and held.decode() != self._token:
+            return False
+        self._client.set(RETENTION_KEY, value, ex=seconds)
+        return True
