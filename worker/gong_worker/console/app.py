@@ -10,6 +10,7 @@ from nicegui import ui
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse
 
+from gong_worker.console.downloads import downloads_router
 from gong_worker.console.frame import Console
 from gong_worker.console.headers import SecurityHeaders
 from gong_worker.console.identity import Identity, Peer
@@ -41,6 +42,7 @@ def create_app(console: Console, settings: ConsoleSettings) -> FastAPI:
         return FileResponse(STATIC / ("console.js" if name == "console.js" else "console.css"))
 
     app.include_router(login_router(console.sessions))
+    app.include_router(downloads_router(console.downloads, console.sessions, console.backend))
     for page in (overview, dead_letters, events, gate, audit):
         page.add(console)
     # What the browser reports of itself, and tracebacks with the texts of exceptions, which may quote a payload.
@@ -48,7 +50,7 @@ def create_app(console: Console, settings: ConsoleSettings) -> FastAPI:
     pages_app.config.socket_io_js_transports = ["websocket"]
     pages_app.config.quasar_config["loadingBar"] = {"skipHijack": True}  # no bar at each request of a page
     ui.add_head_html(
-        '<link rel="stylesheet" href="/static/console.css"><script defer src="/static/console.js"></script>',
+        '<link rel="stylesheet" href="/static/console.css"><script src="/static/console.js"></script>',
         shared=True,
     )
     ui.run_with(

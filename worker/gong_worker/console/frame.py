@@ -2,17 +2,21 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from nicegui import context, ui
 from nicegui.element import Element
 
 from gong_worker.console.backend import Backend, problem_text
+from gong_worker.console.downloads import Downloads
 from gong_worker.console.identity import LOGIN_PATH, SESSION
 from gong_worker.console.sessions import Forbidden, Session, Sessions
+from gong_worker.console.theme import ThemeSwitch
 from gong_worker.console.users import User
 from gong_worker.console.widgets import Text
+from gong_worker.ledger import DeadLetterFilter
+from gong_worker.operations.exports import ExportFormat
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,7 @@ class Console:
 
     sessions: Sessions
     backend: Backend
+    downloads: Downloads = field(default_factory=Downloads)
 
     def user(self) -> User:
         """Who uses this page, as they are now. Raises Forbidden when the session has ended."""
@@ -46,6 +51,11 @@ class Console:
         if not user.operates:
             raise Forbidden("you are a viewer: only an operator may do this")
         return user
+
+    def offer(self, wanted: DeadLetterFilter, form: ExportFormat) -> str:
+        """The path of a file of dead letters for this user; raises Forbidden."""
+        self.reader()
+        return self.downloads.offer(_session(), wanted, form)
 
     def reader(self) -> User:
         """The user if they may see payloads; raises Forbidden."""
@@ -133,6 +143,7 @@ def _head(user: User, path: str, *, open_to_all: bool) -> Element:
                     link.props["aria-current"] = "page"
         with ui.element("div").classes("who"):
             Text("span", f"{user.name} ({user.role.value})")
+            ThemeSwitch()
             if not open_to_all and user.password_hash is not None:
                 with ui.element("form").props('method=post action="/logout"'):
                     Text("button", "Sign out").props("type=submit")

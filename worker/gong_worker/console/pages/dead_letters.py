@@ -7,7 +7,7 @@ from nicegui import ui
 
 from gong_worker.console.frame import Console, Page
 from gong_worker.console.pager import PAGE_SIZE, Pager
-from gong_worker.console.pages.letter_actions import discard, edit_many, replay
+from gong_worker.console.pages.letter_actions import discard, edit_many, export, replay
 from gong_worker.console.pages.letter_detail import show_letter
 from gong_worker.console.pages.letter_filter import LetterFilter
 from gong_worker.console.pages.waiting_replays import WaitingReplays
@@ -50,12 +50,12 @@ class DeadLetters:
             )
         with section("Letters"):
             self._target: Text | None = None
-            if page.user.operates:
+            if page.user.sees_payloads:
                 self._toolbar()
             heads = ("Number", "Died", "Reason", "HTTP", "What Gong said", "Event", "State")
             self._letters = Table(
                 "Letters, the oldest first",
-                ("Select", *heads) if page.user.operates else heads,
+                ("Select", *heads) if page.user.sees_payloads else heads,
                 empty="no dead letter",
             )
             self._more = Text("p", "").props("role=status")
@@ -78,6 +78,9 @@ class DeadLetters:
         page = self._page
         with ui.element("div").classes("toolbar").props('role=toolbar aria-label="Actions"'):
             self._target = Text("span", "").props("role=status")
+            button("Export …", page.action(lambda: export(page, self._meant())))
+            if not page.user.operates:
+                return
             button("Replay …", page.action(lambda: replay(page, self._meant(), self._acted)), kind="primary")
             button("Edit and replay …", page.action(lambda: edit_many(page, self._meant(), self._acted)))
             button("Discard …", page.action(lambda: discard(page, self._meant(), self._acted)), kind="danger")
@@ -139,7 +142,7 @@ class DeadLetters:
             event,
             letter.resolution.value if letter.resolution is not None else "open",
         )
-        return (lambda: self._checkbox(letter.id), *cells) if page.user.operates else cells
+        return (lambda: self._checkbox(letter.id), *cells) if page.user.sees_payloads else cells
 
     def _checkbox(self, letter_id: int) -> None:
         def toggled(on: bool) -> None:

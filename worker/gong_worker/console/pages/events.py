@@ -11,9 +11,10 @@ from gong_worker.console.frame import Console, Page
 from gong_worker.console.pager import PAGE_SIZE, Pager
 from gong_worker.console.pages.event_story import show_story
 from gong_worker.console.pages.letter_filter import AGES, choice, text_field
+from gong_worker.console.pages.live_calls import LiveCalls
 from gong_worker.console.widgets import Cell, Table, Text, at, button, section
 from gong_worker.domain.states import Status
-from gong_worker.ledger import EventFilter, EventPage, EventSummary
+from gong_worker.ledger import AttemptFilter, EventFilter, EventPage, EventSummary
 from gong_worker.operations.events import search_events
 from gong_worker.operations.services import Services
 
@@ -52,6 +53,7 @@ class Events:
             self._lane = choice("Lane", {"": "any", **{one.value: one.value for one in Lane}}, "")
             self._since = choice("Enqueued in", AGES, "")
             button("Search", lambda: None, kind="primary").props("type=submit")
+        self._live = LiveCalls(page)
         with section("Events"):
             self._story = button("Find this event id in the queue too", page.action(self._find))
             self._table = Table(
@@ -98,6 +100,14 @@ class Events:
             source=self._source.value or None,
             lane=Lane(self._lane.value) if self._lane.value else None,
             since=datetime.now(UTC) - timedelta(hours=int(hours)) if hours else None,
+        )
+        self._live.restrict(
+            AttemptFilter(
+                reporting_system=self._wanted.reporting_system,
+                content_id=self._wanted.content_id,
+                source=self._wanted.source,
+                lane=self._wanted.lane,
+            )
         )
         self._pager.restart()
         await self.refresh()

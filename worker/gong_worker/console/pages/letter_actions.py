@@ -7,7 +7,7 @@ from typing import Any
 from nicegui import ui
 
 from gong_views.names import Lane
-from gong_worker.console.dialogs import BulkDialog
+from gong_worker.console.dialogs import BulkDialog, Dialog
 from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Page
 from gong_worker.console.widgets import Text, button
@@ -17,6 +17,7 @@ from gong_worker.domain.edits import edit_from
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations.dead_letters import Bulk, BulkResult, note_shown
 from gong_worker.operations.dead_letters import discard as run_discard
+from gong_worker.operations.exports import ExportFormat
 from gong_worker.operations.replays import Plan, Replacement, edit_of, plan
 from gong_worker.operations.replays import replay as run_replay
 from gong_worker.operations.services import Services
@@ -69,6 +70,33 @@ async def discard(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:
 
     with dialog.buttons():
         button("Go on", page.action(ask), kind="danger")
+
+
+async def export(page: Page, wanted: DeadLetterFilter) -> None:
+    """Offer the letters with their payloads as a file."""
+    page.console.reader()
+    dialog = Dialog(page, "Export")
+
+    def count(services: Services) -> int:
+        letters, _, _ = services.ledger.count_dead_letters(wanted)
+        return letters
+
+    total = await page.console.backend.run(count)
+    with dialog.anew():
+        Text("p", f"{total:,} dead letters with their payloads: the file holds people's names and addresses.")
+        Text("p", "The audit notes that you made it. JSON lines can be edited and replayed by the command.")
+
+    def fetch(form: ExportFormat) -> Callable[[], Awaitable[None]]:
+        async def offer() -> None:
+            ui.download.from_url(page.console.offer(wanted, form))
+            dialog.close()
+
+        return offer
+
+    with dialog.buttons():
+        if total:
+            button("CSV", page.action(fetch(ExportFormat.CSV)))
+            button("JSON lines", page.action(fetch(ExportFormat.JSONL)), kind="primary")
 
 
 async def edit_many(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:

@@ -16,7 +16,7 @@ from gong_worker.operations.dead_letters import event_of, show_dead_letter
 from gong_worker.operations.replays import payloads_of
 from gong_worker.operations.services import Services
 
-_IS_DARK = "matchMedia('(prefers-color-scheme: dark)').matches"
+_IS_DARK = "document.body.classList.contains('body--dark')"
 
 
 async def show_letter(page: Page, letter_id: int, done: Refresh) -> None:

@@ -7,7 +7,8 @@ from nicegui import ui
 from gong_worker.console import chart
 from gong_worker.console.frame import Console, Page
 from gong_worker.console.gate_view import BudgetBar, GateView
-from gong_worker.console.widgets import Table, Text, at, section
+from gong_worker.console.pages.looks import show_queue, show_reconciliation
+from gong_worker.console.widgets import Table, Text, at, button, section
 from gong_worker.console.words import age, drained, number
 from gong_worker.ledger import HourOutcome
 from gong_worker.operations.activity import last_day
@@ -20,7 +21,7 @@ def add(console: Console) -> None:
     @ui.page("/")
     async def overview() -> None:
         page = Page(console, "/")
-        view = Overview()
+        view = Overview(page)
 
         async def refresh() -> None:
             view.show(await console.backend.status(), datetime.now(UTC))
@@ -32,7 +33,7 @@ def add(console: Console) -> None:
 class Overview:
     """The page's parts, shown anew in place."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Page) -> None:
         with ui.element("div").classes("cards"):
             with section("Gate"):
                 self._gate = GateView()
@@ -42,6 +43,9 @@ class Overview:
                 self._backlog = Table("Messages that wait", ("Lane", "Messages", "Oldest waits"), empty="")
                 self._queue_problem = Text("p", "", "problem")
                 self._drained = Text("p", "", "drained")
+                with ui.element("div").classes("toolbar"):
+                    button("What waits …", page.action(lambda: show_queue(page)))
+                    button("Reconcile …", page.action(lambda: show_reconciliation(page)))
             with section("Events"):
                 self._events = Table(
                     "Events by state", ("State", "Events"), empty="the ledger does not answer"

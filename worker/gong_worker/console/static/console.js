@@ -1,5 +1,19 @@
 // A page that loses its connection asks whether its session has ended, and leads to the login if so.
 "use strict";
+// The theme that was chosen, before anything is drawn.
+(() => {
+  const show = (name) => {
+    if (name === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = name;
+  };
+  const chosen = /(?:^|; )gong-views-theme=(dark|light)/.exec(document.cookie);
+  if (chosen) show(chosen[1]);
+  window.gongViewsTheme = (name) => {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `gong-views-theme=${name}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+    show(name);
+  };
+})();
 (() => {
   const check = async () => {
     try {
