@@ -49,12 +49,12 @@ audit: $(STAMP) ## ask for known weaknesses of every pinned package (needs the a
 
 hashes: $(STAMP) ## record in deploy/requirements.txt what the image installs, each file by its hash
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
-		--constraint constraints.txt --extra worker --extra console --extra postgres --extra outbox --extra alerts \
+		--constraint constraints.txt --extra worker --extra console --extra postgres --extra outbox --extra alerts --extra otel \
 		--output-file deploy/requirements.txt pyproject.toml
 
 sbom: $(STAMP) ## the software bill of materials of an installation (CycloneDX), into build/sbom.json
 	$(BIN)/uv venv --quiet --clear build/sbom
-	$(BIN)/uv pip install --quiet --python build/sbom --constraint constraints.txt '.[worker,console,outbox,postgres,embedded,alerts]'
+	$(BIN)/uv pip install --quiet --python build/sbom --constraint constraints.txt '.[worker,console,outbox,postgres,embedded,alerts,otel]'
 	$(BIN)/uv tool run --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py environment build/sbom/bin/python \
 		--pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
 	rm -r build/sbom

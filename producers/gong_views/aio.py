@@ -36,6 +36,7 @@ from gong_views.options import (
 )
 from gong_views.receipt import BatchResult, Receipt
 from gong_views.redis_errors import Failure, explain
+from gong_views.tracing import enqueueing
 
 
 class AsyncViewQueue:
@@ -150,15 +151,16 @@ class AsyncViewQueue:
         if not items:
             return []
         connections = await self._get_connections()
-        push = transaction(lane, items)
-        replies = await self._exchange(connections, push.commands)
-        try:
-            verify(replies)
-        except Failure as error:
-            if (command := undo(push.commands, replies)) is not None:
-                await self._exchange(connections, [command])
-            raise explain(error, connections.where, self._options.seconds) from error
-        return push.receipts
+        with enqueueing(lane, len(items)) as trace:
+            push = transaction(lane, items, trace=trace)
+            replies = await self._exchange(connections, push.commands)
+            try:
+                verify(replies)
+            except Failure as error:
+                if (command := undo(push.commands, replies)) is not None:
+                    await self._exchange(connections, [command])
+                raise explain(error, connections.where, self._options.seconds) from error
+            return push.receipts
 
     async def _exchange(self, connections: AsyncConnections, commands: Sequence[Command]) -> list[Any]:
         try:

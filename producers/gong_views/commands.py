@@ -16,6 +16,7 @@ from gong_views.errors import InvalidViewEvent
 from gong_views.event import ViewEvent
 from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_views.receipt import BatchResult, Receipt
+from gong_views.trace_context import TraceContext
 
 Event = ViewEvent | Mapping[str, Any] | str | bytes
 Command = tuple[Any, ...]
@@ -78,13 +79,20 @@ def to_item(event: Event, *, source: str | None = None, replay_of: int | None = 
     return Item(valid.event_id, valid.wire(), source, replay_of)
 
 
-def transaction(lane: Lane, items: Sequence[Item], now: datetime | None = None) -> Transaction:
-    """The one MULTI that puts these events on the lane and counts them."""
+def transaction(
+    lane: Lane, items: Sequence[Item], now: datetime | None = None, trace: TraceContext | None = None
+) -> Transaction:
+    """The one MULTI that puts these events on the lane and counts them; `trace` is what they are part of."""
     now = now or datetime.now(UTC)
     receipts, raws = [], []
     for item in items:
         message_id, raw = message.build(
-            item.wire, lane, enqueued_at=now, source=item.source, replay_of=item.replay_of
+            item.wire,
+            lane,
+            enqueued_at=now,
+            source=item.source,
+            replay_of=item.replay_of,
+            trace=trace,
         )
         receipts.append(Receipt(item.event_id, message_id))
         raws.append(raw)

@@ -25,6 +25,7 @@ from pydantic_core import to_json
 
 from gong_views.errors import GongViewsError
 from gong_views.names import TASK_NAME, Lane
+from gong_views.trace_context import TraceContext
 
 CURRENT_VERSION: Final = 2
 VERSIONS: Final = (1, 2)
@@ -76,6 +77,8 @@ class Envelope:
     """Whether it is in the enqueue counts; if not, the worker has to count it (`counted_in`)."""
     eta: datetime | None
     """Not before (UTC): what a stock Celery producer asked for with `eta` or `countdown`."""
+    trace: TraceContext | None = None
+    """The trace that the producer's enqueue is part of, if it has one."""
 
 
 def build(
@@ -86,6 +89,7 @@ def build(
     source: str | None = None,
     replay_of: int | None = None,
     message_id: str | None = None,
+    trace: TraceContext | None = None,
 ) -> tuple[str, str]:
     """The message id and the queue item (JSON text) of one event in its wire form.
 
@@ -106,14 +110,15 @@ def build(
     body = base64.b64encode(_compress(to_json([[], kwargs, {}]))).decode("ascii")
     message_id = message_id or str(uuid.uuid4())
     # A tag of its own: the same message pushed twice is two items, each acknowledged for itself.
-    return message_id, _ITEM % (body, json.dumps(message_id), lane.queue, os.urandom(16).hex())
+    more = "" if trace is None else f",{json.dumps(trace.headers())[1:-1]}"
+    return message_id, _ITEM % (body, json.dumps(message_id), more, lane.queue, os.urandom(16).hex())
 
 
 # Written out, for it costs a fifth of putting it together as a dict each time.
 _ITEM: Final = (
     '{"body":"%s","content-type":"application/json","content-encoding":"utf-8",'
     f'"headers":{{"task":"{TASK_NAME}","id":%s,"argsrepr":"-","kwargsrepr":"-",'
-    f'"compression":"{_GZIP}","{COUNTED_HEADER}":{CURRENT_VERSION}}},'
+    f'"compression":"{_GZIP}","{COUNTED_HEADER}":{CURRENT_VERSION}%s}},'
     '"properties":{"delivery_info":{"exchange":"","routing_key":"%s"},'
     '"delivery_tag":"%s","body_encoding":"base64"}}'
 )
@@ -185,6 +190,7 @@ def parse_body(headers: Mapping[str, Any], args: Sequence[Any], kwargs: Mapping[
         replay_of=_replay_of(kwargs.get("replay_of")),
         counted=type(counted) is int and counted >= CURRENT_VERSION,
         eta=_time(headers.get("eta"), "eta"),
+        trace=TraceContext.read(headers),
     )
 
 

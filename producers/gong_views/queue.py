@@ -33,6 +33,7 @@ from gong_views.options import (
 )
 from gong_views.receipt import BatchResult, Receipt
 from gong_views.redis_errors import Failure, explain
+from gong_views.tracing import enqueueing
 
 
 class ViewQueue:
@@ -151,15 +152,16 @@ class ViewQueue:
     def _push(self, lane: Lane, items: Sequence[Item]) -> list[Receipt]:
         if not items:
             return []
-        push = transaction(lane, items)
-        replies = self._exchange(push.commands)
-        try:
-            verify(replies)
-        except Failure as error:
-            if (command := undo(push.commands, replies)) is not None:
-                self._exchange([command])
-            raise self._unavailable(error) from error
-        return push.receipts
+        with enqueueing(lane, len(items)) as trace:
+            push = transaction(lane, items, trace=trace)
+            replies = self._exchange(push.commands)
+            try:
+                verify(replies)
+            except Failure as error:
+                if (command := undo(push.commands, replies)) is not None:
+                    self._exchange([command])
+                raise self._unavailable(error) from error
+            return push.receipts
 
     def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         connections = self._get_connections()

@@ -18,8 +18,15 @@ EXAMPLES_OWN = {"app", "content"}  # each example imports its own modules
 # Which folders may import what: the base install, and the extras that a user of that code has.
 PLACES = {
     "producers": ("outbox", "embedded"),
-    "worker migrations": ("worker", "console", "outbox", "postgres", "embedded", "alerts"),
+    "worker migrations": ("worker", "console", "outbox", "postgres", "embedded", "alerts", "otel"),
     "tests benchmarks examples": tuple(EXTRAS),
+}
+# Packages that share a top-level name: the longest that fits is the one.
+SHARED = {
+    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry.proto": "opentelemetry-proto",
+    "opentelemetry.sdk": "opentelemetry-sdk",
+    "opentelemetry": "opentelemetry-api",
 }
 # Modules that only the named package ever loads: who has it installed.
 LOADED_BY = {"producers/gong_views/pytest_plugin.py": "pytest"}
@@ -49,7 +56,10 @@ def imported(folders: str) -> dict[str, str]:
         for name, line in imported_modules(path):
             top = name.partition(".")[0]
             if top not in sys.stdlib_module_names and top not in OURS | EXAMPLES_OWN:
-                for provider in providers().get(top, [top]):
+                shared = [
+                    package for prefix, package in SHARED.items() if f"{name}.".startswith(f"{prefix}.")
+                ]
+                for provider in shared[:1] or providers().get(top, [top]):
                     if LOADED_BY.get(relative(path)) == provider:
                         continue
                     found[distribution(provider)] = f"{relative(path)}:{line}"
@@ -92,5 +102,7 @@ def test_what_the_image_installs_is_pinned_by_hash() -> None:
     assert {
         name for name, version, marker, _ in entries if pinned.get(name) != version and not marker
     } == set()
-    image = declared(("worker", "console", "postgres", "outbox", "alerts")) - {distribution(PROJECT["name"])}
+    image = declared(("worker", "console", "postgres", "outbox", "alerts", "otel")) - {
+        distribution(PROJECT["name"])
+    }
     assert image - {name for name, *_ in entries} == set(), "make hashes"

@@ -15,7 +15,7 @@ from kombu import Queue
 from gong_views.embedded import recorded_url
 from gong_views.errors import GongViewsError
 from gong_views.names import TASK_NAME, UNACKED_INDEX_KEY, UNACKED_KEY, Lane
-from gong_worker import logs
+from gong_worker import logs, tracing
 from gong_worker.embedded_server import EmbeddedServer
 from gong_worker.ledger import LedgerUnavailable, SchemaOutdated
 from gong_worker.operations.services import open_services
@@ -124,6 +124,7 @@ def _start(instance: Any, **_: Any) -> None:
         _runtime.consumer_pause,
         visibility_timeout_seconds=settings.visibility_timeout_seconds,
     )
+    tracing.configure("gong-views-worker")
     _runtime.start()
 
 
@@ -156,4 +157,5 @@ def _stopping(**_: Any) -> None:
 def _stopped(**_: Any) -> None:
     if _runtime is not None:
         _runtime.close()
+        tracing.close()
         log.info("worker stopped", extra={"action": "worker_stopped", "pid": os.getpid()})

@@ -55,6 +55,16 @@ class CallResult:
     reply_seconds: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class GongAddress:
+    """What is called: nothing of an event, no credential."""
+
+    method: str
+    url: str
+    host: str
+    port: int
+
+
 class GongClient:
     """One a process: keep-alive connections to one base URL, with one credential."""
 
@@ -62,6 +72,8 @@ class GongClient:
         connect = min(5.0, timeout_seconds)
         url = httpx.URL(base_url.rstrip("/") + PATH)
         self._url = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        self.address = GongAddress("PUT", str(url), url.host, port)
         self._timeout_seconds = timeout_seconds
         self._timeouts = httpx.Timeout(timeout_seconds, connect=connect).as_dict()
         self._pool = Pool(self._url.origin, connect_timeout_seconds=connect)

@@ -56,10 +56,11 @@ def relay(
         raise click.UsageError("--once and --since exclude each other")
     moment = _moment(since) if since else None
 
-    from gong_worker import logs
+    from gong_worker import logs, tracing
     from gong_worker.outbox_relay import run_relay
 
     logs.configure(as_json=as_json or None)
+    tracing.configure("gong-views-relay")
     run = run_relay(
         database_url,
         batch=batch,
@@ -68,6 +69,7 @@ def relay(
         once=once,
         since=moment,
     )
+    tracing.close()
     totals = asdict(run.totals)
     show(totals, as_json=as_json, text=lambda: facts(totals))
     if run.failure is not None:

@@ -17,7 +17,7 @@ def serve(host: str | None, port: int | None) -> None:
     Other machines may connect only when GONG_VIEWS_API_KEYS is set.
     """
     from gong_views.aio import AsyncViewQueue
-    from gong_worker import logs
+    from gong_worker import logs, tracing
     from gong_worker.alerts_settings import AlertSettings
     from gong_worker.operations.services import SharedServices
     from gong_worker.web import WebSettings, create_app
@@ -39,4 +39,6 @@ def serve(host: str | None, port: int | None) -> None:
         start_alerts()
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     click.echo(f"taking events at http://{shown}:{listener.getsockname()[1]}/v1/views")
+    tracing.configure("gong-views-intake")
     run(app, settings, listener)
+    tracing.close()

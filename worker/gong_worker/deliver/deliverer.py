@@ -23,6 +23,7 @@ from gong_worker.deliver.endings import End, Ending, RetryLater, SetAside
 from gong_worker.deliver.outage import LedgerOutage
 from gong_worker.deliver.record import Record, attempt_facts, log_names
 from gong_worker.deliver.reports import GateReports
+from gong_worker.deliver.spans import write_spans
 from gong_worker.domain.outcomes import Ambiguous
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Decision, Requeue, Retry, RetryPolicy, decide
 from gong_worker.domain.states import DeadLetterReason
@@ -247,7 +248,9 @@ class Deliverer:
     def _finish(self, received: ReceivedMessage, record: Record) -> Ending:
         ours = self._write(received, record)
         failpoint("committed")
-        record.log(worker=self.worker, now=self.now(), ours=ours)
+        now = self.now()
+        trace_id = write_spans(record, received.envelope.trace, self.gong.address, now)
+        record.log(worker=self.worker, now=now, ours=ours, trace_id=trace_id)
         failpoint("before_ack")
         return _ending(record.decision, ours=ours)
 

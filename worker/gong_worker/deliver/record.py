@@ -71,9 +71,9 @@ class Record:
             case _:
                 assert_never(decision)
 
-    def log(self, *, worker: str, now: datetime, ours: bool) -> None:
+    def log(self, *, worker: str, now: datetime, ours: bool, trace_id: str | None) -> None:
         """One line per attempt, the decision folded in; `ours` is what `write` gave back."""
-        claim, attempt, decision = self.claim, self.attempt, self.decision
+        claim, attempt = self.claim, self.attempt
         action = "attempt" if attempt else "not_sent"
         fields: dict[str, Any] = {"action": action, **log_names(claim.key, claim.message)}
         if attempt:
@@ -88,26 +88,33 @@ class Record:
             }
         # The clocks of two machines: one that is behind makes no age below nothing.
         fields["age_ms"] = max(0, round((now - claim.message.enqueued_at).total_seconds() * 1000))
-        match decision:
-            case Complete():
-                fields["decision"] = DecisionName.DELIVERED.value
-            case DeadLetterEvent():
-                fields["decision"] = DecisionName.DEAD_LETTER.value
-                fields["reason"] = decision.reason.value
-            case Retry():
-                fields["decision"] = DecisionName.RETRY.value
-                fields["delay_seconds"] = round(decision.delay_seconds, 1)
-                due = now + timedelta(seconds=decision.delay_seconds)
-                fields["next_attempt_at"] = due.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-                fields["spent"] = decision.spent
-            case Requeue():
-                fields["decision"] = DecisionName.HELD.value
-            case _:
-                assert_never(decision)
+        fields |= self.decided(now)
         if not ours:
             fields["claim_lost"] = True
         fields["worker"] = worker
+        fields["trace_id"] = trace_id
         log.info(action, extra=fields)
+
+    def decided(self, now: datetime) -> dict[str, str | float | bool]:
+        """The decision as the log and the traces have it: its name, and what belongs to it."""
+        decision = self.decision
+        match decision:
+            case Complete():
+                return {"decision": DecisionName.DELIVERED.value}
+            case DeadLetterEvent():
+                return {"decision": DecisionName.DEAD_LETTER.value, "reason": decision.reason.value}
+            case Retry():
+                due = now + timedelta(seconds=decision.delay_seconds)
+                return {
+                    "decision": DecisionName.RETRY.value,
+                    "delay_seconds": round(decision.delay_seconds, 1),
+                    "next_attempt_at": due.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                    "spent": decision.spent,
+                }
+            case Requeue():
+                return {"decision": DecisionName.HELD.value}
+            case _:
+                assert_never(decision)
 
 
 def log_names(key: EventKey, message: MessageRef) -> dict[str, str]:

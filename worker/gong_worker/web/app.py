@@ -64,6 +64,8 @@ def create_app(
         # A redirect would name the host that the request's Host header names.
         redirect_slashes=False,
         lifespan=lifespan,
+        # Its own spans and records would hold peers' addresses and what was wrong in a body. An older FastAPI has none.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.add_middleware(RequestLog, refused=refused)
     problems.install(app)

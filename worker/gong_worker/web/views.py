@@ -11,6 +11,8 @@ from pydantic import BaseModel, Field
 
 from gong_views.aio import AsyncViewQueue
 from gong_views.names import Lane
+from gong_views.trace_context import TraceContext
+from gong_views.tracing import calling_trace
 from gong_worker.web.auth import caller
 from gong_worker.web.body import candidates, media_type, read_body
 from gong_worker.web.document import UNAVAILABLE_RESPONSE, problems, views_request
@@ -93,6 +95,7 @@ def views_router(
             return check(candidates(body, kind, max_events=settings.max_batch_events), key)
 
         checked = read() if len(body) <= READ_INLINE_BYTES else await _in_turn(read)
+        calling_trace.set(TraceContext.read(request.headers))
         deadline = asyncio.get_running_loop().time() + settings.enqueue_timeout_seconds + GRACE_SECONDS
         result = await enqueuer.enqueue(checked, queues[key.name], query.lane, deadline=deadline)
         note(request, bytes=len(body), accepted=len(result.accepted), rejected=len(result.rejected))
