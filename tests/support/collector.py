@@ -66,8 +66,8 @@ class Collector:
 
 
 @contextmanager
-def collecting() -> Iterator[Collector]:
-    """A collector for the length of the block."""
+def collecting(port: int = 0) -> Iterator[Collector]:
+    """A collector for the length of the block, on any free port if none is given."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -81,7 +81,7 @@ def collecting() -> Iterator[Collector]:
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     collector.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -53,10 +53,11 @@ def configure(service_name: str) -> None:
         return
     try:
         from opentelemetry import trace
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import SERVICE_NAME, Resource
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        from gong_worker.tracing_exporter import TellingExporter
     except ImportError:
         log.warning(
             "tracing is configured, but not installed: pip install 'gong-views[otel]'",
@@ -65,7 +66,7 @@ def configure(service_name: str) -> None:
         return
     name = os.environ.get("OTEL_SERVICE_NAME") or service_name
     _provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}), shutdown_on_exit=False)
-    _provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    _provider.add_span_processor(BatchSpanProcessor(TellingExporter()))
     trace.set_tracer_provider(_provider)  # for what enqueues in this process
     _tracer = _provider.get_tracer("gong_worker")
     log.info("traces are sent", extra={"action": "tracing_on"})

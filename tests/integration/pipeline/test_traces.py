@@ -17,7 +17,7 @@ from tests.support.collector import Collector, collecting
 from tests.support.log_guard import findings
 from tests.support.pipeline import Pipeline
 from tests.support.processes import clean_environment
-from tests.support.servers import wait_until
+from tests.support.servers import free_port, wait_until
 from tests.support.views import view
 from tests.web.served import serving
 
@@ -234,3 +234,26 @@ def test_tracing_is_on_only_when_asked_for(variables: dict[str, str], installed:
     )  # fmt: skip
     assert done.stdout.strip() == str(action == "tracing_on")
     assert f"action={action}" in done.stderr if action else not done.stderr
+
+
+def test_a_collector_s_outage_is_told_once(pipeline: Pipeline) -> None:
+    """One that is away is told of when the first spans are lost, and when the next ones arrive; not each time."""
+    port = free_port()
+    worker = pipeline.worker(
+        environment={
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
+            "OTEL_BSP_SCHEDULE_DELAY": "50",
+        }
+    )
+    for number in range(3):
+        pipeline.enqueue([number])
+        pipeline.drain()
+    wait_until(lambda: "action=traces_failed" in worker.log, "the outage to be told")
+    with collecting(port):
+        pipeline.enqueue([3])
+        pipeline.drain()
+        wait_until(lambda: "action=traces_sent" in worker.log, "its end to be told")
+    assert worker.log.count("action=traces_failed") == 1
+    assert "logger=opentelemetry" not in worker.log
+    pipeline.verify()
