@@ -16,10 +16,9 @@ _records = RecordGuard(GUARD)
 @pytest.fixture(autouse=True)
 def _nothing_personal_in_the_logs() -> Iterator[None]:
     """Every log of a test is without the fixtures' personal data and secrets; at last, after its processes' end."""
-    root = logging.getLogger()
-    if _records not in root.handlers:
-        root.addHandler(_records)
     for name in ("gong_worker", "gong_views"):
+        # At the root it would go with `logs.configure`, of a command that a test runs in this process.
+        logging.getLogger(name).addHandler(_records)
         logging.getLogger(name).setLevel(logging.INFO)
     yield
     found = GUARD.told()

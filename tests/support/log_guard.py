@@ -107,8 +107,6 @@ class RecordGuard(logging.Handler):
         self._ours, self._backend = formatter(), logging.Formatter()
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.partition(".")[0] not in ("gong_worker", "gong_views"):
-            return
         text = self._ours.format(record)
         if record.name.startswith("gong_views"):
             # A backend formats it as it likes: with the text of an exception, with fields uncut.
