@@ -5,6 +5,8 @@ import json
 import re
 from typing import Any
 
+from gong_worker.domain.keyed_hash import keyed_hash
+
 # No space and no @: neither a name of several words nor an address is an id.
 _LIKE_AN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/|~+=#-]{0,127}")
 
@@ -12,13 +14,16 @@ _LIKE_AN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/|~+=#-]{0,127}")
 _ON_ONE_LINE = json.JSONEncoder(ensure_ascii=False, default=str)
 
 
-def foreign_id(text: str) -> str:
+def foreign_id(text: str, hash_key: bytes | None = None) -> str:
     """An id that somebody else chose, if it looks like one (length, characters); else a digest of it.
 
-    The digest is the same each time, so lines of one event are still found together.
+    The digest is the same each time, so lines of one event are still found together. Made with a key, it confirms no
+    guess to whoever lacks the key.
     """
     if _LIKE_AN_ID.fullmatch(text):
         return text
+    if hash_key is not None:
+        return keyed_hash(hash_key, text.encode(errors="surrogatepass"))
     return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:16]}"
 
 

@@ -1,16 +1,24 @@
-"""What can be read of an event that breaks the contract: enough to file its dead letter under its own key."""
+"""What the ledger keeps of an event beside its key; and of one that breaks the contract, what can be read of it."""
 
 import hashlib
 import json
 from datetime import datetime
 from typing import Any
 
-from gong_views import EventKey
+from gong_views import EventKey, ViewEvent
 from gong_views.canonical import payload_sha256
+from gong_worker.domain.keyed_hash import keyed_hash
 from gong_worker.ledger import EventFacts
 
 
-def readable_facts(event: dict[str, Any], enqueued_at: datetime) -> tuple[EventKey, EventFacts] | None:
+def event_facts(event: ViewEvent, wire: dict[str, Any], hash_key: bytes) -> EventFacts:
+    """Those of a valid event and its wire form."""
+    return _facts(event.content_id, event.event_timestamp, payload_sha256(wire), hash_key)
+
+
+def readable_facts(
+    event: dict[str, Any], enqueued_at: datetime, hash_key: bytes
+) -> tuple[EventKey, EventFacts] | None:
     """Its key and what the ledger keeps beside it; None when `reportingSystem` or `eventId` cannot be read.
 
     The time of the event is the enqueue's: its own may be what is wrong with it. Where the event has no canonical
@@ -25,7 +33,12 @@ def readable_facts(event: dict[str, Any], enqueued_at: datetime) -> tuple[EventK
         digest = payload_sha256(event)
     except ValueError:
         digest = hashlib.sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()
-    return EventKey(system, event_id), EventFacts(content_id, enqueued_at, digest)
+    return EventKey(system, event_id), _facts(content_id, enqueued_at, digest, hash_key)
+
+
+def _facts(content_id: str, at: datetime, digest: str, hash_key: bytes) -> EventFacts:
+    """The hash is keyed, so that whoever reads the ledger cannot confirm a guess of the event."""
+    return EventFacts(content_id, at, keyed_hash(hash_key, bytes.fromhex(digest)), unkeyed_sha256=digest)
 
 
 def _text(event: dict[str, Any], *names: str) -> str | None:

@@ -16,7 +16,6 @@ from datetime import datetime
 from typing import Any, assert_never
 
 from gong_views import EventKey, InvalidViewEvent, ViewEvent
-from gong_views.canonical import payload_sha256
 from gong_worker.deliver.admission import RETRY_SECONDS, Admission, Postponed, Stopping
 from gong_worker.deliver.end_trip import acknowledge
 from gong_worker.deliver.endings import End, Ending, RetryLater, SetAside
@@ -27,7 +26,7 @@ from gong_worker.deliver.spans import write_spans
 from gong_worker.domain.outcomes import Ambiguous
 from gong_worker.domain.policy import Complete, DeadLetterEvent, Decision, Requeue, Retry, RetryPolicy, decide
 from gong_worker.domain.states import DeadLetterReason
-from gong_worker.event_facts import readable_facts
+from gong_worker.event_facts import event_facts, readable_facts
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate
 from gong_worker.gong import CallResult, GongClient
@@ -158,7 +157,7 @@ class Deliverer:
         if not drop and (part := self.parts.holding(event.reporting_system, event.content_id)) is not None:
             return SetAside(part)
         wire = event.wire()
-        facts = EventFacts(event.content_id, event.event_timestamp, payload_sha256(wire))
+        facts = event_facts(event, wire, self.ledger.hash_key())
         claim = self._claim(event.key, message, facts)
         if not isinstance(claim, Claim):
             return claim
@@ -173,7 +172,7 @@ class Deliverer:
     def _invalid(self, received: ReceivedMessage, message: MessageRef, why: str) -> Ending:
         """An event that breaks the contract is a dead letter, under its event key where it has one."""
         event = received.envelope.event
-        found = readable_facts(event, received.enqueued_at)
+        found = readable_facts(event, received.enqueued_at, self.ledger.hash_key())
         if found is None:
             self.ledger.dead_letter_message(
                 json.dumps(event, ensure_ascii=False),

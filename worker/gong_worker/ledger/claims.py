@@ -62,7 +62,7 @@ def decide(
         case Status.DEAD:
             if same:
                 return Take.END
-            corrected = facts.payload_sha256 != state.payload_sha256
+            corrected = state.payload_sha256 not in (facts.payload_sha256, facts.unkeyed_sha256)
             reopened = corrected or _is_first_replay(message, letters) or not _is_held(state, letters)
             return Take.REOPEN if reopened else Take.DUPLICATE
         case Status.WAITING:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
+from gong_worker.ledger.errors import LedgerUnavailable
 from gong_worker.ledger.models import InstallationKey
 from gong_worker.ledger.transactions import reading
 
@@ -19,15 +20,27 @@ _READ: Final = sa.select(InstallationKey.value).where(InstallationKey.name == HA
 
 
 class Keys(LedgerPart):
-    """Reads of the keys."""
+    """The key of the hashes: the one that the settings give, or the ledger's own."""
+
+    _hash_key: bytes | None = None
+
+    def use_hash_key(self, key: bytes) -> None:
+        """Use this one, which is kept outside of the ledger."""
+        self._hash_key = key
 
     def hash_key(self) -> bytes:
-        """The key of the hashes; LookupError when somebody deleted it."""
-        with reading(self.engine) as connection:
-            found = connection.execute(_READ).scalar()
-        if found is None:
-            raise LookupError("the ledger has lost its key: `gong-views migrate` makes another")
-        return bytes.fromhex(found)
+        """The key, read once. Raises LedgerUnavailable, also when somebody has deleted it."""
+        if self._hash_key is None:
+            with reading(self.engine) as connection:
+                found = connection.execute(_READ).scalar()
+            if found is None:
+                raise LedgerUnavailable(
+                    "the ledger is unavailable: it has lost its key (installation_keys); restore that row from a "
+                    "backup, or let `gong-views migrate` make a new key: then dead events that come again are sent "
+                    "once more"
+                )
+            self._hash_key = bytes.fromhex(found)
+        return self._hash_key
 
 
 def make_keys(connection: sa.Connection) -> None:

@@ -38,7 +38,9 @@ class EventFacts:
     content_id: str
     event_timestamp: datetime
     payload_sha256: str
-    """Tells a corrected event from a repeated one."""
+    """Tells a corrected event from a repeated one; keyed, and marked so."""
+    unkeyed_sha256: str | None = None
+    """What earlier versions kept of the same payload; not stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,17 +193,20 @@ def recorded(
                 by=bulk.by,
                 at=datetime.now(UTC),
                 count=result.done,
-                target=described(wanted),
+                target=described(ledger, wanted),
                 reason=reason,
                 details=details,
             )
 
 
-def described(wanted: DeadLetterFilter) -> dict[str, Any]:
-    """The filter for the audit; what was looked for may name a person, so only an id is kept as it is."""
+def described(ledger: Ledger, wanted: DeadLetterFilter) -> dict[str, Any]:
+    """The filter for the audit; what was looked for may name a person: an id stays as it is, of all else a keyed hash.
+
+    Raises LedgerUnavailable.
+    """
     values = {one.name: getattr(wanted, one.name) for one in fields(wanted)}
     if wanted.contains is not None:
-        values["contains"] = foreign_id(wanted.contains)
+        values["contains"] = foreign_id(wanted.contains, ledger.hash_key())
     if wanted.ids is not None:
         values["ids"] = list(wanted.ids[:100])
         del values["state"]

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from gong_views import EventKey, InvalidViewEvent, ViewEvent
-from gong_views.canonical import payload_sha256
 from gong_worker.domain.person import Person
-from gong_worker.event_facts import readable_facts
+from gong_worker.event_facts import event_facts, readable_facts
 from gong_worker.ledger import AlreadyHandled, Busy, Claimed, EventFacts, MessageRef
 from gong_worker.operations.person_data import waiting_of
 from gong_worker.operations.services import Services
@@ -108,9 +107,9 @@ class _Eraser:
         self._messages.retry_later(received, seconds)
 
     def _facts(self, received: ReceivedMessage) -> tuple[EventKey, EventFacts] | None:
+        hash_key = self._services.ledger.hash_key()
         try:
             event = ViewEvent.parse(received.envelope.event)
         except InvalidViewEvent:
-            return readable_facts(received.envelope.event, received.enqueued_at)
-        facts = EventFacts(event.content_id, event.event_timestamp, payload_sha256(event.wire()))
-        return event.key, facts
+            return readable_facts(received.envelope.event, received.enqueued_at, hash_key)
+        return event.key, event_facts(event, event.wire(), hash_key)

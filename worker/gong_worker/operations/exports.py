@@ -88,7 +88,7 @@ def exported(
     total, _, _ = ledger.count_dead_letters(wanted)
     now = datetime.now(UTC)
     ledger.record_action(
-        AuditAction.EXPORT, by=bulk.by, at=now, count=total, target=described(wanted),
+        AuditAction.EXPORT, by=bulk.by, at=now, count=total, target=described(ledger, wanted),
         details=described_file(file, form.value),
     )  # fmt: skip
     out = StringIO()

@@ -12,7 +12,7 @@ from gong_worker.ledger import DeadLetter
 from gong_worker.operations.dead_letters import event_of
 from gong_worker.operations.export_files import ExportFile, known_exports
 from gong_worker.operations.recount import patient_ledger
-from gong_worker.operations.services import Services, hash_key
+from gong_worker.operations.services import Services
 from gong_worker.queue.waiting import Waiting, in_hand, waiting
 
 
@@ -54,7 +54,7 @@ class Held:
 
 def person_hash(services: Services, person: Person) -> str:
     """What the audit keeps of who it was: a keyed hash. Raises LedgerUnavailable."""
-    return keyed_hash(hash_key(services), person.normalized.encode())
+    return keyed_hash(services.ledger.hash_key(), person.normalized.encode())
 
 
 def in_json(person: Person, text: str) -> bool:

@@ -44,12 +44,6 @@ class Services:
         self.ledger.close()
 
 
-def hash_key(services: Services) -> bytes:
-    """The key of the installation's hashes. Raises LedgerUnavailable; LookupError when the ledger has lost it."""
-    given = services.settings.hash_key
-    return services.ledger.hash_key() if given is None else given.get_secret_value().encode()
-
-
 def redis_client(url: str) -> redis.Redis:
     """A client whose every command ends within seconds and is tried once: the callers decide what to repeat."""
     options = {
@@ -155,6 +149,8 @@ def _without_history(settings: WorkerSettings) -> Services:
     """As they are while the ledger is away: the gate does not ask it for the day's calls."""
     url = redis_url_of(settings)
     ledger = Ledger(open_engine(settings.ledger_url))
+    if settings.hash_key is not None:
+        ledger.use_hash_key(settings.hash_key.get_secret_value().encode())
     client = redis_client(url)
     return Services(settings, url, client, ledger, make_gate(settings, client, None))
 
