@@ -17,6 +17,7 @@ revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
+LOST = "what was pruned as such: `reconcile --deep` then tells it as counted too often, and is not to repair that"
 
 TABLES = ("deliveries", "attempts", "duplicates", "dead_letters")
 PRUNED = "-2"
