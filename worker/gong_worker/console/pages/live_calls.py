@@ -24,6 +24,7 @@ class LiveCalls:
         self._tail: AttemptTail | None = None
         self._lines: deque[AttemptLine] = deque(maxlen=SHOWN)
         self._seen = 0
+        self._timer: ui.timer | None = None
         with section("Calls as they end"):
             with ui.element("div").classes("toolbar"):
                 self._switch = button("Follow", page.action(self._toggle), kind="primary")
@@ -35,7 +36,6 @@ class LiveCalls:
                     empty="no call has ended since",
                 )
         self._box.set_visibility(False)
-        self._timer = ui.timer(POLL_SECONDS, page.action(self._poll), active=False)
 
     def restrict(self, wanted: AttemptFilter) -> None:
         """Follow these calls from now on."""
@@ -45,14 +45,18 @@ class LiveCalls:
 
     async def _toggle(self) -> None:
         self._page.console.user()
-        on = not self._timer.active
-        if on:
+        on = self._timer is None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        else:
             self.restrict(self._wanted)
             await self._poll()  # from now on, not from the first tick
+            # Made now: one that is made with the page has it served before its first refresh.
+            self._timer = ui.timer(POLL_SECONDS, self._page.action(self._poll))
         self._box.set_visibility(on)
         self._switch.text = "Stop" if on else "Follow"
         self._told.show("Following." if on else f"Off. {self._seen:,} calls were seen.")
-        self._timer.active = on
 
     async def _poll(self) -> None:
         self._page.console.user()
