@@ -10,17 +10,22 @@ fail() {
 }
 
 if [ "${SANDBOX:-}" = yes ]; then
-    if [ -n "$GONG_ACCESS_KEY_FILE$GONG_ACCESS_KEY_SECRET_FILE$GONG_BEARER_TOKEN_FILE" ]; then
+    if [ -n "$GONG_ACCESS_KEY_FILE$GONG_ACCESS_KEY_SECRET_FILE$GONG_BEARER_TOKEN_FILE$GONG_OAUTH_CLIENT_ID_FILE" ]; then
         fail "credentials of Gong are set, and this is the sandbox, which would send them nothing: set
   COMPOSE_FILE=docker-compose.yml in .env for the real Gong, or unset the credentials for the sandbox"
     fi
     echo "SANDBOX: events go to the simulator, none to Gong. For the real one write to .env (deploy/compose/env.example):
   COMPOSE_FILE=docker-compose.yml
-  GONG_ACCESS_KEY_FILE and GONG_ACCESS_KEY_SECRET_FILE, or GONG_BEARER_TOKEN_FILE: files with Gong's credential
+  GONG_ACCESS_KEY_FILE and GONG_ACCESS_KEY_SECRET_FILE, or GONG_BEARER_TOKEN_FILE: files with Gong's credential;
+  or GONG_OAUTH_CLIENT_ID_FILE, GONG_OAUTH_CLIENT_SECRET_FILE and GONG_OAUTH_KEY_FILE
   GONG_BASE_URL: your company's address of Gong's API, unless it is https://api.gong.io"
 else
-    case "${GONG_ACCESS_KEY_FILE:+key}${GONG_ACCESS_KEY_SECRET_FILE:+secret}${GONG_BEARER_TOKEN_FILE:+token}" in
-    keysecret | token) ;;
+    oauth="${GONG_OAUTH_CLIENT_ID_FILE:+client}${GONG_OAUTH_CLIENT_SECRET_FILE:+secret}${GONG_OAUTH_KEY_FILE:+key}"
+    case "${GONG_ACCESS_KEY_FILE:+key}${GONG_ACCESS_KEY_SECRET_FILE:+secret}${GONG_BEARER_TOKEN_FILE:+token}${oauth:+-$oauth}" in
+    keysecret | token | -clientsecretkey) ;;
+    ?*-*) fail "set GONG_OAUTH_CLIENT_ID_FILE and what belongs to it, or another credential of Gong: not both" ;;
+    -*) fail "set GONG_OAUTH_CLIENT_ID_FILE, GONG_OAUTH_CLIENT_SECRET_FILE and GONG_OAUTH_KEY_FILE in .env, all three;
+  gong-views oauth key makes a key" ;;
     keysecrettoken) fail "set GONG_ACCESS_KEY_FILE with GONG_ACCESS_KEY_SECRET_FILE, or GONG_BEARER_TOKEN_FILE: not both" ;;
     key*) fail "GONG_ACCESS_KEY_SECRET_FILE is not set: name the file with the access key's secret in .env" ;;
     secret*) fail "GONG_ACCESS_KEY_FILE is not set: name the file with the access key in .env" ;;

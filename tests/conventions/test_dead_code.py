@@ -25,13 +25,13 @@ CALLED_BY_OTHERS = {
     "redis-py, of a connection pool": {"ensure_connection"},
     "the migrations": {"lock_tables"},
     "Click, of a group": {"get_command", "format_commands"},
-    "httpx, of an authentication": {"auth_flow"},
+    "http.server, of a handler": {"do_GET", "log_message"},
     "FastAPI, to make its document": {"openapi"},
     "pydantic-settings, of a settings class and of a source": {"settings_customise_sources", "get_field_value"},
     "pydantic, to tell a model's own __init__": {"__pydantic_base_init__"},
     "type checkers, in annotations in quotes": {"AsyncConnection", "AsyncSession"},
     "tests: they share the simulator's client, the crash points and the schema's own list": {
-        "clear_faults", "POINTS", "ONLY_IN_MIGRATIONS",
+        "clear_faults", "POINTS", "RENEWAL_POINTS", "ONLY_IN_MIGRATIONS",
     },
 }  # fmt: skip
 # Functions under these are called by what the decorator registers them with.
@@ -41,7 +41,7 @@ DECORATORS = [
     "@compiles*", "@*.task*", "@*fixture*", "@*.page*",
 ]  # fmt: skip
 ARGUMENTS_OF_OVERRIDES = {
-    "interval", "num", "local_address", "env_settings", "dotenv_settings", "file_secret_settings",
+    "interval", "num", "format", "local_address", "env_settings", "dotenv_settings", "file_secret_settings",
 }  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import pytest
 
 from gong_worker.domain.outcomes import (
@@ -23,7 +22,7 @@ from gong_worker.domain.outcomes import (
     Unreachable,
 )
 from gong_worker.gong import GongClient
-from gong_worker.gong_auth import BearerAuth
+from gong_worker.gong_auth import basic, bearer
 from gong_worker.simulator import Simulator, running_simulator
 from tests.support.servers import free_port, wait_until
 
@@ -44,7 +43,7 @@ def simulator() -> Iterator[Simulator]:
 
 @pytest.fixture
 def client(simulator: Simulator) -> Iterator[GongClient]:
-    made = GongClient(simulator.url, httpx.BasicAuth("sim-key", "sim-secret"), timeout_seconds=2)
+    made = GongClient(basic(simulator.url, "sim-key", "sim-secret"), timeout_seconds=2)
     yield made
     made.close()
 
@@ -113,7 +112,7 @@ def test_no_whole_answer_is_never_a_success_nor_unsent(
 
 def test_a_refused_connection_sent_nothing() -> None:
     """Nobody listening: Unreachable, which costs the event no attempt."""
-    client = GongClient(f"http://127.0.0.1:{free_port()}", httpx.BasicAuth("k", "s"), timeout_seconds=2)
+    client = GongClient(basic(f"http://127.0.0.1:{free_port()}", "k", "s"), timeout_seconds=2)
     client.warm()
     assert isinstance(client.send(event("a")).outcome, Unreachable)
 
@@ -185,7 +184,7 @@ def test_a_slow_reader_ends_at_the_deadline() -> None:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         client = GongClient(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", BearerAuth("sim-token"), timeout_seconds=2
+            bearer(f"http://127.0.0.1:{listener.getsockname()[1]}", "sim-token"), timeout_seconds=2
         )
         started = time.monotonic()
         outcome = client.send(event("a") | {"contentTitle": "x" * 20_000_000}).outcome
@@ -235,7 +234,7 @@ def test_no_redirect_no_cookie_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     """One request a call, whatever the environment or the answer suggests; a warmed connection is the one used."""
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     with recording_server() as (url, seen, clients):
-        client = GongClient(url, BearerAuth("sim-token"), timeout_seconds=2)
+        client = GongClient(bearer(url, "sim-token"), timeout_seconds=2)
         client.warm()
         client.warm()
         wait_until(lambda: len(clients) == 1, "the warmed connection")
@@ -275,7 +274,7 @@ def test_one_answer_is_never_taken_for_two_calls(answer: bytes) -> None:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         client = GongClient(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", BearerAuth("sim-token"), timeout_seconds=5
+            bearer(f"http://127.0.0.1:{listener.getsockname()[1]}", "sim-token"), timeout_seconds=5
         )
         assert isinstance(client.send(event("a")).outcome, Delivered | AlreadyReported)
         assert isinstance(client.send(event("b")).outcome, Ambiguous)
@@ -309,7 +308,7 @@ def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            client = GongClient(f"http://127.0.0.1:{server.server_port}", BearerAuth("t"), timeout_seconds=5)
+            client = GongClient(bearer(f"http://127.0.0.1:{server.server_port}", "t"), timeout_seconds=5)
             for count in (1, 2, 3):
                 client.warm()
                 assert isinstance(client.send(event("a")).outcome, AlreadyReported)
@@ -323,6 +322,6 @@ def test_a_connection_that_the_server_closed_is_not_used_again() -> None:
 def test_a_wrong_bearer_token_is_refused(simulator: Simulator) -> None:
     """A bearer token is sent as such: the right one is taken, another one refused."""
     for token, expected in (("sim-token", Delivered), ("no", Unauthorized)):
-        client = GongClient(simulator.url, BearerAuth(token), timeout_seconds=2)
+        client = GongClient(bearer(simulator.url, token), timeout_seconds=2)
         assert isinstance(client.send(event("a")).outcome, expected)
         client.close()

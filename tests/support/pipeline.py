@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gong_views import QueueUnavailable, ViewQueue
-from gong_worker.failpoints import POINTS
+from gong_worker.failpoints import POINTS, RENEWAL_POINTS
 from gong_worker.ledger import Ledger, open_engine
 from gong_worker.operations.services import Services, make_gate, redis_client
 from gong_worker.queue import inspect
@@ -34,7 +34,14 @@ class Pipeline:
     """Queue, ledger, simulator and workers; it remembers what was enqueued."""
 
     def __init__(
-        self, folder: Path, valkey: Valkey, database_url: str, simulator: SimulatorProcess, **settings: Any
+        self,
+        folder: Path,
+        valkey: Valkey,
+        database_url: str,
+        simulator: SimulatorProcess,
+        *,
+        credentials: Mapping[str, str] | None = None,
+        **settings: Any,
     ) -> None:
         self.folder = folder
         self.valkey = valkey
@@ -49,9 +56,15 @@ class Pipeline:
         self.environment = {
             "REDIS_URL": valkey.url,
             "DATABASE_URL": database_url,
-            "GONG_BASE_URL": simulator.url,
-            "GONG_ACCESS_KEY": "sim-key",
-            "GONG_ACCESS_KEY_SECRET": "sim-secret",
+            **(
+                {
+                    "GONG_BASE_URL": simulator.url,
+                    "GONG_ACCESS_KEY": "sim-key",
+                    "GONG_ACCESS_KEY_SECRET": "sim-secret",
+                }
+                if credentials is None
+                else credentials
+            ),
             "GONG_VIEWS_DATA_DIR": str(folder),
             "GONG_VIEWS_CALLS_PER_SECOND": "100",
             "GONG_VIEWS_CONCURRENCY": "4",
@@ -88,7 +101,7 @@ class Pipeline:
         own = {f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()}
         environment = self.environment | dict(environment or {}) | own
         if stop_at is not None:
-            assert stop_at in POINTS
+            assert stop_at in (*POINTS, *RENEWAL_POINTS)
             environment["GONG_VIEWS_TEST_STOP_AT"] = f"{stop_at}:{self.folder}"
         log = self.folder / f"worker-{len(self.workers)}.log"
         started = Process(["gong_worker", "worker"], log, environment)

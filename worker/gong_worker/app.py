@@ -23,7 +23,7 @@ from gong_worker.queue.remote_control import reduce_panel
 from gong_worker.queue.server import refuse_unfit
 from gong_worker.queue.transport import broker_options, wire
 from gong_worker.runtime import Runtime
-from gong_worker.settings import LogSettings, WorkerSettings
+from gong_worker.settings import HOW_TO_AUTHENTICATE, LogSettings, WorkerSettings
 from gong_worker.settings_registry import refuse_unknown
 
 log = logging.getLogger(__name__)
@@ -105,9 +105,7 @@ def _setup_logging(loglevel: int, **_: Any) -> None:
 def _start(instance: Any, **_: Any) -> None:
     global _runtime
     if not settings.has_credentials:
-        raise SystemExit(
-            "gong-views: no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
-        )
+        raise SystemExit(f"gong-views: no credentials: {HOW_TO_AUTHENTICATE}")
     try:
         if settings.redis_url is None:
             started = broker_options(EmbeddedServer(settings.data_dir).start())

@@ -20,6 +20,9 @@ POINTS = (
     "chained",
 )
 
+# Steps of an access token's renewal.
+RENEWAL_POINTS = ("renewal_leased", "renewal_answered")
+
 _target, _, _folder = os.environ.get("GONG_VIEWS_TEST_STOP_AT", "").partition(":")
 
 

@@ -7,6 +7,7 @@ body and the requestId that every answer of Gong's has: a maintenance page or a 
 
 import json
 import re
+import threading
 import time
 import zlib
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from gong_worker.domain.outcomes import (
 )
 from gong_worker.domain.retry_after import parse_retry_after
 from gong_worker.failpoints import failpoint
+from gong_worker.gong_auth import Access, Credential
 
 PATH = "/v2/customer-engagement/content/viewed"
 # More than any answer of this endpoint; what is beyond it is not read.
@@ -45,14 +47,15 @@ NOT_SENT = (httpcore.ConnectError, httpcore.ConnectTimeout, httpcore.Unsupported
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """One call: its outcome, how long it took, when the request had been written (`time.monotonic()`), and
-    the seconds from there to the first of the result.
+    """One call: its outcome, how long it took, when the request had been written (`time.monotonic()`), the seconds
+    from there to the first of the result, and what it went out with (None: it never did).
     """
 
     outcome: Outcome
     duration_ms: int
     written_at: float | None
     reply_seconds: float | None
+    access: Access | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +68,73 @@ class GongAddress:
     port: int
 
 
-class GongClient:
-    """One a process: keep-alive connections to one base URL, with one credential."""
+class _Route:
+    """Where calls with one access go, and their headers: made once, used by every call."""
 
-    def __init__(self, base_url: str, auth: httpx.Auth, *, timeout_seconds: float) -> None:
-        connect = min(5.0, timeout_seconds)
-        url = httpx.URL(base_url.rstrip("/") + PATH)
-        self._url = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+    __slots__ = ("access", "address", "headers", "pool", "url")
+
+    def __init__(self, access: Access, pool: Pool | None, connect_timeout_seconds: float) -> None:
+        self.access = access
+        url = httpx.URL(access.base_url.rstrip("/") + PATH)
+        self.url = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
         port = url.port or (443 if url.scheme == "https" else 80)
         self.address = GongAddress("PUT", str(url), url.host, port)
-        self._timeout_seconds = timeout_seconds
-        self._timeouts = httpx.Timeout(timeout_seconds, connect=connect).as_dict()
-        self._pool = Pool(self._url.origin, connect_timeout_seconds=connect)
-        signed = next(auth.sync_auth_flow(httpx.Request("PUT", url)))
-        self._headers = [
+        self.pool = pool or Pool(self.url.origin, connect_timeout_seconds=connect_timeout_seconds)
+        self.headers = [
             (b"Host", url.netloc),
             (b"User-Agent", f"gong-views/{version('gong-views')}".encode()),
             (b"Accept", b"application/json, */*;q=0.8"),
             (b"Accept-Encoding", b"identity"),
             (b"Content-Type", b"application/json"),
-            (b"Authorization", signed.headers["Authorization"].encode()),
+            (b"Authorization", access.authorization),
         ]
+
+
+class GongClient:
+    """One a process: keep-alive connections to the base URL of one credential."""
+
+    def __init__(self, credential: Credential, *, timeout_seconds: float) -> None:
+        self._credential = credential
+        self._connect_seconds = min(5.0, timeout_seconds)
+        self._timeout_seconds = timeout_seconds
+        self._timeouts = httpx.Timeout(timeout_seconds, connect=self._connect_seconds).as_dict()
+        self._turning = threading.Lock()
+        self._route = _Route(credential.access(), None, self._connect_seconds)
+
+    @property
+    def address(self) -> GongAddress:
+        """What the next call goes to."""
+        return self._current().address
+
+    def ready(self) -> bool:
+        """Whether there is a credential to call with now; without one no call is to be made."""
+        return self._credential.usable()
+
+    def superseded(self, result: CallResult) -> bool:
+        """Whether this refusal says nothing of what the next call goes out with. May take as long as a renewal."""
+        outcome = result.outcome
+        # 403 is about rights, which a new token of the same approval has not either (RFC 6750).
+        refused = isinstance(outcome, Unauthorized) and outcome.http_status == 401
+        return refused and result.access is not None and self._credential.superseded(result.access)
 
     def warm(self) -> None:
         """Have a connection open before the slot comes; never raises."""
-        self._pool.warm()
+        self._current().pool.warm()
+
+    def _current(self) -> _Route:
+        access, route = self._credential.access(), self._route
+        return route if route.access is access else self._turn_to(access)
+
+    def _turn_to(self, access: Access) -> _Route:
+        with self._turning:
+            before = self._route
+            if before.access is access:
+                return before
+            same = before.access.base_url == access.base_url
+            self._route = _Route(access, before.pool if same else None, self._connect_seconds)
+            if not same:
+                before.pool.close()
+            return self._route
 
     def send(self, event: dict[str, Any]) -> CallResult:
         """PUT one event, once; every way it can end is an outcome, none an exception."""
@@ -106,28 +151,30 @@ class GongClient:
             elif name == "http11.receive_response_headers.complete" and written_at is not None:
                 reply_seconds = time.monotonic() - written_at
 
+        route = self._current()
         request = httpcore.Request(
             "PUT",
-            self._url,
-            headers=[*self._headers, (b"Content-Length", b"%d" % len(body))],
+            route.url,
+            headers=[*route.headers, (b"Content-Length", b"%d" % len(body))],
             content=body,
             extensions={"timeout": self._timeouts, "trace": trace},
         )
         started = time.monotonic()
         set_deadline(started + self._timeout_seconds)
         try:
-            with self._pool.send(request) as response:
+            with route.pool.send(request) as response:
                 outcome = classify(response, _read(response))
         except NOT_SENT as error:
             outcome = Unreachable(_name(error))
         except ERRORS as error:
             outcome = Ambiguous(_name(error))
         failpoint("answer_read")
-        return CallResult(outcome, round((time.monotonic() - started) * 1000), written_at, reply_seconds)
+        duration_ms = round((time.monotonic() - started) * 1000)
+        return CallResult(outcome, duration_ms, written_at, reply_seconds, route.access)
 
     def close(self) -> None:
         """Close every connection."""
-        self._pool.close()
+        self._route.pool.close()
 
 
 def classify(response: httpcore.Response, body: bytes) -> Outcome:

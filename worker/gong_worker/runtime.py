@@ -5,21 +5,24 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import redis
 
 from gong_views.embedded import redis_url_of
+from gong_views.errors import GongViewsError
 from gong_worker import liveness, notify
 from gong_worker.alerts_settings import AlertSettings
 from gong_worker.deliver import Deliverer
-from gong_worker.gate import GateUnavailable
+from gong_worker.domain.grants import USABLE
+from gong_worker.gate import Gate, GateUnavailable
 from gong_worker.gong import GongClient
-from gong_worker.gong_auth import auth_of
+from gong_worker.gong_auth import credential_of
 from gong_worker.ledger import Ledger, open_engine, place_of
 from gong_worker.maintenance import MaintenanceThread, PeriodicJob
 from gong_worker.operations.alerts import AlertWatch
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
-from gong_worker.operations.preflight import Finding
+from gong_worker.operations.preflight import Finding, failed
 from gong_worker.operations.preflight_call import check_call
 from gong_worker.operations.retention import Retention
 from gong_worker.operations.services import Services, make_gate, open_services, redis_client
@@ -31,6 +34,9 @@ from gong_worker.queue.part_holds import PartWatch, return_released
 from gong_worker.queue.server import ServerWatch
 from gong_worker.queue.workers import HEARTBEAT_SECONDS, Heartbeat
 from gong_worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from gong_worker.operations.token_keeper import TokenKeeper
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +53,13 @@ RETENTION_SECONDS = 30.0
 def ask_gong(settings: WorkerSettings) -> Finding:
     """The preflight's one call to Gong, in turn with the workers' and counted like theirs."""
     client = redis_client(redis_url_of(settings))
-    gate = make_gate(settings, client, Ledger(open_engine(settings.ledger_url)), worker=False)
+    ledger = Ledger(open_engine(settings.ledger_url))
+    gate = make_gate(settings, client, ledger, worker=False)
+    keeper = _keeper(settings, ledger, None)
+    if keeper is not None and keeper.look(renew=False) not in USABLE:
+        return failed("call", "not made: there is no usable access token", "see gong-views oauth status")
     gong = GongClient(
-        settings.gong_base_url,
-        auth_of(settings),
+        keeper or credential_of(settings),
         timeout_seconds=settings.request_timeout_seconds,
     )
     try:
@@ -58,6 +67,15 @@ def ask_gong(settings: WorkerSettings) -> Finding:
     finally:
         gong.close()
         client.close()
+
+
+def _keeper(settings: WorkerSettings, ledger: Ledger, gate: Gate | None) -> "TokenKeeper | None":
+    """The keeper of the access token; None without OAuth, whose encryption others need not load."""
+    if not settings.uses_oauth:
+        return None
+    from gong_worker.operations.oauth import make_keeper
+
+    return make_keeper(settings, ledger, gate)
 
 
 def start_alerts() -> None:
@@ -97,9 +115,9 @@ class Runtime:
         self.stop = threading.Event()
         self.messages = Messages(services.client, concurrency=concurrency)
         self.consumer_pause = ConsumerPause(self.messages.wake.up)
+        self._keeper = _keeper(settings, services.ledger, services.gate)
         self.gong = GongClient(
-            settings.gong_base_url,
-            auth_of(settings),
+            self._keeper or credential_of(settings),
             timeout_seconds=settings.request_timeout_seconds,
         )
         self.ledger = services.ledger
@@ -171,6 +189,10 @@ class Runtime:
             ],
         )
 
+        self._oauth = None
+        if self._keeper is not None:
+            keep = PeriodicJob("keep the access token", 0.5, self._keeper.tend)
+            self._oauth = MaintenanceThread("oauth", [keep])
         self._alerts = alert_thread(services)
         self._retention = retention_thread(services, self.stop)
 
@@ -179,6 +201,10 @@ class Runtime:
         with suppress(GateUnavailable):  # the first call asks for it again
             self._gate.register()
         attempt(self.parts.refresh)
+        if self._keeper is not None and self._oauth is not None:
+            with suppress(GongViewsError):  # told by the thread, which goes on trying
+                self._keeper.look()
+            self._oauth.start()
         self._queue_side.start()
         self._ledger_side.start()
         if self._alerts is not None:
@@ -219,6 +245,9 @@ class Runtime:
         """
         self.stop.set()
         answers = attempt(self._give_back)
+        if self._keeper is not None and self._oauth is not None:
+            self._keeper.stop()
+            self._oauth.stop()
         self._queue_side.stop()
         self._ledger_side.stop()
         if self._alerts is not None:

@@ -2,16 +2,22 @@
 
 import hashlib
 import math
+from base64 import urlsafe_b64decode
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from gong_views.names import Lane
 from gong_views.settings import ProducerSettings, Secret, Settings, blank_is_unset
 from gong_worker.domain.policy import RetryPolicy
 
+GENERAL_BASE_URL = "https://api.gong.io"
+HOW_TO_AUTHENTICATE = (
+    "set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN, "
+    "or GONG_OAUTH_CLIENT_ID with its secret and a key"
+)
 # The longest a worker keeps a message of a held pipeline before it gives it back.
 LONGEST_HOLD_SECONDS = 1.0
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 10.0
@@ -25,7 +31,8 @@ def default_bulk_reserve(calls_per_second: float) -> int:
     return 1 if calls_per_second >= 2 else 0
 
 
-def _base_url(value: str) -> str:
+def base_url(value: str) -> str:
+    """An address of Gong's, without a slash at its end; ValueError, which says what is wrong with it."""
     try:
         parts = urlsplit(value)
         _ = parts.port
@@ -40,6 +47,18 @@ def _base_url(value: str) -> str:
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError("plain http is allowed to this machine only: use https://")
     return value.rstrip("/")
+
+
+def _keys(value: SecretStr | None) -> SecretStr | None:
+    """Each is 32 bytes in base64, as `cryptography.fernet` makes them."""
+    for key in value.get_secret_value().split() if value is not None else ():
+        try:
+            good = len(urlsafe_b64decode(key)) == 32
+        except ValueError:
+            good = False
+        if not good:
+            raise ValueError("each line must be a key as `gong-views oauth key` prints it")
+    return value
 
 
 def _request_timeout(read: dict[str, Any]) -> float:
@@ -67,10 +86,10 @@ class LogSettings(Settings):
 class WorkerSettings(ProducerSettings):
     """Everything the worker and the operators' commands need."""
 
-    gong_base_url: Annotated[str, AfterValidator(_base_url)] = Field(
-        "https://api.gong.io",
+    gong_base_url: Annotated[str, AfterValidator(base_url)] = Field(
+        GENERAL_BASE_URL,
         validation_alias="GONG_BASE_URL",
-        description="your company's address of Gong's API",
+        description="your company's address of Gong's API; with OAuth the one that comes with the token, unless set",
     )
     gong_access_key: Secret = Field(
         None, validation_alias="GONG_ACCESS_KEY", description="for Basic, with its secret"
@@ -80,6 +99,29 @@ class WorkerSettings(ProducerSettings):
     )
     gong_bearer_token: Secret = Field(
         None, validation_alias="GONG_BEARER_TOKEN", description="an OAuth token, instead of key and secret"
+    )
+    gong_oauth_client_id: Secret = Field(
+        None,
+        validation_alias="GONG_OAUTH_CLIENT_ID",
+        description="of your app in Gong, instead of a key or a token; then `gong-views oauth login`",
+    )
+    gong_oauth_client_secret: Secret = Field(
+        None, validation_alias="GONG_OAUTH_CLIENT_SECRET", description="the client's secret"
+    )
+    gong_oauth_key: Annotated[Secret, AfterValidator(_keys)] = Field(
+        None,
+        validation_alias="GONG_OAUTH_KEY",
+        description="encrypts OAuth tokens in the ledger; `gong-views oauth key` makes one, the first line is used",
+    )
+    gong_oauth_authorize_url: Annotated[str, AfterValidator(base_url)] = Field(
+        "https://app.gong.io/oauth2/authorize",
+        validation_alias="GONG_OAUTH_AUTHORIZE_URL",
+        description="where an administrator of Gong approves",
+    )
+    gong_oauth_token_url: Annotated[str, AfterValidator(base_url)] = Field(
+        "https://app.gong.io/oauth2/generate-customer-token",
+        validation_alias="GONG_OAUTH_TOKEN_URL",
+        description="where tokens are renewed",
     )
     database_url: Secret = Field(
         None,
@@ -175,6 +217,7 @@ class WorkerSettings(ProducerSettings):
                 f"GONG_VIEWS_HASH_KEY has fewer than {LEAST_HASH_KEY} characters and could be guessed itself: "
                 "make one with `openssl rand -hex 32`"
             )
+        self._check_oauth()
         if self.day_reserve >= self.calls_per_day:
             raise ValueError(
                 f"GONG_VIEWS_DAY_RESERVE={self.day_reserve} leaves nothing of "
@@ -202,6 +245,21 @@ class WorkerSettings(ProducerSettings):
             )
         return self
 
+    def _check_oauth(self) -> None:
+        oauth = {
+            "GONG_OAUTH_CLIENT_ID": self.gong_oauth_client_id,
+            "GONG_OAUTH_CLIENT_SECRET": self.gong_oauth_client_secret,
+            "GONG_OAUTH_KEY": self.gong_oauth_key,
+        }
+        missing = [name for name, value in oauth.items() if value is None]
+        if 0 < len(missing) < len(oauth):
+            hint = "; `gong-views oauth key` makes a key" if missing == ["GONG_OAUTH_KEY"] else ""
+            raise ValueError(f"set also {' and '.join(missing)}, or none of {', '.join(oauth)}{hint}")
+        if not missing and (self.gong_access_key is not None or self.gong_bearer_token is not None):
+            raise ValueError(
+                "set either GONG_OAUTH_CLIENT_ID, or GONG_ACCESS_KEY, or GONG_BEARER_TOKEN: several are set"
+            )
+
     def idle_rate(self, lane: Lane) -> float:
         """Calls/s of a lane by these limits, when nobody else calls; without the margin."""
         left, bulk = self.reserve_per_second, self.bulk_reserve_per_second
@@ -224,7 +282,17 @@ class WorkerSettings(ProducerSettings):
     @property
     def has_credentials(self) -> bool:
         """Whether calls can be authenticated at all."""
-        return self.gong_access_key is not None or self.gong_bearer_token is not None
+        return self.gong_access_key is not None or self.gong_bearer_token is not None or self.uses_oauth
+
+    @property
+    def uses_oauth(self) -> bool:
+        """Whether the access token is in the ledger, and renewed."""
+        return self.gong_oauth_client_id is not None
+
+    @property
+    def base_url_is_set(self) -> bool:
+        """Whether the company's own base URL was given, so that one told with a token does not count."""
+        return self.gong_base_url != GENERAL_BASE_URL
 
     @property
     def target_fingerprint(self) -> str:
@@ -234,6 +302,8 @@ class WorkerSettings(ProducerSettings):
     @property
     def credential_fingerprint(self) -> str:
         """Tells one credential from another without giving it away (a truncated, salted hash)."""
-        parts = (self.gong_access_key, self.gong_access_key_secret, self.gong_bearer_token)
+        parts = [self.gong_access_key, self.gong_access_key_secret, self.gong_bearer_token]
+        if self.uses_oauth:
+            parts += [self.gong_oauth_client_id, self.gong_oauth_client_secret]
         text = "\0".join(part.get_secret_value() if part is not None else "" for part in parts)
         return hashlib.scrypt(text.encode(), salt=b"gong-views", n=2**12, r=8, p=1, dklen=12).hex()

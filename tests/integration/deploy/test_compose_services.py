@@ -92,6 +92,9 @@ def test_the_sandbox_delivers_an_event(tmp_path: Path, postgres_server: Postgres
         (False, {}, 1, "no credential of Gong"),
         (False, {"GONG_ACCESS_KEY_FILE": "/dev/null"}, 1, "GONG_ACCESS_KEY_SECRET_FILE is not set"),
         (False, {**CREDENTIALS, "GONG_BEARER_TOKEN_FILE": "/dev/null"}, 1, "not both"),
+        (False, {"GONG_OAUTH_CLIENT_ID_FILE": "/dev/null"}, 1, "gong-views oauth key"),
+        (False, {**CREDENTIALS, "GONG_OAUTH_CLIENT_ID_FILE": "/dev/null"}, 1, "not both"),
+        (True, {"GONG_OAUTH_CLIENT_ID_FILE": "/dev/null"}, 1, "COMPOSE_FILE=docker-compose.yml"),
         (True, CREDENTIALS, 1, "COMPOSE_FILE=docker-compose.yml"),
     ],
 )

@@ -113,6 +113,9 @@ def allowed(url: str, statement: str) -> bool:
         ("SELECT value FROM installation_keys", {"owner", "worker", "console"}),
         ("UPDATE installation_keys SET value = 'x'", {"owner"}),
         ("UPDATE alembic_version SET version_num = version_num", {"owner"}),
+        ("SELECT tokens FROM oauth_grants", {"owner", "worker"}),
+        ("SELECT client_id, expires_at FROM oauth_grants", {"owner", "worker", "console", "web"}),
+        ("DELETE FROM oauth_grants", {"owner", "worker"}),
         ("TRUNCATE deliveries CASCADE", {"owner"}),
         ("DROP TABLE operator_actions", {"owner"}),
         ("CREATE TABLE more (a int)", {"owner"}),
@@ -152,6 +155,7 @@ def test_whatever_a_migration_makes_is_covered(roles: Roles) -> None:
                 "alembic_version": ("S", "S", ""),
                 "operator_actions": ("SI", "SI", ""),
                 "installation_keys": ("S", "S", ""),
+                "oauth_grants": ("SIUD", "", ""),  # of the console: columns only
             }
             expected = less.get(table, ("SIUD", "SIUD", ""))
             assert tuple(rights(role, table) for role in ("worker", "console", "dashboards")) == expected, (

@@ -68,4 +68,9 @@ SIMULATOR_CREDENTIALS = {
     "GONG_ACCESS_KEY_FILE": "",
     "GONG_ACCESS_KEY_SECRET_FILE": "",
     "GONG_BEARER_TOKEN_FILE": "",
+    **{
+        f"GONG_OAUTH_{name}{end}": ""
+        for name in ("CLIENT_ID", "CLIENT_SECRET", "KEY")
+        for end in ("", "_FILE")
+    },
 }

@@ -66,7 +66,7 @@ def _go_back(settings: "WorkerSettings", revision: str, yes: bool) -> None:
 @click.option("--health", is_flag=True, help="exit 0 when a worker with this data directory lives, else 1")
 def worker(concurrency: int | None, loglevel: str, health: bool) -> None:
     """Take events off the queue and deliver them, until SIGTERM or Ctrl-C."""
-    from gong_worker.settings import WorkerSettings
+    from gong_worker.settings import HOW_TO_AUTHENTICATE, WorkerSettings
 
     settings = WorkerSettings.load()
     if health:
@@ -76,9 +76,7 @@ def worker(concurrency: int | None, loglevel: str, health: bool) -> None:
             raise click.ClickException(why)
         return
     if not settings.has_credentials:
-        raise click.UsageError(
-            "no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
-        )
+        raise click.UsageError(f"no credentials: {HOW_TO_AUTHENTICATE}")
     from gong_worker.ledger import check_schema, open_engine
 
     check_schema(open_engine(settings.ledger_url))

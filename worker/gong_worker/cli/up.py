@@ -15,7 +15,7 @@ from gong_worker.embedded_server import EmbeddedServer, usable
 from gong_worker.ledger import migrate
 from gong_worker.operations.services import redis_client
 from gong_worker.queue.server import refuse_unfit
-from gong_worker.settings import WorkerSettings
+from gong_worker.settings import HOW_TO_AUTHENTICATE, WorkerSettings
 
 
 @click.command()
@@ -29,10 +29,7 @@ def up(sandbox: bool, concurrency: int | None) -> None:
     """
     settings = WorkerSettings.load()
     if not sandbox and not settings.has_credentials:
-        raise click.UsageError(
-            "no credentials: set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN, "
-            "or try it with --sandbox"
-        )
+        raise click.UsageError(f"no credentials: {HOW_TO_AUTHENTICATE}, or try it with --sandbox")
     done = threading.Event()
 
     def finish(_number: int, _frame: FrameType | None) -> None:

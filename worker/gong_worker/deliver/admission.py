@@ -11,6 +11,7 @@ from typing import assert_never
 from gong_views.names import Lane
 from gong_worker.deliver.outage import GateOutage
 from gong_worker.deliver.reports import GateReports, gate_key
+from gong_worker.domain.holds import HoldReason
 from gong_worker.failpoints import failpoint
 from gong_worker.gate import Gate, GateUnavailable, Go, Held, Lapsed, Later, Slot
 from gong_worker.gong import GongClient
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 
 # How often a Redis or a ledger that does not answer is tried again.
 RETRY_SECONDS = 0.5
+# How often an access token is looked for that is being renewed.
+ACCESS_SECONDS = 0.05
 
 
 class Stopping(Exception):
@@ -80,6 +83,9 @@ class Admission:
             self._quietly(lambda: self.ledger.cancel_attempt(claim, attempt_number))
             self._release(claim)
             raise Stopping
+        if not self.gong.ready():
+            self._refund(slot)
+            return Lapsed("no access token")
         try:
             self.reports.flush()
             return self.gate.confirm(slot)
@@ -89,6 +95,7 @@ class Admission:
 
     def _slot(self, lane: Lane, claim: Claim) -> Slot:
         while True:
+            self._wait_for_access(claim)
             try:
                 self.reports.flush()
                 answer = self.gate.acquire(lane, gate_key(*claim.key))
@@ -114,6 +121,16 @@ class Admission:
                 case _:
                     assert_never(answer)
 
+    def _wait_for_access(self, claim: Claim) -> None:
+        """No slot is asked for without an access token: a renewal takes a moment, a new login its time."""
+        deadline = time.monotonic() + LONGEST_HOLD_SECONDS
+        while not self.gong.ready():
+            if time.monotonic() > deadline:
+                self.ledger.release_claim(claim, now=self.now())
+                self.consumer_pause.pause(HoldReason.UNAUTHORIZED.value, self._gate_opens)
+                raise Postponed
+            self._wait(ACCESS_SECONDS, claim)
+
     def _wait(self, seconds: float, claim: Claim) -> None:
         if self.stop.wait(seconds):
             self._release(claim)
@@ -134,6 +151,6 @@ class Admission:
 
     def _gate_opens(self) -> bool:
         try:
-            return not isinstance(self.gate.peek(), Held)
+            return self.gong.ready() and not isinstance(self.gate.peek(), Held)
         except GateUnavailable:
             return False

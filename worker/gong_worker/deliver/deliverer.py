@@ -222,9 +222,15 @@ class Deliverer:
             started_at = self.now()
             wait_ms = round((time.monotonic() - claimed) * 1000)
             result = self.gong.send(wire)
-            own_fault = self.reports.report(slot, claim, result, tag=received.tag)
+            superseded = self.gong.superseded(result)
+            own_fault = self.reports.report(slot, claim, result, tag=received.tag, superseded=superseded)
             decision = decide(
-                result.outcome, claim.attempt_count, self.policy, self.jitter, own_fault=own_fault
+                result.outcome,
+                claim.attempt_count,
+                self.policy,
+                self.jitter,
+                own_fault=own_fault,
+                superseded=superseded,
             )
             attempt = attempt_facts(result, started_at)
             return self._finish(received, Record(claim, attempt_number, attempt, decision, wire, wait_ms))

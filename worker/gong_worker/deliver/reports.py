@@ -34,6 +34,7 @@ class Report:
     outcome: Outcome
     written_late_seconds: float | None
     reply_seconds: float | None
+    superseded: bool = False
     learned_at: float = field(default_factory=time.monotonic)
 
     def tell(self, gate: Gate) -> bool:
@@ -43,6 +44,7 @@ class Report:
             self._as_of_now(),
             written_late_seconds=self.written_late_seconds,
             reply_seconds=self.reply_seconds,
+            superseded=self.superseded,
         )
 
     def may_wait(self) -> bool:
@@ -73,7 +75,9 @@ class GateReports:
         self._delayed: dict[str, Report] = {}
         self._failed: tuple[float, GateUnavailable] | None = None
 
-    def report(self, slot: Slot, claim: Claim, result: CallResult, *, tag: str) -> bool:
+    def report(
+        self, slot: Slot, claim: Claim, result: CallResult, *, tag: str, superseded: bool = False
+    ) -> bool:
         """Tell the gate, now or as soon as Redis takes it. True when it takes a refusal for the event's own fault.
 
         That of an accepted event waits for the end of the message with this delivery tag, to be told in the same
@@ -83,7 +87,7 @@ class GateReports:
         reply = result.reply_seconds
         if reply is None and result.written_at is not None:
             reply = time.monotonic() - result.written_at
-        report = Report(slot, gate_key(*claim.key), result.outcome, late, reply)
+        report = Report(slot, gate_key(*claim.key), result.outcome, late, reply, superseded)
         if report.may_wait():
             with self._lock:
                 self._delayed[tag] = report

@@ -6,12 +6,15 @@ from enum import StrEnum
 
 #: A worker that is restarted is away for some seconds.
 NO_WORKER_SECONDS = 30.0
+#: A token endpoint may be away for a moment; there is an hour until a token of a day ends.
+NOT_RENEWED_SECONDS = 60.0
 
 
 class AlertKind(StrEnum):
     """What an alert is about."""
 
     UNAUTHORIZED = "unauthorized"
+    OAUTH = "oauth"
     HELD = "held"
     NO_WORKER = "no_worker"
     BACKLOG_LIVE = "backlog_live"

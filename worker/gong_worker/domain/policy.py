@@ -73,10 +73,12 @@ def decide(
     jitter: Callable[[], float],
     *,
     own_fault: bool = False,
+    superseded: bool = False,
 ) -> Decision:
     """What becomes of the event; `attempts_spent` counts those before this call.
 
     own_fault: the gate saw other events succeed with the same credential and address while this one was refused.
+    superseded: the refusal was of a credential that no call goes out with any more.
     """
     match outcome:
         case Delivered():
@@ -86,6 +88,8 @@ def decide(
         case Rejected():
             return DeadLetterEvent(DeadLetterReason.REJECTED, outcome.errors)
         case Throttled():
+            return Requeue()
+        case Unauthorized() if superseded:
             return Requeue()
         case Unauthorized() | Misconfigured():
             spent = attempts_spent + own_fault

@@ -186,17 +186,19 @@ class Gate:
         *,
         written_late_seconds: float | None,
         reply_seconds: float | None = None,
+        superseded: bool = False,
     ) -> bool:
         """Tell what became of the call. True when its refusal (401, 403, 404 …) is the event's own fault.
 
         written_late_seconds: from `slot.at` (after confirm) to the request being written.
         reply_seconds: from the request being written to the answer; without it, to this report. What it took
             longer than the quickest answers may have been lost on the way there, which no client can measure.
+        superseded: a refusal of a credential that no call goes out with any more.
         """
         if reply_seconds is None and written_late_seconds is not None:
             reply_seconds = self._clock.monotonic() - slot.at - written_late_seconds
         arguments = report_arguments(slot, event_key, outcome, written_late_seconds, reply_seconds)
-        return self._told(self._run("report", **arguments))
+        return self._told(self._run("report", **arguments, superseded=superseded or None))
 
     def report_command(
         self,
@@ -233,6 +235,13 @@ class Gate:
         if reply[4]:
             logger.warning("part held after refusals", extra={"action": "part_refused", "part": reply[4]})
         return reply[3] == "1"
+
+    def credential(self, *, usable: bool, why: str, renewed: bool) -> None:
+        """Hold while there is nothing to call with, and end that hold; `renewed` ends what the one before has caused.
+
+        Only for a credential whose state others know as well: whoever has the same one may tell.
+        """
+        self._run("credential", usable=usable, why=why, renewed=renewed)
 
     def refund(self, slot: Slot) -> None:
         """Give up a slot before its call. Its moment is given to the next asker; the day never counts it."""

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from gong_views.names import Lane
+from gong_worker.domain.grants import NO_ACCESS, GrantState
 from gong_worker.domain.holds import PROBED, GateState, HoldReason
 from gong_worker.gate.rebuild import History, calls_since
 from gong_worker.gate.settings import LIMITS
@@ -107,6 +108,8 @@ def _reason_note(reason: HoldReason, fields: dict[str, str]) -> str:
     day, reserve = float(fields["calls_per_day"]), float(fields["day_reserve"])
     if reason is HoldReason.DAILY_QUOTA and reserve >= day:
         return f"day_reserve is {reserve:.0f} of {day:.0f} calls a day, which leaves none; see `gong-views limits`"
+    if reason is HoldReason.UNAUTHORIZED and fields["ungranted"]:
+        return NO_ACCESS[GrantState(fields["ungranted"])]
     return _NOTES[reason]
 
 

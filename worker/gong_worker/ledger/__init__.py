@@ -22,6 +22,7 @@ from gong_worker.ledger.event_history import LetterReport
 from gong_worker.ledger.event_search import BadCursor, EventFilter, EventPage, EventSummary
 from gong_worker.ledger.ledger import Ledger
 from gong_worker.ledger.migrate import check_schema, migrate
+from gong_worker.ledger.oauth_grants import AccessFacts
 from gong_worker.ledger.prune import Pruned
 from gong_worker.ledger.recount import Miscount
 from gong_worker.ledger.totals import LedgerTotals
@@ -42,6 +43,7 @@ from gong_worker.ledger.values import (
 )
 
 __all__ = [
+    "AccessFacts",
     "AlreadyHandled",
     "AttemptFacts",
     "AttemptFilter",

@@ -11,6 +11,7 @@ from gong_worker.ledger.erasure import Erasing
 from gong_worker.ledger.event_history import EventHistories
 from gong_worker.ledger.event_search import EventSearch
 from gong_worker.ledger.keys import Keys
+from gong_worker.ledger.oauth_grants import OAuthGrants
 from gong_worker.ledger.prune import Prune
 from gong_worker.ledger.reads import Reads
 from gong_worker.ledger.record import Recording
@@ -37,6 +38,7 @@ class Ledger(
     Erasing,
     Keys,
     Prune,
+    OAuthGrants,
 ):
     """What became of every event and every message.
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from gong_views.names import Lane
+from gong_worker.domain.grants import TokenCause
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, Resolution, Status
 from gong_worker.ledger.columns import JsonText, KeyText, SafeText, UtcDateTime, Word
@@ -219,3 +220,26 @@ class Pruning(Base):
     __tablename__ = "pruning"
 
     id: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True, autoincrement=False)
+
+
+class OAuthGrantRow(Base):
+    """One row per OAuth client: what an administrator of Gong approved, and its latest tokens, encrypted."""
+
+    __tablename__ = "oauth_grants"
+
+    client_id: Mapped[str] = mapped_column(KeyText, primary_key=True)
+    generation: Mapped[int] = mapped_column(sa.BigInteger)
+    tokens: Mapped[str] = mapped_column(sa.Text)
+    base_url: Mapped[str | None] = mapped_column(SafeText)
+    scope: Mapped[str | None] = mapped_column(SafeText)
+    cause: Mapped[TokenCause] = mapped_column(Word(TokenCause, 16))
+    granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    granted_by: Mapped[str] = mapped_column(SafeText)
+    renewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    lifetime_seconds: Mapped[int | None] = mapped_column(sa.BigInteger)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    failure: Mapped[str | None] = mapped_column(SafeText)
+    renewal_token: Mapped[str | None] = mapped_column(sa.String(32))
+    renewal_until: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -32,9 +32,13 @@ _LESS: Final[Mapping[str, Mapping[LedgerRole, str]]] = {
     "alembic_version": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT"},
     "operator_actions": {LedgerRole.WORKER: "SELECT, INSERT", LedgerRole.CONSOLE: "SELECT, INSERT"},
     "installation_keys": {LedgerRole.WORKER: "SELECT", LedgerRole.CONSOLE: "SELECT", LedgerRole.WEB: ""},
+    "oauth_grants": {LedgerRole.CONSOLE: "SELECT"},
 }
-#: Columns with personal data, which a role that only reads has no right on.
-_PERSONAL: Final[Mapping[str, frozenset[str]]] = {"dead_letters": frozenset({"payload", "errors"})}
+#: Columns that a role has no right on: personal data for one that only reads, tokens for all that make no calls.
+_HIDDEN: Final[Mapping[str, Mapping[LedgerRole, frozenset[str]]]] = {
+    "dead_letters": {LedgerRole.WEB: frozenset({"payload", "errors"})},
+    "oauth_grants": dict.fromkeys((LedgerRole.CONSOLE, LedgerRole.WEB), frozenset({"tokens"})),
+}
 #: Without any of these no event is brought to its end.
 _TO_DELIVER: Final = (
     ("deliveries", ("SELECT", "INSERT", "UPDATE")),
@@ -76,9 +80,9 @@ def grant_roles(connection: sa.Connection) -> None:
             statements.append(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}")
             for table in inspector.get_table_names():
                 rights = _LESS.get(table, {}).get(role, _ON_TABLES[role])
-                if role is LedgerRole.WEB and table in _PERSONAL:
+                if hidden := _HIDDEN.get(table, {}).get(role):
                     names = [column["name"] for column in inspector.get_columns(table)]
-                    rights += f" ({', '.join(quote(name) for name in names if name not in _PERSONAL[table])})"
+                    rights += f" ({', '.join(quote(name) for name in names if name not in hidden)})"
                 if not rights:
                     continue
                 statements.append(f"GRANT {rights} ON {schema}.{quote(table)} TO {role}")

@@ -4,7 +4,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from gong_worker.alerts_settings import AlertSettings
-from gong_worker.domain.alerts import NO_WORKER_SECONDS, AlertKind, Condition, Findings, key_of
+from gong_worker.domain.alerts import (
+    NO_WORKER_SECONDS,
+    NOT_RENEWED_SECONDS,
+    AlertKind,
+    Condition,
+    Findings,
+    key_of,
+)
 from gong_worker.domain.holds import GateState, HoldReason
 from gong_worker.domain.states import DeadLetterState
 from gong_worker.ledger import DeadLetterFilter, LedgerUnavailable
@@ -29,6 +36,8 @@ def look(services: Services, settings: AlertSettings) -> Findings:
         looked |= _OF_QUEUE
         conditions += _queue(now, settings)
     try:
+        conditions += _oauth(services)
+        looked.add(AlertKind.OAUTH)
         conditions += _dead_letters(services, settings)
         looked |= _OF_LEDGER
     except LedgerUnavailable:
@@ -88,6 +97,16 @@ def _queue(now: Status, settings: AlertSettings) -> Iterator[Condition]:
             )
             text = f"the oldest event of the {lane} lane has waited {age / 60:.0f} minutes; all drained: {drained}"
             yield Condition(key_of(kind), text)
+
+
+def _oauth(services: Services) -> Iterator[Condition]:
+    """Told while calls still go on: then there is time to mend it."""
+    client_id = services.settings.gong_oauth_client_id
+    grant = services.ledger.read_grant(client_id.get_secret_value()) if client_id is not None else None
+    if grant is not None and grant.failing_since is not None and grant.expires_at is not None:
+        until = f"{grant.expires_at:%Y-%m-%d %H:%M} UTC"
+        text = f"the access token is good until {until} and is not renewed ({grant.failure}): gong-views oauth status"
+        yield Condition(key_of(AlertKind.OAUTH), text, NOT_RENEWED_SECONDS)
 
 
 def _dead_letters(services: Services, settings: AlertSettings) -> Iterator[Condition]:

@@ -18,12 +18,13 @@ from gong_views.errors import GongViewsError
 from gong_views.names import Lane
 from gong_worker import notify
 from gong_worker.alerts_settings import AlertSettings
+from gong_worker.domain.grants import NO_ACCESS, GrantState, state_of
 from gong_worker.ledger import Ledger, SchemaOutdated, check_schema, open_engine, place_of
 from gong_worker.operations.services import make_gate
 from gong_worker.queue.availability import away, check_writes, place
 from gong_worker.queue.server import evicting, read_server, unfit
 from gong_worker.queue.workers import Worker, ledgers_named, read_workers, redis_now
-from gong_worker.settings import WorkerSettings
+from gong_worker.settings import HOW_TO_AUTHENTICATE, WorkerSettings
 from gong_worker.settings_registry import settings_classes, unknown_variables
 
 #: Clocks that differ by more are said: times in logs and in the ledger would not agree.
@@ -109,8 +110,7 @@ def check_settings() -> Iterator[Finding]:
 def _credentials(settings: WorkerSettings) -> Finding:
     if settings.has_credentials:
         return ok("credentials", "set")
-    mend = "set GONG_ACCESS_KEY and GONG_ACCESS_KEY_SECRET, or GONG_BEARER_TOKEN"
-    return failed("credentials", "not set: no worker will start", mend)
+    return failed("credentials", "not set: no worker will start", HOW_TO_AUTHENTICATE)
 
 
 def check_queue(settings: WorkerSettings, open_client: OpenClient) -> Iterator[Finding]:
@@ -235,12 +235,31 @@ def check_ledger(settings: WorkerSettings) -> Iterator[Finding]:
         yield ok("ledger writes", "taken")
         if clock is not None:
             yield _clock("ledger clock", clock)
+        if settings.uses_oauth:
+            yield check_approval(settings, ledger)
     except SchemaOutdated as error:
         yield failed("ledger", str(error))
     except GongViewsError as error:
         yield failed("ledger", str(error), "start the database, or correct DATABASE_URL")
     finally:
         ledger.close()
+
+
+def check_approval(settings: WorkerSettings, ledger: Ledger) -> Finding:
+    """Whether there is an access token, which is renewed. Raises LedgerUnavailable."""
+    from gong_worker.operations.oauth import find_approval
+
+    grant, unreadable = find_approval(settings, ledger)
+    state = state_of(grant)
+    if unreadable is not None:
+        return failed("oauth", "the tokens in the ledger cannot be read", unreadable)
+    if grant is None or state in NO_ACCESS:
+        return failed("oauth", NO_ACCESS[state])
+    text = f"the access token is good until {grant.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+    if grant.failing_since is not None:
+        login = "run gong-views oauth login" if state is GrantState.ENDING else "see to it before then"
+        return warning("oauth", f"{text}, but it is not renewed: {grant.failure}", login)
+    return ok("oauth", f"{text}, and renewed before")
 
 
 def check_alerts() -> Iterator[Finding]:

@@ -58,6 +58,8 @@ def _route(company: Company, route: str, query: dict[str, str], value: Any) -> A
             return json_answer(200, company.config.model_dump(mode="json"))
         case "GET /_sim/oauth":
             return json_answer(200, company.oauth.stats())
+        case "GET /_sim/oauth/tokens":
+            return json_answer(200, {"tokens": company.oauth.tokens()})
         case "POST /_sim/oauth/grant":
             return json_answer(201, {"refresh_token": company.oauth.grant()})
         case "POST /_sim/oauth/revoke":

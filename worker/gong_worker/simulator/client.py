@@ -67,6 +67,10 @@ class SimulatorClient:
         """codes and refreshes (exchanged for tokens), reuses (of old refresh tokens), refused, granted (that stand)."""
         return self._ask("GET", "/_sim/oauth")
 
+    def tokens(self) -> list[str]:
+        """Every access and refresh token there has been, to be looked for where none should be."""
+        return list(self._ask("GET", "/_sim/oauth/tokens")["tokens"])
+
     def grant(self) -> str:
         """Approve the client as in a browser; the refresh token."""
         return str(self._ask("POST", "/_sim/oauth/grant", {})["refresh_token"])

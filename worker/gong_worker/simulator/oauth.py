@@ -106,6 +106,10 @@ class AuthorizationServer:
             family.revoked = family.revoked or not access_only
             family.access_tokens = dict.fromkeys(family.access_tokens, 0.0)
 
+    def tokens(self) -> list[str]:
+        """Every token there has been."""
+        return [token for one in self._families for token in (*one.refresh_tokens, *one.access_tokens)]
+
     def stats(self) -> dict[str, Any]:
         """Counts of what was asked, and how many approvals stand."""
         return {**self.counts, "granted": sum(not family.revoked for family in self._families)}

@@ -1,6 +1,7 @@
 -- Holds: why no call is made, until when, and who may probe.
 
 local UNAUTHORIZED, MISCONFIGURED = 'unauthorized:' .. args.credential, 'misconfigured:' .. args.target
+local UNGRANTED = 'ungranted:' .. args.credential
 local PAIR = args.credential .. ' ' .. args.target
 -- Bounds of what a Retry-After may ask for.
 local MIN_RETRY, MAX_RETRY = SECOND, 86700 * SECOND
@@ -40,6 +41,7 @@ local function standing(at)
     add(first, 'operator', get('operator_until'), false)
   end
   if state.rejections_at then add(first, 'rejections', 0, false) end
+  if state[UNGRANTED] then add(first, 'unauthorized', 0, false) end
   local refused = soft_hold(UNAUTHORIZED)
   if refused then add(found, 'unauthorized', refused, true) end
   local misconfigured_at = soft_hold(MISCONFIGURED)

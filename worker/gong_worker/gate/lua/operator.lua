@@ -21,6 +21,12 @@ local function release()
   if rejections then found[#found + 1] = 'rejections' end
   if state.open_until then found[#found + 1] = 'breaker' end
   for field in pairs(hash(HOLDS)) do found[#found + 1] = string.match(field, '^[a-z]+') end
+  for field in pairs(state) do
+    if string.sub(field, 1, 10) == 'ungranted:' then
+      found[#found + 1] = 'unauthorized'
+      clear(field)
+    end
+  end
   for _, field in ipairs({'operator_note', 'operator_by', 'operator_until', 'operator_at', 'rejections_at',
                           'open_until', 'opens', 'probe_slot', 'probe_until', 'probe_event', 'probe_answer',
                           'probe_answered', 'refused_pair', 'refused_event', 'refused_many'}) do clear(field) end

@@ -1,6 +1,7 @@
 -- What became of a call. Argument: slot {name, lane, gen, granted, confirmed, epoch}, outcome (an AttemptOutcome),
 -- answer (the same for people), retry_after (of the answer, if any), event, late (how late the request was written),
--- reply (how long the answer took); the last two missing when not known.
+-- reply (how long the answer took), superseded (a refusal of what no call goes out with any more: it says nothing); the
+-- last three missing when not known.
 -- Reply: ok, the hold this put on (if any), whether the refusal is the event's own fault, the part it holds (if any).
 local slot, outcome = args.slot, args.outcome
 local worked = outcome == 'delivered' or outcome == 'already_reported' or outcome == 'rejected'
@@ -252,16 +253,16 @@ if mine then
   if outcome == 'unreachable' then sweep_day(); count_call(slot.granted, -1) end
   if worked and slot.confirmed > get('decreased_at') then clear('backoff') end
   if args.late and args.reply then measure_margin(args.late, args.reply) end
-  if HOLD_OF[outcome] then own_fault = is_own_fault() end
+  if HOLD_OF[outcome] and not args.superseded then own_fault = is_own_fault() end
   end_probe(slot)
 end
 if current then
   breaker()
   rejections()
   if worked then remember_success(); accepted() end
-  if HOLD_OF[outcome] and not own_fault then refused(HOLD_OF[outcome]) end
-  if was_probe and not worked then probe_again_later() end
-  remember_probe()
+  if HOLD_OF[outcome] and not own_fault and not args.superseded then refused(HOLD_OF[outcome]) end
+  if was_probe and not worked and not args.superseded then probe_again_later() end
+  if not args.superseded then remember_probe() end
 end
 save()
 return {'ok', now, put, own_fault and 1 or 0, held_part}

@@ -13,6 +13,7 @@
 --                       operator_note, operator_by, operator_at, operator_until, rejections_at
 --                       probe_event, probe_answer, probe_answered         the event that probes, or probed last
 --                       refused_pair, refused_event, refused_many         refusals (401, 403, 404 …) since a success
+--                       ungranted:<credential>       "since why": no call can be made, see credential.lua
 --   2 limits    hash    one field per setting, plus env: what the environment of the last starter said
 --   3 day       hash    five-minute bucket number -> calls, plus gen
 --   4 sent      zset    slot name -> when its call will have arrived at the latest; the last few seconds

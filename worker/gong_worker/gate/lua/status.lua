@@ -45,15 +45,20 @@ if reason == 'probe' then
 end
 tell('reason', reason or '')
 tell('until', ends or 0)
+local ungranted_at, why = string.match(state[UNGRANTED] or '', '^(%d+) (.*)$')
+tell('ungranted', why or '')
 local since = {operator = get('operator_at'), rejections = get('rejections_at')}
 for _, hold in ipairs(standing(now)) do
   if hold[1] ~= 'unauthorized' and hold[1] ~= 'misconfigured' then
     tell('hold', string.format('%s %.0f %.0f 1', hold[1], hold[2], since[hold[1]] or 0))
   end
 end
+if ungranted_at then tell('hold', 'unauthorized 0 ' .. ungranted_at .. ' 1') end
 for field in pairs(hash(HOLDS)) do
   local probe_at, _, began = soft_hold(field)
   local mine = field == UNAUTHORIZED or field == MISCONFIGURED
-  tell('hold', string.format('%s %.0f %.0f %d', string.match(field, '^[a-z]+'), probe_at, began, mine and 1 or 0))
+  if not (ungranted_at and field == UNAUTHORIZED) then
+    tell('hold', string.format('%s %.0f %.0f %d', string.match(field, '^[a-z]+'), probe_at, began, mine and 1 or 0))
+  end
 end
 return reply
