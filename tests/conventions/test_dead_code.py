@@ -23,7 +23,6 @@ CALLED_BY_OTHERS = {
     "the Prometheus client, of a collector": {"collect"},
     "logging, of its module": {"logThreads", "logProcesses", "logMultiprocessing"},
     "redis-py, of a connection pool": {"ensure_connection"},
-    "the migrations": {"lock_tables"},
     "Click, of a group": {"get_command", "format_commands"},
     "http.server, of a handler": {"do_GET", "log_message"},
     "FastAPI, to make its document": {"openapi"},

@@ -28,6 +28,9 @@ _ADVISORY_LOCK: Final = 7_346_021_895_540_113
 COMMITTED_ALONE: Final = "0005"
 # Which one makes the table of the installation's keys.
 INSTALLATION_KEYS: Final = "0007"
+# The steps until there, and all steps back, change one of these tables after another. Whoever has one of them and waits
+# for another would end as a deadlock, so all are taken first, in the order in which workers do.
+_BUSY_TABLES: Final = ("deliveries", "attempts", "duplicates", "dead_letters")
 # A change of a table waits for its readers, and all others wait behind it. Rather than hold up the workers
 # behind one long query, the migration gives up and is run again.
 _LOCK_TIMEOUT_SECONDS: Final = 10
@@ -72,6 +75,8 @@ def migrate(url: str, revision: str = "head") -> None:
             current = _current(connection)
             if stop > target or (current is None and stop != target):
                 continue  # not asked for, or a new ledger, in which there is nothing to count
+            if current is not None and current < COMMITTED_ALONE and connection.dialect.name == "postgresql":
+                lock_tables(connection, *_BUSY_TABLES)
             if current is None or current < stop:
                 command.upgrade(alembic_config(connection), stop)
             if target >= INSTALLATION_KEYS and stop == target:
@@ -106,6 +111,8 @@ def downgrade(url: str, revision: str = "base") -> None:
     from alembic import command
 
     with _migrating(url) as connection:
+        if _current(connection) is not None and connection.dialect.name == "postgresql":
+            lock_tables(connection, *_BUSY_TABLES)
         command.downgrade(alembic_config(connection), revision)
         if connection.dialect.name == "postgresql":
             grant_roles(connection)
