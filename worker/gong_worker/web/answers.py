@@ -66,7 +66,8 @@ class Unsettled:
 class Reconciliation:
     """Messages by what became of them. `drift` is empty when every one is accounted for.
 
-    unsettled_events: told when there is drift. uncounted_in_queue: of producers that do not count them.
+    unsettled_events: told when there is drift. uncounted_in_queue: of producers that do not count them. written_off:
+    missing ones that an operator has accepted as such.
     """
 
     enqueued: int
@@ -78,6 +79,7 @@ class Reconciliation:
     queued: int
     in_flight: int
     uncounted_in_queue: int
+    written_off: int
     drift: list[LaneDrift]
     unsettled_events: list[Unsettled]
 
