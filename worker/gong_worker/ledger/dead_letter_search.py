@@ -99,6 +99,9 @@ class DeadLetterGroup:
 SCANNED: Final = 4_000
 """Letters that are looked into for one page, where no index tells which are meant."""
 
+MOST_KNOWN: Final = 10_000
+_known_groups: dict[str, tuple[DeadLetterReason, int | None, str]] = {}
+
 _WORDLESS: Final = tuple(
     getattr(DeadLetterRow, name) for name in DeadLetterSummary.__slots__ if name not in ("group", "errors")
 )
@@ -219,18 +222,27 @@ def _scanned_to(connection: sa.Connection, wanted: DeadLetterFilter, after_id: i
 
 def _in_group(connection: sa.Connection, wanted: DeadLetterFilter) -> sa.ColumnElement[bool]:
     """The columns that a group's id stands for, found among the groups of the letters in that state."""
-    candidates = DeadLetterFilter(ids=wanted.ids, state=wanted.state)
-    query = sa.select(*_GROUP).where(*_conditions(connection, candidates)).distinct()
-    for columns in connection.execute(query):
-        if group_id(*columns) == wanted.group:
-            reason, http_status, kind = columns
-            # Letters of before there were kinds have none.
-            kinds = [DeadLetterRow.error_kind == (kind or "")]
-            kinds += [] if kind else [DeadLetterRow.error_kind.is_(None)]
-            return sa.and_(
-                DeadLetterRow.reason == reason, DeadLetterRow.http_status == http_status, sa.or_(*kinds)
-            )
-    return sa.false()
+    assert wanted.group is not None, "it is asked for"
+    if wanted.group not in _known_groups:
+        candidates = DeadLetterFilter(ids=wanted.ids, state=wanted.state)
+        query = sa.select(*_GROUP).where(*_conditions(connection, candidates)).distinct()
+        for columns in connection.execute(query):
+            _remember(group_id(*columns), *columns)
+    known = _known_groups.get(wanted.group)
+    if known is None:
+        return sa.false()
+    reason, http_status, kind = known
+    # Letters of before there were kinds have none.
+    kinds = [DeadLetterRow.error_kind == kind]
+    kinds += [] if kind else [DeadLetterRow.error_kind.is_(None)]
+    return sa.and_(DeadLetterRow.reason == reason, DeadLetterRow.http_status == http_status, sa.or_(*kinds))
+
+
+def _remember(name: str, reason: DeadLetterReason, http_status: int | None, kind: str | None) -> None:
+    """An id is a digest of its columns: what it stands for never changes, so it is looked for once a process."""
+    if len(_known_groups) >= MOST_KNOWN:
+        _known_groups.clear()
+    _known_groups[name] = reason, http_status, kind or ""
 
 
 def _groups(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> list[DeadLetterGroup]:
@@ -249,6 +261,7 @@ def _groups(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[boo
     found: dict[str, DeadLetterGroup] = {}
     for reason, status, kind, count, first, last, example in connection.execute(query):
         name = group_id(reason, status, kind)
+        _remember(name, reason, status, kind)
         group = DeadLetterGroup(name, reason, status, kind or "", count, first, last, example)
         found[name] = _together(found[name], group) if name in found else group
     return list(found.values())
