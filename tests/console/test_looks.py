@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gong_views import ViewQueue
+from gong_views.message import parse
+from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
@@ -125,3 +127,20 @@ def test_the_theme_is_chosen_and_kept(browser: Browser, world: World) -> None:
         assert faults(page) == []
         theme.click()
         expect(theme).to_have_text("Theme: system")
+
+
+def test_an_urgent_letter_goes_to_the_live_lane(browser: Browser, world: World) -> None:
+    """The lane is chosen in the dialog, which reckons anew before anything happens."""
+    with signed_in(browser, world, "anna") as page:
+        go_to(page, "Dead letters")
+        page.get_by_role("checkbox", name="Select letter 12", exact=True).click()
+        page.get_by_role("button", name="Replay …", exact=True).click()
+        dialog = open_dialog(page)
+        dialog.get_by_label("To the lane").click()
+        page.get_by_role("option", name="live: goes first").click()
+        expect(dialog.get_by_label("To the lane")).to_have_value("live: goes first")
+        assert faults(page, "[role=dialog][aria-modal=true]") == []
+        dialog.get_by_role("button", name="Replay 1", exact=True).click()
+        expect(dialog).to_contain_text("1 replayed.")
+    newest = parse(world.services.client.lindex(Lane.LIVE.queue, 0))
+    assert newest.replay_of == 12

@@ -10,6 +10,7 @@ from gong_views.names import Lane
 from gong_worker.console.dialogs import BulkDialog, Dialog
 from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Page
+from gong_worker.console.pages.letter_filter import choice
 from gong_worker.console.widgets import Text, button
 from gong_worker.console.words import SHOWN, cost_text
 from gong_worker.display import json_text
@@ -22,6 +23,7 @@ from gong_worker.operations.replays import Plan, Replacement, edit_of, plan
 from gong_worker.operations.replays import replay as run_replay
 from gong_worker.operations.services import Services
 
+_LANES = {Lane.BULK.value: "bulk: behind what is live", Lane.LIVE.value: "live: goes first"}
 Refresh = Callable[[], Awaitable[None]]
 
 
@@ -29,13 +31,20 @@ async def replay(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:
     """Send the letters again as they are."""
     page.console.operator()
     dialog = BulkDialog(page, "Replay", "replayed", done)
-    found = await page.console.backend.run(plan, wanted, lane=Lane.BULK)
-    dialog.ask(
-        [f"{found.letters:,} dead letters: {cost_text(found.cost, datetime.now(UTC))}"],
-        f"Replay {found.letters:,}",
-        found.letters,
-        lambda services, bulk: run_replay(services, wanted, bulk),
-    )
+
+    async def ask(lane: Lane) -> None:
+        found = await page.console.backend.run(plan, wanted, lane=lane)
+        dialog.ask(
+            [f"{found.letters:,} dead letters: {cost_text(found.cost, datetime.now(UTC))}"],
+            f"Replay {found.letters:,}",
+            found.letters,
+            lambda services, bulk: run_replay(services, wanted, bulk, lane=lane),
+        )
+        with dialog.body:
+            field = choice("To the lane", _LANES, lane.value)
+            field.on_value_change(page.action(lambda: ask(Lane(field.value))))
+
+    await ask(Lane.BULK)
 
 
 async def discard(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:
