@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from gong_views.errors import SettingsError
 from gong_worker.cli.oauth import oauth
+from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import Ledger, migrate, open_engine
 from gong_worker.oauth import Vault, new_key
 from gong_worker.operations.oauth import LoginFailed, new_login
@@ -87,6 +88,8 @@ def test_a_login_in_the_browser(
     refresh_token, access_token = Vault(KEY).open(grant.tokens)
     assert {refresh_token, access_token} == set(sim.tokens())
     assert '"state": "usable"' in login.log
+    (entry,) = ledger.list_actions(limit=2).entries
+    assert (entry.action, entry.details) == (AuditAction.OAUTH_GRANT, {"how": "login"})
     for token in sim.tokens():
         assert token not in login.log and token not in grant.tokens
 

@@ -18,6 +18,7 @@ class AuditAction(StrEnum):
     EXPORT = "export"  # payloads written to a file
     REPAIR = "repair"  # counters brought into line with the rows
     WRITE_OFF = "write_off"  # a drift accepted as what a restored backup or a lost queue has left
+    OAUTH_GRANT = "oauth_grant"  # an approval of Gong's: somebody logged in, or brought a refresh token
     SHOW = "show"  # one payload shown
     ERASE = "erase"  # one person, wherever their data were
     PRUNE = "prune"  # what ended long ago, by an operator or by the retention settings

@@ -12,6 +12,7 @@ from gong_worker.domain.alerts import (
     Findings,
     key_of,
 )
+from gong_worker.domain.grants import USABLE, state_of
 from gong_worker.domain.holds import GateState, HoldReason
 from gong_worker.domain.states import DeadLetterState
 from gong_worker.ledger import DeadLetterFilter, LedgerUnavailable
@@ -103,7 +104,7 @@ def _oauth(services: Services) -> Iterator[Condition]:
     """Told while calls still go on: then there is time to mend it."""
     client_id = services.settings.gong_oauth_client_id
     grant = services.ledger.read_grant(client_id.get_secret_value()) if client_id is not None else None
-    if grant is not None and grant.failing_since is not None and grant.expires_at is not None:
+    if grant is not None and grant.failing_since is not None and state_of(grant) in USABLE:
         until = f"{grant.expires_at:%Y-%m-%d %H:%M} UTC"
         text = f"the access token is good until {until} and is not renewed ({grant.failure}): gong-views oauth status"
         yield Condition(key_of(AlertKind.OAUTH), text, NOT_RENEWED_SECONDS)

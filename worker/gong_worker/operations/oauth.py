@@ -12,6 +12,7 @@ from hashlib import sha256
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from gong_views.errors import GongViewsError, SettingsError
+from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.grants import USABLE, Grant, GrantState, TokenCause, state_of
 from gong_worker.gate import Gate, GateUnavailable
 from gong_worker.ledger import Ledger
@@ -98,6 +99,7 @@ def import_grant(services: Services, refresh_token: str, *, by: str) -> OAuthRep
     """
     client_id, _, vault = _client(services.settings)
     services.ledger.put_grant(client_id, vault.seal(refresh_token, None), by=by, cause=TokenCause.IMPORT)
+    _audit(services, client_id, TokenCause.IMPORT, by)
     keeper = make_keeper(services.settings, services.ledger, services.gate)
     deadline = time.monotonic() + FIRST_TOKEN_SECONDS
     while keeper.look() is GrantState.RENEWAL_NEEDED and time.monotonic() < deadline:
@@ -173,8 +175,19 @@ def _keep(services: Services, tokens: Tokens, *, by: str) -> OAuthReport:
     ledger = services.ledger
     access = access_facts(tokens)
     ledger.put_grant(client_id, sealed, by=by, cause=TokenCause.LOGIN, access=access)
+    _audit(services, client_id, TokenCause.LOGIN, by)
     _teller(services.gate)(GrantState.USABLE, True)
     return oauth_report(services.settings, ledger)
+
+
+def _audit(services: Services, client_id: str, how: TokenCause, by: str) -> None:
+    services.ledger.record_action(
+        AuditAction.OAUTH_GRANT,
+        by=by,
+        at=datetime.now(UTC),
+        target={"client_id": client_id},
+        details={"how": how.value},
+    )
 
 
 def _teller(gate: Gate) -> Callable[[GrantState, bool], None]:
