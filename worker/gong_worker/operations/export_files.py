@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -90,16 +91,19 @@ def _export(number: int, details: dict[str, Any]) -> ExportFile | None:
 
 def _split(path: Path, form: str, person: Person) -> tuple[list[str], list[str]]:
     """What stays of a file, and the letters that have the person."""
-    text = path.read_text("utf-8", errors="surrogateescape")
+    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        text = file.read()
     kept: list[str] = []
     gone: list[str] = []
     if form == "csv":
+        csv.field_size_limit(sys.maxsize)  # one cell may be a whole message
         header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
         kept.append(_csv_line(header))
         for row in rows:
             (gone if _in_row(person, dict(zip(header, row, strict=False))) else kept).append(_csv_line(row))
     else:
-        for line in text.splitlines(keepends=True):
+        # Not splitlines: another program that wrote it anew may have left U+2028 and its like in a text.
+        for line in io.StringIO(text, newline="\n"):
             (gone if _in_line(person, line) else kept).append(line)
     return kept, gone
 
@@ -122,7 +126,11 @@ def _strings(letter: Any) -> Iterator[str]:
 
 
 def _in_row(person: Person, row: dict[str, str]) -> bool:
-    if person.tracking_id is not None and row.get("trackingId") == person.tracking_id:
+    # One that looks like a formula was written with an apostrophe before it.
+    if person.tracking_id is not None and row.get("trackingId") in (
+        person.tracking_id,
+        f"'{person.tracking_id}",
+    ):
         return True
     texts = [row.get("errors", ""), row.get("unreadable_body", "")] if person.email is None else row.values()
     return any(person.in_text(text) for text in texts)
