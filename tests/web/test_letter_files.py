@@ -132,3 +132,20 @@ def test_alerts_are_listed_and_tried(
         monkeypatch.setenv("GONG_VIEWS_ALERT_URLS", box.address)
         [trial] = told(api, "alerts/test", {})["sent"]
         assert trial["delivered"] and len(box.bodies) == 1
+
+
+def test_calls_are_followed(api: TestClient, ledger: Ledger) -> None:
+    """Page by page from a time on, and from the last page on what is new; a bound key sees its own."""
+    seen, since = [], "2026-01-01T00:00:00Z"
+    for _ in range(9):
+        page = told(api, f"calls?limit=4&since={since}", key=READ_KEY)
+        seen += [one["event_id"] for one in page["calls"] if one["event_id"] not in seen]
+        since = page["next_since"]
+    assert seen == [f"view-{number}" for number in range(6)]
+    assert {one["outcome"] for one in page["calls"]} == {"rejected"}
+    bury(ledger, [view(90)], lambda _: "no")
+    latest = told(api, f"calls?since={since}", key=BOUND_KEY)["calls"]
+    assert latest[-1]["event_id"] == "view-90"
+    assert {one["reporting_system"] for one in told(api, "calls", key=BOUND_KEY)["calls"]} == {"content-hub"}
+    assert told(api, "calls?outcome=delivered")["calls"] == []
+    assert ask(api, "calls?reporting_system=portal", key=BOUND_KEY).status_code == 403

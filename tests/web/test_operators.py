@@ -149,7 +149,7 @@ def test_no_key_does_what_its_scopes_do_not_say(api: TestClient, make_app: MakeA
         "replays",
         "status",
     ]
-    reads += ["limits", "audit", "queue", "queue/find?event_id=a", "reconcile", "alerts"]
+    reads += ["limits", "audit", "queue", "queue/find?event_id=a", "reconcile", "alerts", "calls"]
     for method, path, body in changes:
         for key, status in ((READ_KEY, 403), (OTHER_KEY, 403), ("nonsense", 401)):
             assert ask(api, path, body, key=key, method=method).status_code == status

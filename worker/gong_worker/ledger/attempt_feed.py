@@ -66,12 +66,22 @@ class AttemptFeed(LedgerPart):
     """Reads of calls by time."""
 
     def attempts_since(
-        self, since: datetime, wanted: AttemptFilter, also: Collection[AttemptKey] = ()
+        self,
+        since: datetime,
+        wanted: AttemptFilter,
+        also: Collection[AttemptKey] = (),
+        *,
+        limit: int | None = None,
     ) -> dict[AttemptKey, AttemptLine]:
-        """The calls begun since, and those of `also` that are still there, in the order of their beginnings."""
-        conditions = _conditions(wanted)
+        """The calls begun since, and those of `also` that are still there, in the order of their beginnings.
+
+        limit: no more than the first of those begun since.
+        """
+        query = _CALLS.where(Attempt.started_at >= utc(since), *_conditions(wanted))
+        if limit is not None:
+            query = query.order_by(Attempt.started_at).limit(limit)
         with reading(self.engine) as connection:
-            found = connection.execute(_CALLS.where(Attempt.started_at >= utc(since), *conditions)).all()
+            found = connection.execute(query).all()
             if also:
                 found = [*connection.execute(_CALLS.where(sa.tuple_(*_KEY).in_(also))).all(), *found]
         lines: dict[AttemptKey, AttemptLine] = {}

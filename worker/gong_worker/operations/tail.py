@@ -1,6 +1,7 @@
 """Following the calls live."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from redis import RedisError
@@ -51,12 +52,40 @@ def follow(services: Services, wanted: AttemptFilter, *, since: datetime | None 
     """The calls that end from now on, or since a time, as the workers' clock, Redis's, has it."""
 
     def clock() -> datetime:
-        try:
-            return redis_now(services.client)
-        except RedisError:
-            return datetime.now(UTC)
+        return workers_now(services)
 
     return AttemptTail(services.ledger, wanted, since=since or clock(), clock=clock)
+
+
+@dataclass(frozen=True, slots=True)
+class CallsPage:
+    """Calls that have ended, in the order of their beginnings. `next_since`: ask from there for more.
+
+    Some of these calls come again then, as do those that were written late: who asks knows them by event and attempt.
+    """
+
+    next_since: datetime
+    calls: list[AttemptLine]
+
+
+def calls_since(
+    services: Services, wanted: AttemptFilter, since: datetime | None, *, limit: int
+) -> CallsPage:
+    """The calls begun since a time, by default for a minute. Raises LedgerUnavailable."""
+    settled = workers_now(services) - LATE_COMMIT
+    begin = since or settled
+    found = list(services.ledger.attempts_since(begin, wanted, limit=limit).values())
+    after = found[-1].started_at if len(found) == limit else max(begin, settled)
+    ended = [line for line in found if line.outcome is not None and wanted.outcome in (None, line.outcome)]
+    return CallsPage(after, ended)
+
+
+def workers_now(services: Services) -> datetime:
+    """The workers' clock, Redis's; this machine's while Redis is away."""
+    try:
+        return redis_now(services.client)
+    except RedisError:
+        return datetime.now(UTC)
 
 
 def _ended_at(line: AttemptLine) -> datetime:

@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Query, Response
 
 from gong_worker.ledger import EventPage
 from gong_worker.operations.events import EventStory, find_events, search_events
+from gong_worker.operations.tail import CallsPage, calls_since
 from gong_worker.web.answers import answer
 from gong_worker.web.api import Api
 from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import system_of
-from gong_worker.web.requests import EventsQuery, Text
+from gong_worker.web.requests import CallsQuery, EventsQuery, Text
 
 SEARCH_SECONDS = 2.0
 FIND_SECONDS = 2.0
@@ -36,6 +37,22 @@ def events_router(api: Api) -> APIRouter:
             lambda services: search_events(
                 services.ledger, wanted, limit=query.limit, after=query.after, seconds=SEARCH_SECONDS
             )
+        )
+        return answer(page)
+
+    @router.get(
+        "/v1/calls",
+        operation_id="listCalls",
+        responses=api.responses(CallsPage, "Calls that have ended, in the order of their beginnings."),
+    )
+    async def list_calls(key: Reader, query: Annotated[CallsQuery, Query()]) -> Response:
+        """The latest calls to Gong. To follow them, ask again with `since` = `next_since`.
+
+        Some calls come again then, as do those that were written late: pass over the event and attempt that you know.
+        """
+        wanted = query.wanted(system_of(key, query.reporting_system))
+        page = await api.operators.run(
+            lambda services: calls_since(services, wanted, query.since, limit=query.limit)
         )
         return answer(page)
 

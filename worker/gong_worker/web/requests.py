@@ -19,9 +19,10 @@ from gong_views.json_input import JsonError, read_json
 from gong_views.names import Lane
 from gong_views.timestamps import timestamp_of
 from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.parts import Part, PartKind
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
-from gong_worker.ledger import DeadLetterFilter, EventFilter
+from gong_worker.ledger import AttemptFilter, DeadLetterFilter, EventFilter
 from gong_worker.operations.exports import ExportFormat
 from gong_worker.settings import MOST_CALLS_PER_SECOND
 from gong_worker.web.body import JSON_TYPE, media_type, read_body
@@ -99,6 +100,23 @@ class EventsQuery(Parameters):
         """The filter, of this reporting system."""
         given = {name: getattr(self, name) for name in EventFilter.__slots__}
         return EventFilter(**given | {"reporting_system": reporting_system})
+
+
+class CallsQuery(Parameters):
+    """The query of `GET /v1/calls`."""
+
+    since: Moment | Absent = Field(None, description="begun at or after this time; by default a minute ago")
+    reporting_system: Text | Absent = Field(None, description="of the event")
+    content_id: Text | Absent = Field(None, description="of the event")
+    source: Text | Absent = Field(None, description="the producer's name")
+    lane: Lane | Absent = Field(None, description="the lane on which it came last")
+    outcome: AttemptOutcome | Absent = Field(None, description="what came of the call")
+    limit: Limit = 100
+
+    def wanted(self, reporting_system: str | None) -> AttemptFilter:
+        """The filter, of this reporting system."""
+        given = {name: getattr(self, name) for name in AttemptFilter.__slots__}
+        return AttemptFilter(**given | {"reporting_system": reporting_system})
 
 
 class WaitsAt(StrEnum):
