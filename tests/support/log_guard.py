@@ -19,11 +19,14 @@ FIXTURE_VALUES: Mapping[str, str] = {
     "a person's name": r"\b(?:Dana|Scully|Whitfield|Sam Porter|Reader \d+|Дана)\b",
     "a title": r"Pricing overview|pricing overview 2026|Buyer of Globex|Guide \d+\b",
     "an address of the content": r"https?://content\.example/",
+    # As the simulator's authorisation server makes them: 32 random bytes.
+    "a token": r"(?<![\w-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{43}(?![\w-])",
     "a secret": "|".join(
         map(
             re.escape,
             (
                 "sim-secret",
+                "sim-client-secret",
                 base64.b64encode(b"sim-key:sim-secret").decode(),
                 "a long enough password",
                 "hunter2",
@@ -33,7 +36,7 @@ FIXTURE_VALUES: Mapping[str, str] = {
     ),
 }
 # Variables that hold a secret, and the password of a URL in any other.
-SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|_KEYS$")
+SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|_KEYS$|OAUTH_KEY$")
 URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 KEY_OF_LIST = re.compile(r":([^,:]+)")
 # Shorter ones are words like any other.

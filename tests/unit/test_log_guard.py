@@ -28,7 +28,7 @@ def test_what_a_process_logs_is_found(tmp_path: Path, as_json: bool) -> None:
     )
     values = [
         "dana.1@globex.example", "Sam Porter", "Pricing overview", "https://content.example/", "sim-secret",
-        "tok-en-84213", "pass-word",
+        "tok-en-84213", "pass-word", "q2V0aGlzLWlzLW5vdC1hLXJlYWwtdG9rZW4tYXQtYWx",
     ]  # fmt: skip
     with log.open("ab") as output:
         program = LEAKING.format(as_json=as_json)
