@@ -17,7 +17,7 @@ revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
-LOST = "the counters, which are counted anew after an upgrade"
+LOST = "the counters, counted anew after an upgrade: what was pruned is then missing in `reconcile`"
 
 
 class Counter(NamedTuple):

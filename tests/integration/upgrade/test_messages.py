@@ -53,7 +53,6 @@ def test_everything_written_by_the_release_before_is_delivered(
     log = line.gong.log()
     accepted = sorted(entry["key"][1] for entry in log if entry["accepted"])
     assert accepted == sorted([derived, *(f"old-{number}" for number in NUMBERED)])
-    assert len(log) == len(accepted), "a call was wasted"
     events = {event.event_id: event for event in line.ledger.every_event()}
     for raw in (raw for raws in before["messages"].values() for raw in raws):
         envelope = parse(raw)
