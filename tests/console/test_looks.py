@@ -11,6 +11,7 @@ from gong_views import ViewQueue
 from gong_views.message import parse
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
+from gong_worker.queue.alerts import AlertBoard
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
 from tests.console.served import World, connected, open_dialog, signed_in
@@ -102,6 +103,16 @@ def test_what_waits_and_whether_all_is_accounted_for(browser: Browser, world: Wo
         expect(dialog).to_contain_text("Drift: see below.")
         expect(dialog.locator("tbody tr").last).to_contain_text("live")
         assert faults(page, "[role=dialog][aria-modal=true]") == []
+
+
+def test_alerts_that_stand_are_shown(browser: Browser, world: World) -> None:
+    """Each with since when and whether it was told."""
+    AlertBoard(world.services.client).stands("a1b2c3d4", "no_worker", "no worker is alive; 3 events wait", 0)
+    with signed_in(browser, world, "vera") as page:
+        page.get_by_role("button", name="Alerts …").click()
+        row = open_dialog(page).get_by_role("row").filter(has_text="no_worker")
+        expect(row).to_contain_text("no worker is alive; 3 events wait")
+        expect(row).to_contain_text("not yet")
 
 
 def test_the_theme_is_chosen_and_kept(browser: Browser, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Looks that cost something, so only on demand: the next messages of the queue, and whether all is accounted for."""
+"""Looks that cost something, so only on demand: the next messages, whether all is accounted for, and alerts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +11,11 @@ from gong_worker.console.frame import Page
 from gong_worker.console.pages.letter_filter import choice
 from gong_worker.console.widgets import Cell, Table, Text, at
 from gong_worker.console.words import age
+from gong_worker.operations.alerts import standing_alerts
 from gong_worker.operations.queue import WaitingMessage, peek
 from gong_worker.operations.reconcile import reconcile
 from gong_worker.operations.services import Services
+from gong_worker.queue.alerts import StandingAlert
 
 PEEKED = 50
 _PLACES = {"live": "the lane live", "bulk": "the lane bulk", "delayed": "waiting for another try"}
@@ -85,3 +87,21 @@ def _reconciled(found: dict[str, Any]) -> None:
         ("Lane", "Day", "Missing"),
         empty="none: every message is accounted for",
     ).fill(drift, lambda: drift)
+
+
+async def show_alerts(page: Page) -> None:
+    """The alerts that stand, and those whose trouble has not stood long enough to be told."""
+    page.console.user()
+
+    def standing(services: Services) -> list[StandingAlert]:
+        return standing_alerts(services.client)
+
+    found = await page.console.backend.run(standing)
+    dialog = Dialog(page, "Alerts")
+    with dialog.anew():
+        rows = [(one.key, at(one.since), "yes" if one.told else "not yet", one.text) for one in found]
+        Table("One for each address that is told", ("Alert", "Since", "Told", "What"), empty="none").fill(
+            rows, lambda: rows
+        )
+    with dialog.buttons():
+        pass

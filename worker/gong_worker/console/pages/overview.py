@@ -7,7 +7,7 @@ from nicegui import ui
 from gong_worker.console import chart
 from gong_worker.console.frame import Console, Page
 from gong_worker.console.gate_view import BudgetBar, GateView
-from gong_worker.console.pages.looks import show_queue, show_reconciliation
+from gong_worker.console.pages.looks import show_alerts, show_queue, show_reconciliation
 from gong_worker.console.widgets import Table, Text, at, button, section
 from gong_worker.console.words import age, drained, number
 from gong_worker.ledger import HourOutcome
@@ -46,6 +46,7 @@ class Overview:
                 with ui.element("div").classes("toolbar"):
                     button("What waits …", page.action(lambda: show_queue(page)))
                     button("Reconcile …", page.action(lambda: show_reconciliation(page)))
+                    button("Alerts …", page.action(lambda: show_alerts(page)))
             with section("Events"):
                 self._events = Table(
                     "Events by state", ("State", "Events"), empty="the ledger does not answer"
