@@ -103,8 +103,8 @@ class GongClient:
 
     @property
     def address(self) -> GongAddress:
-        """What the next call goes to."""
-        return self._current().address
+        """What the last call went to."""
+        return self._route.address
 
     def ready(self) -> bool:
         """Whether there is a credential to call with now; without one no call is to be made."""
