@@ -15,6 +15,8 @@ from tests.support.servers import Valkey, valkey
 from tests.support.simulator import simulator_process
 
 Command = Callable[..., Any]
+#: For what does not depend on the database.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from gong_worker.ledger import AlreadyHandled, Claimed, Ledger, LedgerUnavailabl
 from gong_worker.operations.services import open_services
 from gong_worker.settings import WorkerSettings
 from tests.integration.ledger.support import START, at, claimed, dead_letter_event, message, stored
-from tests.integration.privacy.conftest import Command
+from tests.integration.privacy.conftest import Command, on_sqlite
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
 from tests.support.views import view
@@ -98,6 +98,7 @@ def test_a_worker_keys_what_it_writes(pipeline: Pipeline, run: Command) -> None:
     assert hashlib.sha256(b"Nora Quist").hexdigest()[:16] not in json.dumps(entry.target)
 
 
+@on_sqlite
 def test_a_key_of_ones_own(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
     """GONG_VIEWS_HASH_KEY takes the place of the ledger's; a short one is refused without being told."""
     for name, value in pipeline.environment.items():

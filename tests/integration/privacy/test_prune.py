@@ -23,7 +23,7 @@ from tests.integration.ledger.support import (
     status,
     stored,
 )
-from tests.integration.privacy.conftest import Command
+from tests.integration.privacy.conftest import Command, on_sqlite
 from tests.support.pipeline import Pipeline
 from tests.support.servers import wait_until
 from tests.support.views import view
@@ -198,6 +198,7 @@ def test_one_worker_prunes_once_a_day(pipeline: Pipeline, run: Command) -> None:
     assert run("prune", "--older-than", "1d", "--yes")["events"] == 1
 
 
+@on_sqlite
 def test_an_age_has_a_unit(run: Command) -> None:
     """A number alone could be anything; and nothing is pruned without being asked."""
     assert "400d" in run("prune", "--older-than", "400", "--yes", exit_code=2)

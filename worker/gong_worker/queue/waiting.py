@@ -32,6 +32,8 @@ class Waiting:
     raw: bytes
     tag: bytes = b""
     part: bytes = b""
+    near_tail: bool = False
+    """Of a list: from which end it is looked for, because that holds Redis up less."""
 
     @property
     def lane(self) -> Lane:
@@ -54,15 +56,15 @@ def waiting(client: redis.Redis) -> Iterator[Waiting]:
     """
     parts = cast(dict[bytes, bytes], client.hgetall(HELD_PARTS_KEY))
     for key, part in [*((held_list(name), name) for name in parts), (DROPPING_KEY, b"")]:
-        for entry in _listed(client, key):
+        for entry, near_tail in _listed(client, key):
             queue, _, raw = entry.partition(b"\n")
-            yield Waiting(key, entry, queue, raw, part=part)
+            yield Waiting(key, entry, queue, raw, part=part, near_tail=near_tail)
     for tag, entry in client.hscan_iter(DELAYED_MESSAGES_KEY, count=PAGE):
         queue, _, raw = entry.partition(b"\n")
         yield Waiting(DELAYED_MESSAGES_KEY, entry, queue, raw, tag=tag)
     for lane in Lane:
-        for raw in _listed(client, lane.queue):
-            yield Waiting(lane.queue, raw, lane.queue.encode(), raw)
+        for raw, near_tail in _listed(client, lane.queue):
+            yield Waiting(lane.queue, raw, lane.queue.encode(), raw, near_tail=near_tail)
 
 
 def in_hand(client: redis.Redis) -> Iterator[Waiting]:
@@ -77,12 +79,13 @@ def take(client: redis.Redis, message: Waiting, tag: str) -> bool:
     taken = client.register_script(script("take"))
     keys = [message.key, UNACKED_KEY, UNACKED_INDEX_KEY, DELAYED_KEY, HELD_PARTS_KEY]
     entry = message.queue + b"\n" + message.raw
-    return bool(taken(keys=keys, args=[tag, message.item, entry, message.tag, message.part]))
+    arguments = [tag, message.item, entry, message.tag, message.part, -1 if message.near_tail else 1]
+    return bool(taken(keys=keys, args=arguments))
 
 
-def _listed(client: redis.Redis, key: Any) -> Iterator[bytes]:
+def _listed(client: redis.Redis, key: Any) -> Iterator[tuple[bytes, bool]]:
     """From the head on: what is pushed there meanwhile makes an item come twice, and none escape."""
-    start = 0
+    start, middle = 0, client.llen(key) // 2
     while items := cast(list[bytes], client.lrange(key, start, start + PAGE - 1)):
-        yield from items
+        yield from ((item, start >= middle) for item in items)
         start += PAGE
