@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from gong_worker.domain.grants import GrantState, TokenCause
+from gong_worker.domain.grants import Grant, GrantState, TokenCause
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Ledger
 from gong_worker.oauth import Vault
@@ -112,7 +112,7 @@ def test_only_one_of_many_renews(keeper: Keepers, sim: SimulatorClient) -> None:
 @pytest.mark.usefixtures("granted")
 def test_a_token_is_renewed_before_it_expires(keeper: Keepers, sim: SimulatorClient) -> None:
     """With a quarter of its life left a new one is fetched; a wrong clock of Gong's changes nothing."""
-    sim.settings(access_token_seconds=2, oauth_clock_skew_seconds=-90_000)
+    sim.settings(access_token_seconds=6, oauth_clock_skew_seconds=-90_000)
     one = keeper()
     one.look()
     before = one.access()
@@ -186,17 +186,16 @@ def test_a_lost_answer_costs_a_login_but_no_call(
 ) -> None:
     """When the answer to a renewal is lost its token is spent: that is told, and calls go on to the token's end."""
     monkeypatch.setattr(token_keeper, "PAUSE_SECONDS", 0.0)
-    sim.settings(access_token_seconds=4, refresh_reuse="refuse")
+    monkeypatch.setattr(Grant, "due", True)
+    sim.settings(access_token_seconds=6, refresh_reuse="refuse")
     one = keeper()
     one.look()
     sim.settings(token_endpoint="lost_reply")
-
-    def failing() -> bool:
-        one.tend()
-        grant = ledger.read_grant("sim-client")
-        return grant is not None and grant.failing_since is not None
-
-    wait_until(failing, "the lost answer")
+    assert one.look() is GrantState.USABLE
+    grant = ledger.read_grant("sim-client")
+    assert grant is not None and grant.failing_since is not None
+    monkeypatch.undo()
+    monkeypatch.setattr(token_keeper, "PAUSE_SECONDS", 0.0)
     sim.settings(token_endpoint="up")
     assert one.look() is GrantState.ENDING
     assert one.usable()
@@ -249,3 +248,40 @@ def test_nothing_is_usable_without_an_approval(keeper: Keepers, settings: Worker
     assert one.look() is GrantState.MISSING
     assert not one.usable()
     assert settings.has_credentials
+
+
+@pytest.mark.usefixtures("granted")
+def test_a_401_while_the_token_endpoint_is_down_is_made_up_for(
+    keeper: Keepers, sim: SimulatorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal stands then; the renewal that it asked for is tried again without another call, until it works."""
+    monkeypatch.setattr(token_keeper, "PAUSE_SECONDS", 0.2)
+    one = keeper()
+    one.look()
+    sim.revoke(access_only=True)
+    sim.settings(token_endpoint="down")
+    assert answer(one, "e-1") == "Unauthorized"
+    calls = sim.stats()["calls"]
+    sim.settings(token_endpoint="up")
+    before = one.access()
+    wait_until(lambda: one.look() is GrantState.USABLE and one.access() is not before, "the renewal")
+    assert sim.stats()["calls"] == calls
+    assert answer(one, "e-1") == "Delivered"
+
+
+@pytest.mark.usefixtures("granted")
+def test_a_renewal_may_end_the_token_before(keeper: Keepers, sim: SimulatorClient) -> None:
+    """Where a renewal ends the old access token, who calls with it is refused once, then goes on with the new."""
+    sim.settings(access_token_seconds=2, old_access_token_seconds=0)
+    first, second = keeper(), keeper()
+    first.look()
+    second.look()
+    before = first.access()
+    sim.settings(access_token_seconds=60)
+    wait_until(lambda: first.look() and first.access() is not before, "the renewal")
+    assert second.access().generation == before.generation
+    if second.usable():
+        assert answer(second, "e-1") == "superseded"
+    second.look()
+    assert answer(second, "e-1") == "Delivered"
+    assert sim.oauth()["refreshes"] == 2

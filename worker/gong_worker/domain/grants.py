@@ -87,6 +87,12 @@ class Grant:
         return max(0.0, (self.expires_at - self.read_at).total_seconds() - before)
 
     @property
+    def due(self) -> bool:
+        """Whether to renew it now: in time before its end, or because a renewal for whatever reason has failed."""
+        failed = self.failing_since is not None
+        return self.refused_at is None and (failed or self.seconds_until_due <= 0)
+
+    @property
     def age_seconds(self) -> float:
         """Since the latest tokens came."""
         return (self.read_at - (self.renewed_at or self.granted_at)).total_seconds()

@@ -119,8 +119,7 @@ class TokenKeeper:
         with self._busy:
             self._look_at = time.monotonic() + TROUBLE_LOOK_SECONDS
             grant = self._read()
-            due = grant is not None and grant.refused_at is None and grant.seconds_until_due <= 0
-            if grant is not None and due and renew:
+            if grant is not None and grant.due and renew:
                 self._renew(grant, self._due_cause(grant))
                 grant = self._read()
             state = self._tell(grant)
@@ -136,8 +135,8 @@ class TokenKeeper:
             return WATCH_SECONDS if grant is not None and grant.renewing else TROUBLE_LOOK_SECONDS
         if state is GrantState.ENDING:
             return min(LOOK_SECONDS, grant.seconds_left)
-        if grant.seconds_until_due <= 0:
-            return WATCH_SECONDS
+        if grant.due:
+            return WATCH_SECONDS if grant.failing_since is None else TROUBLE_LOOK_SECONDS
         return min(LOOK_SECONDS, grant.seconds_until_due)
 
     @staticmethod
