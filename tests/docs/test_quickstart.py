@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 from gong_worker.operations.services import open_services
@@ -32,7 +33,11 @@ def test_the_quick_start_does_what_it_says(tmp_path: Path) -> None:
 
     folder = tmp_path / "var"
     variables = {"GONG_VIEWS_DATA_DIR": str(folder)}
-    with process(["gong_worker", *UP.split()[1:]], tmp_path / "up.log", variables) as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(
+            process(["gong_worker", *UP.split()[1:]], tmp_path / "up.log", variables)
+        )
+        stack.callback(server.terminate, 60)  # it ends what it has started
         found = wait_until(lambda: re.search(r"simulator answers at (\S+)", server.log), "the simulator", 60)
         wait_until(lambda: "action=worker_ready" in server.log, "the worker", 60)
         services = open_services(WorkerSettings.load(**variables))
