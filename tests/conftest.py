@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.log_guard import GUARD, RecordGuard
 from tests.support.servers import Postgres, Valkey, valkey
 
 _records = RecordGuard(GUARD)
+
+# How long an example takes says nothing on a machine that is busy with other tests.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True)

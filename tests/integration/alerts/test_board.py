@@ -31,7 +31,11 @@ def shift(client: "redis.Redis", seconds: float) -> None:
         client.hset(ALERTS_KEY, field, json.dumps(entry))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(steps=STEPS)
 def test_begin_and_end_alternate(redis_url: str, valkey_server: Valkey, steps: list[tuple[str, Any]]) -> None:
     """Whatever is seen, delivered and lost: no begin follows a begin that was delivered, no end comes without one."""
