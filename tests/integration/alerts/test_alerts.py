@@ -61,12 +61,14 @@ def test_workers_tell_a_hold_once_and_its_end_once(pipeline: Pipeline, box: Inbo
     pipeline.workers.append(serve)
     pipeline.wait_ready(first)
     pipeline.services.gate.hold("a look", "ann")
-    wait_until(lambda: box.titles == ["gong-views: held"], "the hold to be told")
+    wait_until(lambda: box.titles == ["gong-views: held"], "the hold to be told", 60)
     assert "operator" in box.bodies[0] and "ann" not in box.bodies[0]
     first.kill()
     pipeline.services.gate.release("ann")
-    wait_until(lambda: len(box.titles) > 1, "its end to be told")
-    assert box.titles == ["gong-views: held", "gong-views: held is over"]
+    over = "gong-views: held is over"
+    wait_until(lambda: over in box.titles, "its end to be told", 60)
+    # On a slow machine half a minute without a worker may be over, which is told as well.
+    assert [title for title in box.titles if "held" in title] == ["gong-views: held", over]
     assert box.address not in first.log + serve.log
 
 
