@@ -140,7 +140,8 @@ def test_what_came_back_is_checked(settings: WorkerSettings) -> None:
     back = f"http://127.0.0.1:8765/callback?code=c-1&state={login.state}"
     assert login.code_of(back) == login.code_of(f"code=c-1&state={login.state}") == "c-1"
     assert login.code_of(" c-1\n") == "c-1"
-    for wrong in ("/callback?code=c-1&state=other", "/callback?code=c-1", f"/callback?state={login.state}"):
+    stateless = ("/callback?c-1", "/callback?", "/callback?code=c-1")
+    for wrong in (*stateless, "/callback?code=c-1&state=other", f"/callback?state={login.state}"):
         with pytest.raises(LoginFailed):
             login.code_of(wrong)
     assert new_login(settings, "x").state != login.state

@@ -126,7 +126,7 @@ def test_what_came_is_kept_until_the_ledger_takes_it(
     """A ledger that goes away while Gong answers gets the tokens when it is back: the old one is spent by then."""
     ledger, path = file_ledger
     approve(ledger, sim)
-    sim.settings(token_latency_ms=500)
+    sim.settings(token_latency_ms=3000)
     one = make_keeper(settings_of(sim, GONG_VIEWS_REQUEST_TIMEOUT_SECONDS=10), ledger, None)
     looking = threading.Thread(target=one.look)
     looking.start()

@@ -41,9 +41,13 @@ class LoginRequest:
     verifier: str
 
     def code_of(self, answer: str) -> str:
-        """The code in what came back: the whole address, its query, or the code alone. Raises LoginFailed."""
+        """The code in what came back: the whole address, its query, or the code alone. Raises LoginFailed.
+
+        A code alone is one that the operator typed. An address without the state may be of somebody who wants us to
+        log in to a company of theirs.
+        """
         query = urlsplit(answer).query if "?" in answer else answer
-        if "=" not in query:
+        if query is answer and "=" not in query:
             return query.strip()
         found = {name: values[-1] for name, values in parse_qs(query).items()}
         if not hmac.compare_digest(found.get("state", "").encode(), self.state.encode()):
