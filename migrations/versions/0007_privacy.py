@@ -7,7 +7,9 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
-LOST = "when a person was erased from a dead letter, and the key of hashes: a dead or erased event that comes again is sent"
+LOST = (
+    "who was erased from a letter, and the key of hashes: a dead or an erased event that comes again is sent"
+)
 
 
 def upgrade() -> None:

@@ -9,7 +9,7 @@ from gong_worker.domain.person import Person
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.erasure_queue import QueueErasure, erase_waiting
 from gong_worker.operations.export_files import known_exports
-from gong_worker.operations.person_data import Places, found_in, in_hand_of, letters_of, person_hash
+from gong_worker.operations.person_data import Places, found_in, letters_of, person_hash
 from gong_worker.operations.recount import patient_ledger
 from gong_worker.queue.rewrite import Rewrite, rewrite_append_only_file
 
@@ -81,7 +81,7 @@ def _erase(places: Places, person: Person, done: Erased, *, by: str) -> None:
             done.spooled += spool.erase(found)
     queue: QueueErasure = erase_waiting(services, person, by=by)
     done.waiting, done.repeats = queue.erased, queue.repeats
-    done.left_in_hand = sum(1 for _ in in_hand_of(services, person)) + queue.busy
+    done.left_in_hand = queue.left
     letters = [letter.id for letter in letters_of(services, person)]
     for start in range(0, len(letters), PAGE):
         page = letters[start : start + PAGE]

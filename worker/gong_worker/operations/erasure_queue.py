@@ -5,6 +5,7 @@ ends in the ledger, as a dead letter that is discarded and empty, and only then 
 back into its lane, as a worker's does, and the reconciliation adds up throughout.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,13 +13,13 @@ from gong_views import EventKey, InvalidViewEvent, ViewEvent
 from gong_worker.domain.person import Person
 from gong_worker.event_facts import event_facts, readable_facts
 from gong_worker.ledger import AlreadyHandled, Busy, Claimed, EventFacts, MessageRef
-from gong_worker.operations.person_data import waiting_of
+from gong_worker.operations.person_data import in_hand_of, put_off_of, waiting_of
 from gong_worker.operations.services import Services
 from gong_worker.operations.unreadable import take_unreadable
 from gong_worker.queue.clock import SharedClock
 from gong_worker.queue.in_hand import ReceivedMessage
 from gong_worker.queue.messages import Messages
-from gong_worker.queue.waiting import take
+from gong_worker.queue.waiting import Waiting, take
 
 # One look may miss a message that is put back while it is read, and one that waits behind another of its event.
 LOOKS = 8
@@ -27,11 +28,15 @@ BUSY_SECONDS = 1.0
 
 @dataclass
 class QueueErasure:
-    """What became of the person's messages. `repeats` brought an event that had ended before; `busy` ones are left."""
+    """What became of the person's messages. `repeats` brought an event that had ended before.
+
+    left: those that workers have in hand, or whose event another message has; at least one when the looks were at an
+    end before the messages.
+    """
 
     erased: int = 0
     repeats: int = 0
-    busy: int = 0
+    left: int = 0
 
     @property
     def ended(self) -> int:
@@ -43,10 +48,10 @@ def erase_waiting(services: Services, person: Person, *, by: str) -> QueueErasur
     """Look through the queue until a look finds nothing more to end. Raises RedisError, LedgerUnavailable."""
     eraser = _Eraser(services, person, by)
     for _ in range(LOOKS):
-        before, eraser.found.busy = eraser.found.ended, 0
-        eraser.look()
-        if eraser.found.ended == before:
+        if not eraser.look():
             break
+    else:
+        eraser.found.left = max(eraser.found.left, 1)
     # What nobody could read becomes a dead letter, to be erased with the others.
     while take_unreadable(services.client, services.ledger):
         pass
@@ -62,11 +67,28 @@ class _Eraser:
         self._messages = Messages(services.client, concurrency=1)
         self._now = SharedClock(services.client).now
         self._lease_seconds = services.settings.visibility_timeout_seconds
+        self._busy: set[str] = set()
 
-    def look(self) -> None:
-        for seen in waiting_of(self._services, self._person):
+    def look(self) -> bool:
+        """End what is seen; whether there may be more. Messages go from a lane to a hand, and from there are put off.
+
+        Whoever reads these places in this order meets each on its way.
+        """
+        self._busy.clear()
+        before = self.found.ended
+        all_taken = self._end_each(waiting_of(self._services, self._person))
+        in_hand = sum(1 for _ in in_hand_of(self._services, self._person))
+        all_taken &= self._end_each(put_off_of(self._services, self._person))
+        self.found.left = in_hand + len(self._busy)
+        return self.found.ended > before or not all_taken
+
+    def _end_each(self, messages: Iterable[Waiting]) -> bool:
+        """Whether none has moved on between being seen and being taken."""
+        all_taken = True
+        for seen in messages:
             tag = self._messages.new_tag()
             if not take(self._services.client, seen, tag):
+                all_taken = False
                 continue
             received = self._messages.receive(tag, (seen.queue, seen.raw))
             if received is None:
@@ -75,6 +97,7 @@ class _Eraser:
                 self._later(received, BUSY_SECONDS)
             else:
                 self._end(adopted)
+        return all_taken
 
     def _end(self, received: ReceivedMessage) -> None:
         envelope = received.envelope
@@ -103,7 +126,7 @@ class _Eraser:
                 self._later(received, BUSY_SECONDS)
 
     def _later(self, received: ReceivedMessage, seconds: float) -> None:
-        self.found.busy += 1
+        self._busy.add(received.envelope.message_id)
         self._messages.retry_later(received, seconds)
 
     def _facts(self, received: ReceivedMessage) -> tuple[EventKey, EventFacts] | None:

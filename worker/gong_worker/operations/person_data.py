@@ -13,7 +13,7 @@ from gong_worker.operations.dead_letters import event_of
 from gong_worker.operations.export_files import ExportFile, known_exports
 from gong_worker.operations.recount import patient_ledger
 from gong_worker.operations.services import Services
-from gong_worker.queue.waiting import Waiting, in_hand, waiting
+from gong_worker.queue.waiting import Waiting, in_hand, put_off, waiting
 
 
 class Rows(Protocol):
@@ -77,6 +77,11 @@ def in_letter(person: Person, letter: DeadLetter) -> bool:
 def waiting_of(services: Services, person: Person) -> Iterator[Waiting]:
     """The person's messages that wait. It reads the whole queue, while workers go on. Raises RedisError."""
     return (one for one in waiting(services.client) if _has(person, one))
+
+
+def put_off_of(services: Services, person: Person) -> Iterator[Waiting]:
+    """Those of them that are not on a lane. Raises RedisError."""
+    return (one for one in put_off(services.client) if _has(person, one))
 
 
 def in_hand_of(services: Services, person: Person) -> Iterator[Waiting]:

@@ -52,8 +52,17 @@ def waiting(client: redis.Redis) -> Iterator[Waiting]:
     """The messages in nobody's hand: set aside, delayed, on the lanes. Raises RedisError.
 
     Read page by page while they move: one may come twice, and one that is put back behind the reader's place is not
-    seen. So whoever wants all of them looks until one look finds no more.
+    seen. So whoever wants all of them looks at what is `in_hand` and `put_off` after it, and until one look finds no
+    more.
     """
+    yield from put_off(client)
+    for lane in Lane:
+        for raw, near_tail in _listed(client, lane.queue):
+            yield Waiting(lane.queue, raw, lane.queue.encode(), raw, near_tail=near_tail)
+
+
+def put_off(client: redis.Redis) -> Iterator[Waiting]:
+    """Those of them that are not on a lane. Raises RedisError."""
     parts = cast(dict[bytes, bytes], client.hgetall(HELD_PARTS_KEY))
     for key, part in [*((held_list(name), name) for name in parts), (DROPPING_KEY, b"")]:
         for entry, near_tail in _listed(client, key):
@@ -62,9 +71,6 @@ def waiting(client: redis.Redis) -> Iterator[Waiting]:
     for tag, entry in client.hscan_iter(DELAYED_MESSAGES_KEY, count=PAGE):
         queue, _, raw = entry.partition(b"\n")
         yield Waiting(DELAYED_MESSAGES_KEY, entry, queue, raw, tag=tag)
-    for lane in Lane:
-        for raw, near_tail in _listed(client, lane.queue):
-            yield Waiting(lane.queue, raw, lane.queue.encode(), raw, near_tail=near_tail)
 
 
 def in_hand(client: redis.Redis) -> Iterator[Waiting]:
