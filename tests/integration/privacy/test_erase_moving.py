@@ -7,12 +7,15 @@ import redis
 
 from gong_views import ViewQueue
 from gong_worker.domain.person import Person
+from gong_worker.domain.states import Status
+from gong_worker.ledger import AlreadyHandled, Ledger
 from gong_worker.operations import erasure_queue, person_data
 from gong_worker.operations.erasure_queue import erase_waiting
 from gong_worker.operations.person_data import waiting_of
 from gong_worker.queue import waiting as places
 from gong_worker.queue.messages import Messages
 from gong_worker.queue.waiting import Waiting, take, waiting
+from tests.integration.ledger.support import ask, at, claimed, dead_letter_event, stored
 from tests.integration.privacy.conftest import on_sqlite
 from tests.integration.privacy.places import PERSON
 from tests.support.pipeline import Pipeline
@@ -64,3 +67,13 @@ def test_many_of_one_person(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(erasure_queue, "LOOKS", 8)
     second = erase_waiting(pipeline.services, WHO, by="tests")
     assert (first.erased + second.erased, second.left) == (40, 0)
+
+
+@pytest.mark.parametrize("payload", ["a", "b"], ids=["as it was", "edited"])
+def test_a_replay_that_had_begun_before_is_not_sent(ledger: Ledger, payload: str) -> None:
+    """Whoever had read the letter before it was erased enqueues it in vain, also with another payload."""
+    dead_letter_event(ledger, claimed(ledger, "m1"))
+    [(letter,)] = stored(ledger, "SELECT id FROM dead_letters")
+    assert ledger.erase_letters([letter], "tests", at(1)) == 1
+    answer = ask(ledger, "m2", 2, replay_of=letter, payload=payload)
+    assert answer == AlreadyHandled(Status.DEAD, duplicate=True)

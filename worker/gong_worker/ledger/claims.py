@@ -62,6 +62,8 @@ def decide(
         case Status.DEAD:
             if same:
                 return Take.END
+            if _is_of_erased(message, letters):
+                return Take.DUPLICATE
             corrected = state.payload_sha256 not in (facts.payload_sha256, facts.unkeyed_sha256)
             reopened = corrected or _is_first_replay(message, letters) or not _is_held(state, letters)
             return Take.REOPEN if reopened else Take.DUPLICATE
@@ -82,6 +84,11 @@ def _is_first_replay(message: MessageRef, letters: list[DeadLetterFacts]) -> boo
     return any(letter.id == replay_of for letter in letters) and not any(
         letter.replay_of == replay_of for letter in letters
     )
+
+
+def _is_of_erased(message: MessageRef, letters: list[DeadLetterFacts]) -> bool:
+    """Whether it replays a letter from which a person was erased: the replay had begun before."""
+    return any(letter.id == message.replay_of and letter.erased_at is not None for letter in letters)
 
 
 def _is_held(state: DeliveryState, letters: list[DeadLetterFacts]) -> bool:
