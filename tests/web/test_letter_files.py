@@ -3,14 +3,17 @@
 import csv
 import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import redis
 
+from gong_views import EventKey
 from gong_worker.ledger import Ledger
 from gong_worker.queue.alerts import AlertBoard
 from tests.integration.cli.letters import bury
+from tests.integration.ledger.support import START, claimed, deliver
 from tests.support.inbox import inbox
 from tests.support.views import view
 from tests.web.conftest import (
@@ -138,7 +141,7 @@ def test_calls_are_followed(api: TestClient, ledger: Ledger) -> None:
     """Page by page from a time on, and from the last page on what is new; a bound key sees its own."""
     seen, since = [], "2026-01-01T00:00:00Z"
     for _ in range(9):
-        page = told(api, f"calls?limit=4&since={since}", key=READ_KEY)
+        page = told(api, f"calls?limit=1&since={since}", key=READ_KEY)
         seen += [one["event_id"] for one in page["calls"] if one["event_id"] not in seen]
         since = page["next_since"]
     assert seen == [f"view-{number}" for number in range(6)]
@@ -149,3 +152,17 @@ def test_calls_are_followed(api: TestClient, ledger: Ledger) -> None:
     assert {one["reporting_system"] for one in told(api, "calls", key=BOUND_KEY)["calls"]} == {"content-hub"}
     assert told(api, "calls?outcome=delivered")["calls"] == []
     assert ask(api, "calls?reporting_system=portal", key=BOUND_KEY).status_code == 403
+
+
+def test_a_call_under_way_is_not_passed_over(api: TestClient, ledger: Ledger) -> None:
+    """A page that is full with later calls does not go on behind one that has not ended yet."""
+    now = datetime.now(UTC)
+    since_start = (now - START).total_seconds()
+    slow = claimed(ledger, "slow", since_start, key=EventKey("crm", "slow"))
+    number = ledger.begin_attempt(slow, now=now)
+    bury(ledger, [view(number) for number in range(90, 93)], lambda _: "no")
+    page = told(api, f"calls?limit=3&since={now:%Y-%m-%dT%H:%M:%S.%fZ}", key=READ_KEY)
+    assert [one["event_id"] for one in page["calls"]] == ["view-90", "view-91"]
+    deliver(ledger, slow, since_start, number=number)
+    later = told(api, f"calls?since={page['next_since']}", key=READ_KEY)
+    assert [one["event_id"] for one in later["calls"]] == ["slow", "view-90", "view-91", "view-92"]

@@ -61,7 +61,8 @@ def follow(services: Services, wanted: AttemptFilter, *, since: datetime | None 
 class CallsPage:
     """Calls that have ended, in the order of their beginnings. `next_since`: ask from there for more.
 
-    Some of these calls come again then, as do those that were written late: who asks knows them by event and attempt.
+    It goes past no call that is under way. Some of these calls come again then, as do those that were written late: who
+    asks knows them by event and attempt.
     """
 
     next_since: datetime
@@ -74,8 +75,12 @@ def calls_since(
     """The calls begun since a time, by default for a minute. Raises LedgerUnavailable."""
     settled = workers_now(services) - LATE_COMMIT
     begin = since or settled
-    found = list(services.ledger.attempts_since(begin, wanted, limit=limit).values())
-    after = found[-1].started_at if len(found) == limit else max(begin, settled)
+    found = list(services.ledger.attempts_since(begin, wanted, limit=limit + 1).values())
+    after = max(begin, settled)
+    if len(found) > limit:
+        first_left = found.pop()
+        under_way = [one for one in found if one.outcome is None and one.started_at > settled]
+        after = min(one.started_at for one in (first_left, *under_way))
     ended = [line for line in found if line.outcome is not None and wanted.outcome in (None, line.outcome)]
     return CallsPage(after, ended)
 
