@@ -104,6 +104,32 @@ def test_who_wakes_in_the_last_moment_is_not_overtaken(
     assert sim.oauth()["refused"] == 0
 
 
+def test_who_is_refused_after_others_have_renewed_raises_no_alarm(
+    keeper: Keepers,
+    ledger: Ledger,
+    sim: SimulatorClient,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that was frozen beyond its lease asks with a spent token: nobody is told to log in for that."""
+    approve(ledger, sim)
+    asking = TokenEndpoint.renew
+
+    def late(endpoint: TokenEndpoint, refresh_token: str) -> Tokens:
+        monkeypatch.setattr(TokenEndpoint, "renew", asking)
+        tokens = endpoint.renew(refresh_token)
+        sealed = Vault(KEY).seal(tokens.refresh_token, tokens.access_token)
+        facts = token_keeper.access_facts(tokens)
+        assert ledger.store_renewal("sim-client", 1, sealed, access=facts, cause=TokenCause.DUE)
+        return endpoint.renew(refresh_token)
+
+    monkeypatch.setattr(TokenEndpoint, "renew", late)
+    sim.settings(refresh_reuse="refuse")
+    assert keeper().look() is GrantState.USABLE
+    assert sim.oauth()["refused"] == 1
+    assert "oauth_refused" not in [vars(one).get("action") for one in caplog.records]
+
+
 def _sealed(ledger: Ledger) -> str:
     grant = ledger.read_grant("sim-client", with_tokens=True)
     assert grant is not None and grant.tokens is not None

@@ -267,7 +267,10 @@ class TokenKeeper:
         refused = isinstance(error, GrantRefused)
         if refused:
             access_too = cause is TokenCause.REFUSED
-            self._ledger.refuse_grant(grant.client_id, grant.generation, str(error), access_too=access_too)
+            if not self._ledger.refuse_grant(
+                grant.client_id, grant.generation, str(error), access_too=access_too
+            ):
+                return  # others have newer tokens by now: this one was spent by them
         else:
             self._ledger.renewal_failed(
                 grant.client_id, grant.generation, str(error), pause_seconds=PAUSE_SECONDS
