@@ -1,7 +1,14 @@
 """The audit of operators' actions, where more than a list is read from it."""
 
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
 from gong_worker.domain.audit import AuditAction
-from gong_worker.ledger import Ledger
+from gong_worker.ledger import Ledger, LedgerUnavailable
+from gong_worker.operations.reconcile import accept_drift
+from gong_worker.operations.services import Services
 from tests.integration.ledger.support import START, at
 
 
@@ -21,3 +28,16 @@ def test_the_limits_that_operators_set(ledger: Ledger) -> None:
     ledger.record_action(AuditAction.LIMITS, by="ben", at=at(1), details={"calls_per_day": 50})
     note(AuditAction.UNSET_LIMITS, {"names": ["calls_per_second"]})
     assert ledger.operator_limits() == {"calls_per_day": 50}
+
+
+def test_no_drift_is_written_off_without_the_audit(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the audit cannot be written, the drift stands: written off without a word it could not be found again."""
+
+    def away(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("away")
+
+    monkeypatch.setattr(Ledger, "record_action", away)
+    found = {"drift": [{"lane": "live", "day": "2026-03-01", "missing": 3}]}
+    with pytest.raises(LedgerUnavailable):
+        accept_drift(cast(Services, SimpleNamespace(ledger=ledger)), found, by="ana", reason="restored")
+    assert ledger.reconciliation_snapshot().written_off == {}

@@ -179,7 +179,14 @@ def test_what_cannot_be_reached_is_named(pipeline: Pipeline, run: Command, tmp_p
         done = run("erase", "--email", PERSON, "--yes")
     told = "\n".join(done["not_reached"])
     host = socket.gethostname()
-    for words in ("standard output", f"on {host}", "in an id", "--outbox-url", "backups", "Gong"):
+    for words in (
+        "standard output, over HTTP or by the console",
+        f"on {host}",
+        "in an id",
+        "--outbox-url",
+        "backups",
+        "Gong",
+    ):
         assert words in told
     assert files_with(PERSON, tmp_path) and done["exported_lines"] == 0
 

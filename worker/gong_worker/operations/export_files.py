@@ -22,7 +22,7 @@ PAGE = 500
 
 
 def described_file(path: Path | None, form: str) -> dict[str, Any]:
-    """What the audit notes of an exported file; None: it went to standard output."""
+    """What the audit notes of an exported file; None: it went to standard output, or to a browser or a caller."""
     if path is None:
         return {"file": None}
     return {"file": str(path.resolve()), "host": socket.gethostname(), "format": form}
@@ -75,7 +75,8 @@ def known_exports(ledger: Ledger) -> Iterator[ExportFile]:
 def _export(number: int, details: dict[str, Any]) -> ExportFile | None:
     file, form = details.get("file"), details.get("format", "")
     if file is None:
-        why = "to standard output" if "file" in details else "before its file was noted"
+        told = "to standard output, over HTTP or by the console"
+        why = told if "file" in details else "before its file was noted"
         return ExportFile(number, None, form, f"exported {why}: look for where it went")
     if details.get("host") != socket.gethostname():
         return ExportFile(number, file, form, f"on {details.get('host')}: run this there")

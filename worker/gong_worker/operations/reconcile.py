@@ -69,11 +69,12 @@ def accept_drift(services: Services, found: dict[str, Any], *, by: str, reason: 
     missing = {
         (Lane(row["lane"]), date.fromisoformat(row["day"])): int(row["missing"]) for row in found["drift"]
     }
-    services.ledger.write_off(missing)
+    # The audit first: what is written off without a word of it would be a loss that nobody can find any more.
     services.ledger.record_action(
         AuditAction.WRITE_OFF, by=by, at=datetime.now(UTC), count=sum(map(abs, missing.values())),
         reason=reason, details={"drift": found["drift"]},
     )  # fmt: skip
+    services.ledger.write_off(missing)
 
 
 def _look(services: Services) -> _Look:
