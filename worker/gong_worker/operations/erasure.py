@@ -111,6 +111,14 @@ def _say_what_is_left(places: Places, person: Person, done: Erased) -> None:
             done.not_reached.append(
                 "Redis's append-only file: this user may not ask for a rewrite; run BGREWRITEAOF as an administrator"
             )
+        case Rewrite.FAILED:
+            done.not_reached.append(
+                "Redis's append-only file: its rewrite failed, Redis's log says why; run BGREWRITEAOF then"
+            )
+        case Rewrite.ANOTHER:
+            done.not_reached.append(
+                "Redis's append-only file: a rewrite from before goes on; run BGREWRITEAOF when it has ended"
+            )
         case Rewrite.UNDER_WAY:
             done.not_reached.append(
                 "Redis's append-only file, until its rewrite, which is under way, has ended"

@@ -14,6 +14,10 @@ class Rewrite(StrEnum):
 
     DONE = "rewritten"
     UNDER_WAY = "under way"  # asked for, and not done within the time
+    ANOTHER = (
+        "another is under way"  # begun before, and it was at work the whole time: ours could not be asked for
+    )
+    FAILED = "failed"  # Redis tried and gave up, e.g. on a full disk
     OFF = "no append-only file"
     REFUSED = "refused"  # this user may not, or a managed Redis has no such command
 
@@ -35,9 +39,9 @@ def rewrite_append_only_file(client: redis.Redis, *, seconds: float) -> Rewrite:
                 return Rewrite.REFUSED
         now = _persistence(client)
         if asked and not now.get("aof_rewrite_in_progress") and not now.get("aof_rewrite_scheduled"):
-            return Rewrite.DONE
+            return Rewrite.DONE if now.get("aof_last_bgrewrite_status") == "ok" else Rewrite.FAILED
         if time.monotonic() > end:
-            return Rewrite.UNDER_WAY
+            return Rewrite.UNDER_WAY if asked else Rewrite.ANOTHER
         time.sleep(POLL_SECONDS)
 
 
