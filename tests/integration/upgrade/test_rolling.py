@@ -12,7 +12,7 @@ from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_worker.domain.parts import Part, PartKind
 from gong_worker.domain.states import DeadLetterReason
 from gong_worker.ledger import DeadLetterFilter, LedgerError, SchemaOutdated, migrate
-from gong_worker.operations.going_back import CannotGoBack, plan
+from gong_worker.operations.going_back import CannotGoBack, go_back, plan
 from gong_worker.operations.status import status
 from gong_worker.queue.part_holds import hold_part, release_part, return_released
 from tests.integration.pipeline.support import stock_item
@@ -104,6 +104,8 @@ def test_going_back(database_url: str, previous: PreviousRelease, line: Start) -
     line.wait_accepted(range(4, 30))
     with pytest.raises(CannotGoBack, match="1 workers of this release are at work"):
         plan(settings, SCHEMA)
+    with pytest.raises(CannotGoBack, match="1 workers"):  # it came while the operator was asked
+        go_back(settings, SCHEMA)
     assert worker.terminate() == 0
     with pytest.raises(CannotGoBack, match="1 events of held parts are set aside"):
         plan(settings, SCHEMA)

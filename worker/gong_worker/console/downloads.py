@@ -19,7 +19,6 @@ from gong_worker.operations.exports import ExportFormat, exported
 from gong_worker.operations.services import Services
 
 OFFERED_SECONDS: Final = 60.0
-MEDIA_TYPES: Final = {ExportFormat.JSONL: "application/x-ndjson", ExportFormat.CSV: "text/csv"}
 GONE: Final = "This download is over: ask for it again on the page of the dead letters.\n"
 
 
@@ -83,8 +82,6 @@ def downloads_router(downloads: Downloads, sessions: Sessions, backend: Backend)
                 yield text
 
         name = f'attachment; filename="dead-letters.{form.value}"'
-        return StreamingResponse(
-            stream(), media_type=MEDIA_TYPES[form], headers={"Content-Disposition": name}
-        )
+        return StreamingResponse(stream(), media_type=form.media_type, headers={"Content-Disposition": name})
 
     return router

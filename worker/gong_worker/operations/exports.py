@@ -36,6 +36,11 @@ class ExportFormat(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
 
+    @property
+    def media_type(self) -> str:
+        """As HTTP names it."""
+        return {self.JSONL: "application/x-ndjson", self.CSV: "text/csv"}[self]
+
 
 class ExportProblem(GongViewsError):
     """The file cannot be written, or cannot be read back; the text says why and what to do."""

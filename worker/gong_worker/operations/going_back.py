@@ -41,5 +41,6 @@ def plan(settings: WorkerSettings, revision: str) -> list[str]:
 
 
 def go_back(settings: WorkerSettings, revision: str) -> None:
-    """Take the ledger's schema back; `plan` has been asked. Raises LedgerError and its kin."""
+    """Take the ledger's schema back. Raises what `plan` does: a worker may have come since that was asked."""
+    plan(settings, revision)
     downgrade(settings.ledger_url, revision)

@@ -1,7 +1,7 @@
 """Dead letters out and in again as they stand in a file: `/v1/dead-letters/export` and `…/replay-edited`."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -20,8 +20,6 @@ from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import system_of
 from gong_worker.web.request_log import note
 from gong_worker.web.requests import MAX_ID, MAX_IDS, EditedQuery, ExportBody, read_request
-
-MEDIA_TYPES: Final = {ExportFormat.JSONL: "application/x-ndjson", ExportFormat.CSV: "text/csv"}
 
 
 def letter_files_router(api: Api) -> APIRouter:
@@ -60,7 +58,7 @@ def letter_files_router(api: Api) -> APIRouter:
 
         return StreamingResponse(
             stream(),
-            media_type=MEDIA_TYPES[body.format],
+            media_type=body.format.media_type,
             headers={"Content-Disposition": f'attachment; filename="dead-letters.{body.format.value}"'},
         )
 
@@ -119,5 +117,5 @@ async def _edited(request: Request, api: Api) -> dict[int, Any]:
 def _files(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
     """The document of an answer that is a file."""
     del responses[200]["model"]
-    responses[200]["content"] = {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()}
+    responses[200]["content"] = {form.media_type: {"schema": {"type": "string"}} for form in ExportFormat}
     return responses
