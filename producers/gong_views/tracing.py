@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from gong_views.names import Lane
 from gong_views.trace_context import TraceContext
 
+_MODULE: Final = "opentelemetry.trace"
 #: Whose request an enqueue is part of, where it came with a trace: set by the HTTP intake.
 calling_trace: ContextVar[TraceContext | None] = ContextVar("gong_views_calling_trace", default=None)
 
@@ -25,11 +27,12 @@ def enqueueing(lane: Lane, number: int) -> Iterator[TraceContext | None]:
 
     Nothing of an event is in it, and of an error only its class. Without a tracer the caller's trace goes on.
     """
-    trace: Any = sys.modules.get("opentelemetry.trace")
     given = calling_trace.get()
-    if trace is None:
+    if _MODULE not in sys.modules:
         yield given
         return
+    # Imported by somebody else before; if another thread is still at it, this waits for the end of that.
+    trace: Any = import_module(_MODULE)
     span = trace.get_tracer("gong_views", _version()).start_span(
         f"enqueue {lane.queue}",
         context=None if given is None else remote(trace, given),
