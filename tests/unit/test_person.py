@@ -52,3 +52,12 @@ def test_who_is_not_named(email: str | None, tracking_id: str | None) -> None:
     """Exactly one of the two, and an address that is whole: part of one would erase many."""
     with pytest.raises(ValueError, match="--"):
         Person(email, tracking_id)
+
+
+def test_a_plus_in_a_query_is_a_space() -> None:
+    """An address behind one is found in a URL, encoded or not; elsewhere the plus belongs to the address."""
+    person = Person("someone@example.com")
+    for address in ("someone@example.com", "someone%40example.com"):
+        assert person.in_text(f"https://portal.example/?q=mail+{address}&page=2")
+    assert not person.in_text("mail+someone@example.com")
+    assert not person.in_text("https://portal.example/?q=mail%2Bsomeone%40example.com")

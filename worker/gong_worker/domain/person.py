@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_plus
 
 _TRACKING_IDS = ("trackingId", "tracking_id")
 
@@ -46,7 +46,10 @@ class Person:
 
     def in_text(self, text: str) -> bool:
         """Whether a text quotes the address or the tracking id as a word of its own, also %-encoded."""
-        return self._quoted(text) or ("%" in text and self._quoted(unquote(text)))
+        if self._quoted(text) or ("%" in text and self._quoted(unquote(text))):
+            return True
+        # In the query of a URL a + is a space.
+        return "://" in text and "?" in text and self._quoted(unquote_plus(text))
 
     def _quoted(self, text: str) -> bool:
         return self._needle in text.casefold() and self._word.search(text) is not None
