@@ -24,6 +24,7 @@ DEFAULT_REQUEST_TIMEOUT_SECONDS = 10.0
 LEAST_HASH_KEY = 32
 # The law of docs/pacing.md has been tried up to here. A Redis on one core paces some 3,000 a second.
 MOST_CALLS_PER_SECOND = 10_000
+MOST_CALLS_PER_DAY = 10**9
 
 
 def default_bulk_reserve(calls_per_second: float) -> int:
@@ -156,6 +157,7 @@ class WorkerSettings(ProducerSettings):
     calls_per_day: int = Field(
         10_000,
         gt=0,
+        le=MOST_CALLS_PER_DAY,
         validation_alias="GONG_VIEWS_CALLS_PER_DAY",
         description="the company's limit in 24 hours",
     )

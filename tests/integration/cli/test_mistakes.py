@@ -76,6 +76,17 @@ def test_an_absent_queue_is_exit_code_3(run: Run, words: tuple[str, ...]) -> Non
     assert done.returncode == 3
 
 
+@pytest.mark.parametrize("minutes", ["99999999999999", "1e309"])
+def test_a_hold_that_no_calendar_knows_the_end_of_is_refused(run: Run, minutes: str) -> None:
+    """A slip in `hold --for` holds nothing: `status`, which tells every hold's end, goes on."""
+    done = run("hold", "--reason", "lunch", "--for", minutes)
+    assert done.returncode == 2
+    assert "a year" in done.stderr
+    status = run("status")
+    assert (status.returncode, status.stderr) == (0, "")
+    assert "operator" not in status.stdout
+
+
 @pytest.mark.parametrize("words", [("dead-letters", "list"), ("reconcile",), ("migrate",)])
 def test_an_absent_ledger_is_exit_code_3(run: Run, words: tuple[str, ...]) -> None:
     """A ledger that is away is no mistake of the user's: one line, and the code of a server that is away."""
@@ -114,8 +125,19 @@ def test_the_gate_is_held_and_released_while_the_ledger_is_away(run: Run) -> Non
         ("dead-letters", "replay"),
         ("events", "show", "no-such-event"),
         ("enqueue", "no-such-file.jsonl"),
+        ("dead-letters", "show", "99999999999999999999"),
+        ("dead-letters", "list", "--http-status", "99999999999999999999"),
+        ("dead-letters", "replay", "1", "99999999999999999999"),
+        ("replays", "cancel", "99999999999999999999"),
+        ("audit", "--before", "99999999999999999999"),
+        ("dead-letters", "list", "--since", "999999w"),
+        ("prune", "--older-than", "999999w", "--dry-run"),
+        ("erase", "--email", "j\udcfcrgen@customer.example", "--dry-run"),
         ("limits", "set"),
+        ("limits", "set", "--calls-per-day", "99999999999999999999"),
         ("hold",),
+        ("hold", "--reason", " "),
+        ("hold", "--reason", "x", "--for", "nan"),
         ("frobnicate",),
     ],
 )

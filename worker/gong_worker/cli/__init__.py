@@ -4,6 +4,7 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -119,12 +120,21 @@ def cli(ctx: click.Context, env_file: str | None) -> None:
         refuse_unknown()
 
 
+def refuse_words_that_are_no_text(words: Sequence[str]) -> None:
+    """A terminal or a script in another encoding: no queue, no database and no JSON has room for such a word."""
+    for number, word in enumerate(words, start=1):
+        if not word.isascii() and any("\ud800" <= character <= "\udfff" for character in word):
+            click.echo(f"Error: word {number} of the command is not UTF-8: write it anew in UTF-8", err=True)
+            sys.exit(2)
+
+
 def run() -> None:
     """The console script: a user's mistake or an absent server is one line and an exit code, no traceback."""
     os.umask(0o077)  # what a command writes may hold personal data
     # A command says what it did itself; those that run on set up their own log.
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
+        refuse_words_that_are_no_text(sys.argv[1:])
         cli(standalone_mode=True)
     except Exception as error:
         from gong_worker.cli.failures import explained

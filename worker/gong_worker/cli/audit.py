@@ -4,6 +4,7 @@ import click
 
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, show, table
 from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.ids import MAX_ID
 from gong_worker.operations.audit import list_actions
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import open_services
@@ -13,7 +14,7 @@ from gong_worker.operations.services import open_services
 @click.option("--action", type=click.Choice([action.value for action in AuditAction]))
 @click.option("--by", help="only what this user did")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@click.option("--before", "before_id", type=int, help="the `next` of the page before")
+@click.option("--before", "before_id", type=click.IntRange(1, MAX_ID), help="the `next` of the page before")
 @UTC_OPTION
 @JSON_OPTION
 def audit(

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gong_worker.cli.filters import filter_options
+from gong_worker.cli.filters import LETTER_ID, filter_options
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, show, table
 from gong_worker.domain.edits import Change
@@ -47,7 +47,7 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         YES_OPTION,
         filter_options,
         click.option("--all", "everything", is_flag=True, help="every open dead letter"),
-        click.argument("ids", type=int, nargs=-1, metavar="[ID...]"),
+        click.argument("ids", type=LETTER_ID, nargs=-1, metavar="[ID...]"),
     ):
         decorated = option(decorated)
     return decorated

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from gong_worker.cli.bulk import DRY_RUN_OPTION, confirmed, finish, running, selection_options
-from gong_worker.cli.filters import filter_options
+from gong_worker.cli.filters import LETTER_ID, filter_options
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, facts, show, table
+from gong_worker.domain.ids import MAX_ID
 from gong_worker.domain.states import DeadLetterState
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations import dead_letters as use_cases
@@ -27,7 +28,9 @@ def dead_letters() -> None:
 @filter_options
 @click.option("--all", "everything", is_flag=True, help="resolved ones too: --state all")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--after", "after_id", type=int, default=0, help="the `next` of the page before")
+@click.option(
+    "--after", "after_id", type=click.IntRange(0, MAX_ID), default=0, help="the `next` of the page before"
+)
 @UTC_OPTION
 @JSON_OPTION
 def list_dead_letters(
@@ -77,7 +80,7 @@ def groups(wanted: DeadLetterFilter, utc: bool, as_json: bool) -> None:
 
 
 @dead_letters.command("show")
-@click.argument("letter_id", type=int, metavar="ID")
+@click.argument("letter_id", type=LETTER_ID, metavar="ID")
 @JSON_OPTION
 def show_dead_letter(letter_id: int, as_json: bool) -> None:
     """One dead letter with everything kept of it, payload included; the audit notes who looked."""

@@ -9,9 +9,12 @@ from typing import Any
 import click
 
 from gong_views.names import Lane
+from gong_worker.domain.ids import MAX_ID
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
 from gong_worker.ledger import DeadLetterFilter
 
+_LONGEST = timedelta(days=36_500)
+LETTER_ID = click.IntRange(1, MAX_ID)
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -20,8 +23,8 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
     """A time as an option's value: ISO 8601 with an offset, or how long ago (30m, 12h, 7d)."""
     if value is None:
         return None
-    if match := _AGO.fullmatch(value):
-        return datetime.now(UTC) - timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    if _AGO.fullmatch(value):
+        return datetime.now(UTC) - age(_ctx, _param, value)
     try:
         found = datetime.fromisoformat(value)
     except ValueError:
@@ -35,9 +38,13 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
 
 def age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
     """A length of time as an option's value, such as 400d or 56w."""
-    if match := _AGO.fullmatch(value):
-        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-    raise click.BadParameter("no length of time; write it like 400d")
+    match = _AGO.fullmatch(value)
+    if match is None:
+        raise click.BadParameter("no length of time; write it like 400d")
+    found = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    if found > _LONGEST:
+        raise click.BadParameter(f"longer than {_LONGEST.days} days; that is before there was anything")
+    return found
 
 
 def _choices(values: Any) -> click.Choice[str]:
@@ -49,7 +56,7 @@ _OPTIONS: list[Callable[[Any], Any]] = [
     click.option(
         "--contains", metavar="TEXT", help="in Gong's error texts or the payload, whatever its case"
     ),
-    click.option("--http-status", type=int, help="Gong's last answer"),
+    click.option("--http-status", type=click.IntRange(100, 599), help="Gong's last answer"),
     click.option("--reporting-system", help="of the event"),
     click.option("--content-id", help="of the event"),
     click.option("--source", help="the producer's name"),

@@ -58,7 +58,10 @@ def hold(
     part = _part(reporting_system, content_id)
     services = open_services(ledger_may_be_away=True)
     seconds = None if minutes is None else minutes * 60
-    change = use_cases.hold(services, reason, by=operator(), for_seconds=seconds, part=part)
+    try:
+        change = use_cases.hold(services, reason, by=operator(), for_seconds=seconds, part=part)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
     _tell(change, utc=utc, as_json=as_json)
 
 

@@ -18,6 +18,7 @@ from gong_worker.cli.bulk import (
     tell_changes,
 )
 from gong_worker.cli.dead_letters import dead_letters
+from gong_worker.cli.filters import LETTER_ID
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, cell_text, show, table
 from gong_worker.domain.edits import EditError, edit_from
 from gong_worker.ledger import DeadLetterFilter
@@ -213,7 +214,7 @@ def list_replays(utc: bool, as_json: bool) -> None:
 
 
 @replays.command()
-@click.argument("ids", type=int, nargs=-1, metavar="[ID...]")
+@click.argument("ids", type=LETTER_ID, nargs=-1, metavar="[ID...]")
 @click.option("--all", "everything", is_flag=True, help="every replay that waits")
 @JSON_OPTION
 def cancel(ids: tuple[int, ...], everything: bool, as_json: bool) -> None:

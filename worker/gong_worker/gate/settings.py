@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 
-from gong_worker.settings import MOST_CALLS_PER_SECOND
+from gong_worker.settings import MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,10 @@ def check_limits(
         raise ValueError(
             f"calls_per_second is {calls_per_second:g}; set it to more than 0, at most {MOST_CALLS_PER_SECOND}"
         )
-    if calls_per_day < 1:
-        raise ValueError(f"calls_per_day is {calls_per_day:g}; set it to at least 1")
+    if not 1 <= calls_per_day <= MOST_CALLS_PER_DAY:
+        raise ValueError(
+            f"calls_per_day is {calls_per_day:g}; set it to at least 1, at most {MOST_CALLS_PER_DAY}"
+        )
     if not 0 <= day_reserve < calls_per_day:
         raise ValueError(
             f"day_reserve is {day_reserve:g} of {calls_per_day:g} calls a day: nothing would be left to send; "

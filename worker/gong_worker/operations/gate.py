@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.holds import HoldReason
@@ -14,6 +14,9 @@ from gong_worker.operations.services import Services
 from gong_worker.operations.status import GateReport, gate_report
 from gong_worker.operations.workers_gate import gate_of_workers
 from gong_worker.queue.part_holds import drop_held, hold_part, read_part_holds, release_part
+
+LONGEST_HOLD_SECONDS: Final = 31_536_000
+"""A year: what is longer is a slip, and has an end that no calendar knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,16 @@ def hold(
 ) -> GateChange:
     """Let no call through until `release`, or for so long; with `part` none of that part's events.
 
-    Raises GateUnavailable, for a part redis.RedisError; needs no ledger.
+    Raises ValueError without a reason or for a time that is none; GateUnavailable, for a part redis.RedisError. Needs
+    no ledger.
     """
+    if not reason.strip():
+        raise ValueError("say why: everybody will read it")
+    if for_seconds is not None and not 0 < for_seconds <= LONGEST_HOLD_SECONDS:
+        raise ValueError(
+            f"a hold lasts more than 0 and at most {LONGEST_HOLD_SECONDS // 60} minutes (a year), "
+            f"not {for_seconds / 60:g}; without a time it lasts until it is released"
+        )
     if part is not None:
         hold_part(services.client, part, reason, by, for_seconds=for_seconds)
         changed = f"held: {part}; its events are set aside as they come up, within a second"

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
+from gong_worker.domain.ids import MAX_ID
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations import replays
 from gong_worker.operations.dead_letters import Bulk, BulkResult
@@ -19,7 +20,7 @@ from gong_worker.web.document import edited_request
 from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import system_of
 from gong_worker.web.request_log import note
-from gong_worker.web.requests import MAX_ID, MAX_IDS, EditedQuery, ExportBody, read_request
+from gong_worker.web.requests import MAX_IDS, EditedQuery, ExportBody, read_request
 
 
 def letter_files_router(api: Api) -> APIRouter:

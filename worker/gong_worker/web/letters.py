@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
 from gong_worker.domain.edits import Edit
+from gong_worker.domain.ids import MAX_ID
 from gong_worker.ledger import DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetterSummary
 from gong_worker.operations import dead_letters as letters
 from gong_worker.operations import replays
@@ -23,7 +24,6 @@ from gong_worker.web.bulk import Replay, replay_letters, run_bulk, selected_lett
 from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import of_the_company, system_of
 from gong_worker.web.requests import (
-    MAX_ID,
     ByIds,
     CancelBody,
     DiscardBody,

@@ -19,20 +19,20 @@ from gong_views.json_input import JsonError, read_json
 from gong_views.names import Lane
 from gong_views.timestamps import timestamp_of
 from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.ids import MAX_ID
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.parts import Part, PartKind
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
 from gong_worker.ledger import AttemptFilter, DeadLetterFilter, EventFilter
 from gong_worker.operations.exports import ExportFormat
-from gong_worker.settings import MOST_CALLS_PER_SECOND
+from gong_worker.operations.gate import LONGEST_HOLD_SECONDS
+from gong_worker.settings import MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
 from gong_worker.web.body import JSON_TYPE, media_type, read_body
 from gong_worker.web.parameters import Parameters
 from gong_worker.web.settings import WebSettings
 
 MAX_PAGE: Final = 500
 MAX_IDS: Final = 5_000
-MAX_ID: Final = 2**53 - 1
-"""The largest integer that every reader of JSON keeps exact."""
 _PATH: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,4}\])*(\.[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,4}\])*)*$"
 
 
@@ -302,7 +302,7 @@ class HoldBody(Body):
     """Stop every worker before its next call, or only the events of a part."""
 
     reason: Text = Field(description="why; shown in status to everyone")
-    for_seconds: Annotated[float, Field(gt=0, le=31_536_000)] | None = Field(
+    for_seconds: Annotated[float, Field(gt=0, le=LONGEST_HOLD_SECONDS)] | None = Field(
         None, description="how long; null: until released"
     )
     part: PartBody | None = Field(None, description="only these events; null: every call")
@@ -328,8 +328,8 @@ class LimitsBody(Body):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     calls_per_second: Annotated[float, Field(ge=0.01, le=MOST_CALLS_PER_SECOND)] | Absent = None
-    calls_per_day: Annotated[int, Field(ge=1, le=10**9), Whole] | Absent = None
-    day_reserve: Annotated[int, Field(ge=0, le=10**9), Whole] | Absent = None
+    calls_per_day: Annotated[int, Field(ge=1, le=MOST_CALLS_PER_DAY), Whole] | Absent = None
+    day_reserve: Annotated[int, Field(ge=0, le=MOST_CALLS_PER_DAY), Whole] | Absent = None
     reserve_per_second: Annotated[int, Field(ge=0, le=MOST_CALLS_PER_SECOND), Whole] | Absent = None
     bulk_reserve_per_second: Annotated[int, Field(ge=0, le=MOST_CALLS_PER_SECOND), Whole] | Absent = None
 

@@ -93,14 +93,15 @@ class GatePage:
 
     async def _hold(self) -> None:
         reason, minutes = self._reason.value.strip(), self._minutes.value
-        if not reason:
-            raise InputProblem("say why: everybody will read it")
         seconds = None if minutes is None else minutes * 60
         by = self._page.console.operator().name
         part = self._wanted_part()
-        await self._done(
-            self._page.console.backend.run(gate.hold, reason, by=by, for_seconds=seconds, part=part)
-        )
+        try:
+            await self._done(
+                self._page.console.backend.run(gate.hold, reason, by=by, for_seconds=seconds, part=part)
+            )
+        except ValueError as error:
+            raise InputProblem(str(error)) from None
         self._reason.value = self._part.value = ""
 
     def _wanted_part(self) -> Part | None:
