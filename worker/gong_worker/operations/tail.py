@@ -61,8 +61,9 @@ def follow(services: Services, wanted: AttemptFilter, *, since: datetime | None 
 class CallsPage:
     """Calls that have ended, in the order of their beginnings. `next_since`: ask from there for more.
 
-    It goes past no call that is under way. Some of these calls come again then, as do those that were written late: who
-    asks knows them by event and attempt.
+    Also after a full page it goes past no call that is under way, or that is yet to be written under an earlier time:
+    with more calls than `limit` since LATE_COMMIT, the latest come once the ones before are old enough. Some of these
+    calls come again then: who asks knows them by event and attempt.
     """
 
     next_since: datetime
@@ -78,9 +79,7 @@ def calls_since(
     found = list(services.ledger.attempts_since(begin, wanted, limit=limit + 1).values())
     after = max(begin, settled)
     if len(found) > limit:
-        first_left = found.pop()
-        under_way = [one for one in found if one.outcome is None and one.started_at > settled]
-        after = min(one.started_at for one in (first_left, *under_way))
+        after = min(after, found.pop().started_at)
     ended = [line for line in found if line.outcome is not None and wanted.outcome in (None, line.outcome)]
     return CallsPage(after, ended)
 
