@@ -28,8 +28,9 @@ def test_they_are_opened_once_however_often_the_ledger_is_missed(
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: shared.get(ledger_may_be_away=True), range(50)))
         assert all(one is found[0] for one in found)
+        before = {one["id"] for one in found[0].client.client_list()}  # others may be on this server
         assert all(pool.map(lambda one: status(one).ledger.error, found))
-    assert len(found[0].client.client_list()) <= 8 + 1
+    assert len({one["id"] for one in found[0].client.client_list()} - before) <= 8
     with pytest.raises(SchemaOutdated):
         shared.get()
     migrate(settings().ledger_url)

@@ -19,8 +19,10 @@ FIXTURE_VALUES: Mapping[str, str] = {
     "a person's name": r"\b(?:Dana|Scully|Whitfield|Sam Porter|Reader \d+|Дана)\b",
     "a title": r"Pricing overview|pricing overview 2026|Buyer of Globex|Guide \d+\b",
     "an address of the content": r"https?://content\.example/",
-    # As the simulator's authorisation server makes them: 32 random bytes.
-    "a token": r"(?<![\w-])(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{43}(?![\w-])",
+    # As the simulator's authorisation server makes them: 32 random bytes. A login prints an address with a state and a
+    # challenge, for its user to open.
+    "a token": r"(?<![\w-])(?<!\bstate=)(?<!\bcode_challenge=)"
+    r"(?=[\w-]*[A-Z])(?=[\w-]*[a-z])(?=[\w-]*\d)[\w-]{43}(?![\w-])",
     "a secret": "|".join(
         map(
             re.escape,

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from click.testing import CliRunner
 from gong_views import ViewQueue
 from gong_worker.cli import cli
 from gong_worker.domain.person import Person
-from gong_worker.ledger import DeadLetter, DeadLetterFilter
+from gong_worker.ledger import DeadLetter, DeadLetterFilter, Ledger
+from gong_worker.operations import erasure
 from gong_worker.operations.erasure import erase
+from gong_worker.operations.export_files import ExportFile, known_exports
 from gong_worker.operations.person_data import Places, waiting_of
 from gong_worker.operations.reconcile import reconcile
 from gong_worker.operations.recount import check_counters
@@ -189,6 +192,43 @@ def test_what_cannot_be_reached_is_named(pipeline: Pipeline, run: Command, tmp_p
     ):
         assert words in told
     assert files_with(PERSON, tmp_path) and done["exported_lines"] == 0
+
+
+@on_sqlite
+def test_an_export_that_vanishes_stops_nothing(
+    pipeline: Pipeline, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that goes while it is looked at is told as not reached; what comes after it is done all the same."""
+    fill_letters(pipeline, PERSON, "p")
+    for name in ("one.jsonl", "other.jsonl"):
+        run("dead-letters", "export", "--all", "--yes", "-o", str(tmp_path / name))
+
+    def vanishing(ledger: Ledger) -> Iterator[ExportFile]:
+        for export in known_exports(ledger):
+            if "one.jsonl" in (export.file or ""):
+                (tmp_path / "one.jsonl").unlink(missing_ok=True)
+            yield export
+
+    monkeypatch.setattr(erasure, "known_exports", vanishing)
+    done = run("erase", "--email", PERSON, "--yes")
+    assert any("one.jsonl" in told and "could not be rewritten" in told for told in done["not_reached"])
+    assert done["exported_lines"] > 0 and done["append_only_file"]
+    assert PERSON not in (tmp_path / "other.jsonl").read_text()
+
+
+@on_sqlite
+def test_a_copy_that_is_not_whole_is_taken_away(
+    pipeline: Pipeline, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a copy for a person fails in the middle its file is gone, and the same command can be given again."""
+    fill_letters(pipeline, PERSON, "p")
+    output = tmp_path / "copy.json"
+    words = ["subject-export", "--email", PERSON, "-o", str(output)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "letters_with_texts", lambda _self: (_ for _ in ()).throw(OSError("disk")))
+        assert CliRunner().invoke(cli, words).exit_code != 0
+    assert not output.exists()
+    assert run(*words)["dead_letters"] > 0
 
 
 @on_sqlite

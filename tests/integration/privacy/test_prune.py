@@ -203,3 +203,5 @@ def test_an_age_has_a_unit(run: Command) -> None:
     """A number alone could be anything; and nothing is pruned without being asked."""
     assert "400d" in run("prune", "--older-than", "400", "--yes", exit_code=2)
     assert "--yes" in run("prune", "--older-than", "400d", exit_code=2)
+    assert "--keep-keys" in run("prune", "--older-than", "1h", "--yes", exit_code=2)
+    assert run("prune", "--older-than", "1h", "--keep-keys", "--yes")["events"] == 0

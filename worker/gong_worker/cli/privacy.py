@@ -27,6 +27,8 @@ from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import open_services
 from gong_worker.operations.subject_export import export_subject
 
+# Of what is pruned with its key. A message lives on for the visibility timeout after its worker died.
+YOUNGEST = timedelta(days=1)
 OPTIONS = (
     JSON_OPTION,
     click.option("--why", help="for the audit, such as the number of the request; no name, no address"),
@@ -137,7 +139,11 @@ def subject_export(
     person = _person(email, tracking_id)
     places = _places(spools, outbox_url)
     with private_file(output) as file:
-        counts = export_subject(places, person, file, by=operator(), reason=why)
+        try:
+            counts = export_subject(places, person, file, by=operator(), reason=why)
+        except BaseException:
+            output.unlink()  # what is not whole is nobody's copy
+            raise
     show(
         {"file": str(output), **counts}, as_json=as_json, text=lambda: facts({"file": str(output), **counts})
     )
@@ -160,6 +166,11 @@ def prune(
     Attempts, duplicates and letters that nobody can replay go with their events; counts stay. Without --keep-keys an
     event that comes again after that is sent again, and Gong's 409 settles it if Gong still knows it.
     """
+    if not keep_keys and older_than < YOUNGEST:
+        raise click.BadParameter(
+            "without --keep-keys at least 1d: a message of the event may still come back, and would be sent again",
+            param_hint="'--older-than'",
+        )
     services = open_services()
     before = datetime.now(UTC) - older_than
     with patient_ledger(services) as ledger:

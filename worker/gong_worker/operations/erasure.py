@@ -94,9 +94,13 @@ def _erase(places: Places, person: Person, done: Erased, *, by: str) -> None:
                 f"{named} rows of the ledger have the address in an id, a content id, a source or an operator's words"
             )
     for export in known_exports(ledger):
-        done.exported_lines += export.erase(person)
-        if export.problem is not None:
-            done.not_reached.append(f"export {export.file or ''} (audit {export.audit_id}): {export.problem}")
+        problem = export.problem
+        try:
+            done.exported_lines += export.erase(person)
+        except OSError as error:
+            problem = f"could not be rewritten: {error.strerror}"
+        if problem is not None:
+            done.not_reached.append(f"export {export.file or ''} (audit {export.audit_id}): {problem}")
     try:
         ledger.tidy()
     except LedgerUnavailable:

@@ -38,10 +38,13 @@ class ExportFile:
     problem: str | None
 
     def count(self, person: Person) -> int:
-        """How many of its letters have the person."""
+        """How many of its letters have the person, as far as it can be read."""
         if self.problem is not None or self.file is None:
             return 0
-        return len(_split(Path(self.file), self.form, person)[1])
+        try:
+            return len(_split(Path(self.file), self.form, person)[1])
+        except OSError:
+            return 0  # the erasure says so
 
     def erase(self, person: Person) -> int:
         """Write the file anew without the person's letters; how many those were. Raises OSError."""

@@ -1,6 +1,7 @@
 """All that is held of one person, for that person: a copy in one file."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -14,6 +15,7 @@ from gong_worker.operations.person_data import (
     in_hand_of,
     letters_of,
     person_hash,
+    put_off_of,
     waiting_of,
 )
 from gong_worker.queue.waiting import Waiting
@@ -26,9 +28,17 @@ def export_subject(
 
     Raises RedisError, LedgerUnavailable, OSError or the outbox's errors.
     """
+    seen: set[bytes] = set()
+
+    def unseen(messages: Iterator[Waiting]) -> list[dict[str, Any]]:
+        found = [one for one in messages if one.raw not in seen]
+        seen.update(one.raw for one in found)
+        return [_message(one) for one in found]
+
+    services = places.services
     held: dict[str, list[dict[str, Any]]] = {
-        "waiting": [_message(one) for one in waiting_of(places.services, person)],
-        "in_hand": [_message(one) for one in in_hand_of(places.services, person)],
+        "waiting": unseen(waiting_of(services, person)),
+        "in_hand": unseen(in_hand_of(services, person)),
         "dead_letters": [
             {
                 "id": letter.id,
@@ -43,6 +53,8 @@ def export_subject(
             {"event": _parsed(text)} for spool in places.spools for _, text in found_in(spool, person)
         ],
     }
+    # Those that moved on behind the reader meanwhile.
+    held["waiting"] += unseen(put_off_of(services, person))
     if places.outbox is not None:
         held["outbox"] = [{"event": _parsed(text)} for _, text in found_in(places.outbox, person)]
     counts = {place: len(found) for place, found in held.items()}
