@@ -4,12 +4,15 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from gong_worker.domain.grants import Grant, GrantState, TokenCause
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Ledger
+from gong_worker.ledger.models import OAuthGrantRow
 from gong_worker.oauth import Vault
 from gong_worker.operations import token_keeper
 from gong_worker.operations.oauth import make_keeper
@@ -158,6 +161,20 @@ def test_a_token_that_is_refused_at_once_is_not_renewed_again(
     monkeypatch.setattr(token_keeper, "YOUNG_SECONDS", 0.0)
     assert answer(one, "e-1") == "superseded"
     assert sim.oauth()["refreshes"] == 3
+
+
+@pytest.mark.usefixtures("granted")
+def test_a_token_of_the_future_is_not_young(keeper: Keepers, ledger: Ledger, sim: SimulatorClient) -> None:
+    """One that came of a 401 before the clock was set back is renewed when it is refused."""
+    one = keeper()
+    one.look()
+    sim.revoke(access_only=True)
+    assert answer(one, "e-1") == "superseded"
+    with ledger.engine.begin() as connection:
+        connection.execute(sa.update(OAuthGrantRow).values(renewed_at=datetime.now(UTC) + timedelta(hours=1)))
+    sim.revoke(access_only=True)
+    assert answer(one, "e-1") == "superseded"
+    assert answer(one, "e-1") == "Delivered"
 
 
 @pytest.mark.usefixtures("granted")

@@ -37,7 +37,8 @@ WATCH_SECONDS = 0.5
 PAUSE_SECONDS = 5.0
 # What one that let its lease run out has to write what it may have.
 TAKEOVER_SECONDS = 1.0
-# An access token that came because of a 401, and is refused itself, is not renewed before it is so old.
+# An access token that came because of a 401, and is refused itself, is not renewed before it is so old, or the clock
+# was set back behind its coming.
 YOUNG_SECONDS = 600.0
 # How often a result is offered to a ledger that does not take it, and how long after a stop.
 STORE_RETRY_SECONDS = 0.2
@@ -204,7 +205,7 @@ class TokenKeeper:
             self._ledger.refuse_grant(grant.client_id, grant.generation, why, access_too=True)
             self._tell(self._read())
             return True
-        if grant.cause is TokenCause.REFUSED and grant.age_seconds < YOUNG_SECONDS:
+        if grant.cause is TokenCause.REFUSED and 0 <= grant.age_seconds < YOUNG_SECONDS:
             return False
         if not self._renew(grant, TokenCause.REFUSED):
             self._watch()
@@ -227,7 +228,11 @@ class TokenKeeper:
         lease = uuid.uuid4().hex
         leased_at = time.monotonic()
         taken_over = self._ledger.begin_renewal(
-            grant.client_id, grant.generation, lease, lease_seconds=self._renewal.lease_seconds
+            grant.client_id,
+            grant.generation,
+            lease,
+            lease_seconds=self._renewal.lease_seconds,
+            pause_seconds=PAUSE_SECONDS,
         )
         if taken_over is None:
             return False
