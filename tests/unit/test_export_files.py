@@ -1,14 +1,16 @@
 """Laws of erasing a person from the files of exported dead letters."""
 
 import csv
+import errno
 import json
 from pathlib import Path
 
 import pytest
 
+from gong_worker.cli.failures import explained
 from gong_worker.domain.person import Person
 from gong_worker.operations.export_files import ExportFile
-from gong_worker.operations.exports import _cell
+from gong_worker.operations.exports import ExportProblem, _cell, private_file
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\x85"])
@@ -46,3 +48,19 @@ def test_a_cell_may_be_as_long_as_a_message(tmp_path: Path) -> None:
         )
     assert ExportFile(1, str(path), "csv", None).erase(Person("someone@example.com")) == 1
     assert path.read_text().splitlines() == ["id,unreadable_body", f"2,{body}"]
+
+
+def test_of_an_export_that_the_disk_has_no_room_for_nothing_stays(tmp_path: Path) -> None:
+    """Half a file of people's data would be of no use, and in the way of the next try; the text says why."""
+    path = tmp_path / "letters.jsonl"
+    with pytest.raises(ExportProblem, match=r"letters\.jsonl: No space left"), private_file(path) as file:
+        file.write("someone@example.com")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not path.exists()
+
+
+def test_a_full_disk_is_no_traceback() -> None:
+    """Whatever a command writes to: one line, and an exit code."""
+    with pytest.raises(OSError, match="No space left") as raised:
+        Path("/dev/full").write_text("x")
+    assert explained(raised.value) == ("cannot write what is to be written: No space left on device", 2)

@@ -121,7 +121,10 @@ def test_import_and_status(typed: Callable[..., Result], sim: SimulatorClient) -
     assert after.exit_code == 0 and "expires" in after.stdout
     for secret in (*sim.tokens(), "sim-client-secret", KEY):
         assert secret not in done.stdout + done.stderr + after.stdout + after.stderr
-    refused = typed("import", given=token)
+    slip = typed("import", given="no-token-of-gong")
+    assert slip.exit_code == 2 and "--replace" in slip.stderr
+    assert typed("status").exit_code == 0  # what was in use is in use
+    refused = typed("import", "--replace", given=token)
     assert refused.exit_code == 1
     assert "invalid_grant" in refused.stdout
 

@@ -1,5 +1,8 @@
 """What a command says when a server is away or a setting is wrong, and with which exit code."""
 
+import errno
+from typing import Final
+
 import redis
 
 from gong_views.connection import Connections
@@ -13,6 +16,7 @@ from gong_worker.queue.availability import ANSWER_SECONDS, away
 USAGE = 2
 # The queue, or the ledger, does not answer.
 SERVER_AWAY = 3
+_DISK: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 def explained(error: Exception) -> tuple[str, int] | None:
@@ -24,6 +28,8 @@ def explained(error: Exception) -> tuple[str, int] | None:
             return str(error), SERVER_AWAY
         case GongViewsError():
             return str(error), USAGE
+        case OSError() if error.errno in _DISK:
+            return f"cannot write {error.filename or 'what is to be written'}: {error.strerror}", USAGE
         case _:
             return None
 

@@ -58,14 +58,20 @@ def login(
 
 @oauth.command("import")
 @click.argument("file", type=click.File("r"), default="-")
+@click.option("--replace", is_flag=True, help="also when an approval is in use, which is given up")
 @UTC_OPTION
 @JSON_OPTION
-def import_token(file: TextIO, utc: bool, as_json: bool) -> None:
+def import_token(file: TextIO, replace: bool, utc: bool, as_json: bool) -> None:
     """Begin with the refresh token in FILE (default: standard input), which is spent by it."""
     token = file.read().strip()
     if not token or any(character.isspace() for character in token):
         raise click.UsageError("there must be one refresh token and nothing else")
     services = open_services()
+    if not replace and use_cases.oauth_report(services.settings, services.ledger).state in USABLE:
+        raise click.UsageError(
+            "an approval is in use (`gong-views oauth status`), and a token that Gong refuses would stop all calls: "
+            "add --replace to give it up"
+        )
     report = use_cases.import_grant(services, token, by=getpass.getuser())
     _show(report, utc=utc, as_json=as_json)
     if report.state not in USABLE:

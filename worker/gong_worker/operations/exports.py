@@ -48,15 +48,24 @@ class ExportProblem(GongViewsError):
 
 @contextmanager
 def private_file(path: Path) -> Iterator[TextIO]:
-    """A new file that its owner alone may read: it holds personal data. Raises ExportProblem."""
+    """A new file that its owner alone may read: it holds personal data. Raises ExportProblem.
+
+    Of one that cannot be written to its end, as on a full disk, nothing stays.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         raise ExportProblem(f"{path} exists: name another file, or remove it") from None
     except OSError as error:
         raise ExportProblem(f"cannot write {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        yield file
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            yield file
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise ExportProblem(
+            f"cannot write {path}: {error.strerror or error}; nothing of it is kept"
+        ) from None
 
 
 def export(
