@@ -94,6 +94,21 @@ def test_a_login_in_the_browser(
         assert token not in login.log and token not in grant.tokens
 
 
+def test_what_others_open_does_not_end_a_login(
+    environment: dict[str, str], ledger: Ledger, sim: SimulatorClient, tmp_path: Path
+) -> None:
+    """An address of another login, as any page can open it, is refused; the login waits for its own."""
+    port = free_port()
+    words = ["gong_worker", "oauth", "login", "--no-browser", f"--port={port}"]
+    with process(words, tmp_path / "login.log", environment) as login:
+        wait_until(lambda: "open: " in login.log, "the address", 60)
+        for wrong in ("x", "code=c-1", "code=c-1&state=other", "state=%ff%ed%a0%80"):
+            assert httpx.get(f"http://127.0.0.1:{port}/callback?{wrong}", trust_env=False).status_code == 400
+        assert browse(login).status_code == 200
+        assert login.popen.wait(60) == 0, login.log
+    assert ledger.read_grant("sim-client") is not None
+
+
 def test_an_approval_that_is_refused(
     environment: dict[str, str], ledger: Ledger, sim: SimulatorClient, tmp_path: Path
 ) -> None:

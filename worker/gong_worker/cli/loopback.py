@@ -8,10 +8,13 @@ _PAGE = b"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>go
 <body><p>Back to the terminal: it says what came of it. This page can be closed.</p></body></html>"""
 
 
-def wait_for_redirect(port: int, listening: Callable[[], None], *, seconds: float) -> str | None:
+def wait_for_redirect(
+    port: int, listening: Callable[[], None], *, meant: Callable[[str], bool], seconds: float
+) -> str | None:
     """The address that the browser was sent to, on 127.0.0.1; None when none came. OSError if the port is taken.
 
-    What it says is not checked here. `listening` is called once it can come.
+    One that is not `meant` for this login, as any page can open it, is refused and does not end the wait. `listening`
+    is called once it can come.
     """
     found: list[str] = []
 
@@ -19,11 +22,13 @@ def wait_for_redirect(port: int, listening: Callable[[], None], *, seconds: floa
         timeout = 5.0
 
         def do_GET(self) -> None:
-            hit = self.path.startswith("/callback?")
-            if hit:
+            status = 404
+            if self.path.startswith("/callback?"):
+                status = 200 if meant(self.path) else 400
+            if status == 200:
                 found.append(self.path)
-            body = _PAGE if hit else b""
-            self.send_response(200 if hit else 404)
+            body = _PAGE if status == 200 else b""
+            self.send_response(status)
             for name, value in (
                 ("Content-Type", "text/html"),
                 ("Content-Length", str(len(body))),

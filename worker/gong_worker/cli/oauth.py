@@ -102,7 +102,7 @@ def _heard(request: LoginRequest, port: int, *, no_browser: bool) -> str:
             webbrowser.open(request.url)
 
     try:
-        answer = wait_for_redirect(port, listening, seconds=LOGIN_SECONDS)
+        answer = wait_for_redirect(port, listening, meant=request.is_answered_by, seconds=LOGIN_SECONDS)
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on 127.0.0.1:{port}: {error.strerror}; try another --port, or --code"

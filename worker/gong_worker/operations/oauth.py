@@ -40,6 +40,10 @@ class LoginRequest:
     state: str
     verifier: str
 
+    def is_answered_by(self, address: str) -> bool:
+        """Whether an address that a browser was sent to belongs to this login."""
+        return self._is_ours(_parameters(urlsplit(address).query))
+
     def code_of(self, answer: str) -> str:
         """The code in what came back: the whole address, its query, or the code alone. Raises LoginFailed.
 
@@ -49,14 +53,22 @@ class LoginRequest:
         query = urlsplit(answer).query if "?" in answer else answer
         if query is answer and "=" not in query:
             return query.strip()
-        found = {name: values[-1] for name, values in parse_qs(query).items()}
-        if not hmac.compare_digest(found.get("state", "").encode(), self.state.encode()):
+        found = _parameters(query)
+        if not self._is_ours(found):
             raise LoginFailed("what came back belongs to another login: begin anew")
         if "code" not in found:
             error = found.get("error", "")
             told = error if error.isascii() and error.isidentifier() else "no code came back"
             raise LoginFailed(f"Gong did not approve ({told}): a technical administrator of Gong has to")
         return found["code"]
+
+    def _is_ours(self, found: dict[str, str]) -> bool:
+        given = found.get("state", "").encode(errors="replace")
+        return hmac.compare_digest(given, self.state.encode())
+
+
+def _parameters(query: str) -> dict[str, str]:
+    return {name: values[-1] for name, values in parse_qs(query).items()}
 
 
 @dataclass(frozen=True, slots=True)
