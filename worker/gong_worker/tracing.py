@@ -18,6 +18,7 @@ from gong_views.tracing import remote
 log = logging.getLogger(__name__)
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+EXPORTERS = ("otlp", "none")
 # How long the end of a process waits for a collector that does not take its last spans.
 FLUSH_SECONDS = 2.0
 
@@ -40,15 +41,28 @@ def wanted(environment: Mapping[str, str]) -> bool:
     """Whether OpenTelemetry's own variables ask for traces over OTLP."""
     if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
-    exporter = environment.get("OTEL_TRACES_EXPORTER", "").strip()
-    if exporter:
-        return exporter == "otlp"
+    if exporters := _exporters(environment):
+        return "otlp" in exporters
     return any(environment.get(name, "").strip() for name in ENDPOINTS)
+
+
+def _exporters(environment: Mapping[str, str]) -> list[str]:
+    names = environment.get("OTEL_TRACES_EXPORTER", "").split(",")
+    return [name for name in map(str.strip, names) if name]
+
+
+def _tell_unknown_exporters() -> None:
+    if unknown := [name for name in _exporters(os.environ) if name not in EXPORTERS]:
+        log.warning(
+            "OTEL_TRACES_EXPORTER: only otlp and none are known here; the others are passed over",
+            extra={"action": "tracing_exporter_unknown", "exporters": ",".join(unknown)},
+        )
 
 
 def configure(service_name: str) -> None:
     """Trace this process if the environment wants it and the extra is installed; OTEL_SERVICE_NAME goes first."""
     global _tracer, _provider
+    _tell_unknown_exporters()
     if not wanted(os.environ):
         return
     try:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gong_views.message import parse
+from gong_worker import tracing
 from tests.support.collector import Collector, collecting
 from tests.support.log_guard import findings
 from tests.support.pipeline import Pipeline
@@ -214,6 +215,7 @@ def test_a_collector_that_hangs_holds_nothing_up(pipeline: Pipeline) -> None:
     [
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, True, "tracing_on"),
         ({"OTEL_TRACES_EXPORTER": "otlp"}, True, "tracing_on"),
+        ({"OTEL_TRACES_EXPORTER": "otlp, none"}, True, "tracing_on"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}, False, "tracing_missing"),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"}, True, ""),
         ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"}, True, ""),
@@ -234,6 +236,19 @@ def test_tracing_is_on_only_when_asked_for(variables: dict[str, str], installed:
     )  # fmt: skip
     assert done.stdout.strip() == str(action == "tracing_on")
     assert f"action={action}" in done.stderr if action else not done.stderr
+
+
+@pytest.mark.parametrize(("exporters", "on"), [("otlp,console", True), ("console", False)])
+def test_an_exporter_that_is_not_known_is_told(
+    exporters: str, on: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It does not turn off what stands beside it, and the log names it once."""
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", exporters)
+    assert tracing.wanted(os.environ) is on
+    monkeypatch.setattr(tracing, "wanted", lambda _: False)  # this process is not to trace
+    tracing.configure("x")
+    told = [vars(record) for record in caplog.records if "exporters" in vars(record)]
+    assert [(one["action"], one["exporters"]) for one in told] == [("tracing_exporter_unknown", "console")]
 
 
 def test_a_collector_s_outage_is_told_once(pipeline: Pipeline) -> None:

@@ -8,6 +8,7 @@ from gong_worker.deliver.record import Record
 from gong_worker.display import foreign_id
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.gong import GongAddress
+from gong_worker.ledger import AttemptFacts
 
 WENT_WELL = (AttemptOutcome.DELIVERED, AttemptOutcome.ALREADY_REPORTED)
 
@@ -42,7 +43,6 @@ def _call(record: Record, gong: GongAddress) -> tracing.Span | None:
     if attempt is None:
         return None
     again = (record.attempt_number or 1) - 1
-    bad = None if attempt.outcome in WENT_WELL else attempt.error or str(attempt.http_status)
     return tracing.Span(
         gong.method,
         attempt.started_at,
@@ -56,5 +56,12 @@ def _call(record: Record, gong: GongAddress) -> tracing.Span | None:
             "http.request.resend_count": again or None,
             "gong_views.outcome": attempt.outcome.value,
         },
-        error=bad,
+        error=None if attempt.outcome in WENT_WELL else _error_type(attempt),
     )
+
+
+def _error_type(attempt: AttemptFacts) -> str:
+    """The status code, or the class, with which the text of an error ends where it is more than that."""
+    if attempt.http_status is not None:
+        return str(attempt.http_status)
+    return (attempt.error or attempt.outcome.value).split()[-1]
