@@ -69,8 +69,8 @@ def test_no_false_alarm_under_traffic(sqlite_url: str, pipeline: Start) -> None:
         while line.settled() < 150:
             found.append(reconcile(line.services))
             more.wait(0.05)
-    assert [look["drift"] for look in found if look["drift"]] == []
-    assert found[-1]["enqueued"] >= found[0]["enqueued"]
+    assert [look.drift for look in found if look.drift] == []
+    assert found[-1].enqueued >= found[0].enqueued
     line.gong.clear_faults()
     line.drain()
     line.verify()

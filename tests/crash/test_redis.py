@@ -90,7 +90,7 @@ def test_redis_wiped_under_load(postgres_url: str, pipeline: Start) -> None:
     lost = 60 - len(survivors)
     assert lost > 0
     found = reconcile(line.services)
-    lanes = {row["lane"]: row["missing"] for row in found["drift"]}
+    lanes = {row.lane.value: row.missing for row in found.drift}
     missing = {"live": 40, "bulk": 20}
     for event in survivors:
         missing["live" if int(event.removeprefix("view-")) < 40 else "bulk"] -= 1

@@ -123,13 +123,13 @@ def table(books: Books, world: World, lost: int, seconds: float) -> str:
     """The reconciliation and what it went through."""
     found = books.reconciled
     rows: list[tuple[str, object]] = [
-        ("messages enqueued", found["enqueued"]),
-        ("  delivered: accepted", found["delivered"]),
-        ("  delivered: already reported", found["already_reported"]),
-        ("  duplicates suppressed", found["duplicates"]),
-        ("  dead letters", found["dead"]),
+        ("messages enqueued", found.enqueued),
+        ("  delivered: accepted", found.delivered),
+        ("  delivered: already reported", found.already_reported),
+        ("  duplicates suppressed", found.duplicates),
+        ("  dead letters", found.dead),
         ("    refused for themselves", len(world.producers.poison)),
-        ("  missing, told by reconcile", sum(row["missing"] for row in found["drift"])),
+        ("  missing, told by reconcile", sum(row.missing for row in found.drift)),
         ("  that a stale replica never had", lost),
         ("events accepted by the simulator", len(books.acceptances)),
         ("  more than once", sum(times > 1 for times in books.acceptances.values())),

@@ -8,7 +8,7 @@ import redis
 
 from gong_views.names import DELAYED_KEY, UNACKED_INDEX_KEY
 from gong_worker.domain.outcomes import AttemptOutcome
-from gong_worker.operations.reconcile import reconcile
+from gong_worker.operations.reconcile import Reconciliation, reconcile
 from gong_worker.operations.services import Services
 from gong_worker.queue import inspect
 from gong_worker.simulator import SimulatorClient
@@ -40,7 +40,7 @@ class Books:
     stats: dict[str, Any]
     left: inspect.QueueCounts
     indexed: int
-    reconciled: dict[str, Any]
+    reconciled: Reconciliation
 
     @property
     def delivered(self) -> set[str]:
@@ -82,13 +82,13 @@ class Books:
         assert self.left.total == 0 and self.indexed == 0, (
             f"left in Redis: {self.left}, {self.indexed} indexed"
         )
-        missing = sum(row["missing"] for row in self.reconciled["drift"])
+        missing = sum(row.missing for row in self.reconciled.drift)
         may_be_lost = unsure.total() if lost else 0
         assert lost <= missing <= lost + may_be_lost, f"{lost} messages lost, reconcile: {self.reconciled}"
-        assert bool(self.reconciled["drift"]) == bool(missing), f"reconcile: {self.reconciled}"
-        went_in = self.reconciled["enqueued"] - enqueued.total()
+        assert bool(self.reconciled.drift) == bool(missing), f"reconcile: {self.reconciled}"
+        went_in = self.reconciled.enqueued - enqueued.total()
         assert 0 <= went_in <= unsure.total(), f"reconcile: {self.reconciled}, enqueued {enqueued.total()}"
-        assert self.reconciled["uncounted_in_queue"] == 0
+        assert self.reconciled.uncounted_in_queue == 0
 
     def check_duplicates(self, enqueued: Counter[str], unsure: Counter[str], lost: int) -> None:
         """Every message beyond the first of an event is counted as a duplicate, once."""

@@ -1,13 +1,15 @@
 """The audit of operators' actions, where more than a list is read from it."""
 
+from datetime import date
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
+from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import Ledger, LedgerUnavailable
-from gong_worker.operations.reconcile import accept_drift
+from gong_worker.operations.reconcile import LaneDrift, accept_drift
 from gong_worker.operations.services import Services
 from tests.integration.ledger.support import START, at
 
@@ -37,7 +39,7 @@ def test_no_drift_is_written_off_without_the_audit(ledger: Ledger, monkeypatch: 
         raise LedgerUnavailable("away")
 
     monkeypatch.setattr(Ledger, "record_action", away)
-    found = {"drift": [{"lane": "live", "day": "2026-03-01", "missing": 3}]}
+    drift = [LaneDrift(Lane.LIVE, date(2026, 3, 1), 3)]
     with pytest.raises(LedgerUnavailable):
-        accept_drift(cast(Services, SimpleNamespace(ledger=ledger)), found, by="ana", reason="restored")
+        accept_drift(cast(Services, SimpleNamespace(ledger=ledger)), drift, by="ana", reason="restored")
     assert ledger.reconciliation_snapshot().written_off == {}

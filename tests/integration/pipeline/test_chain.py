@@ -39,7 +39,7 @@ def finish(pipeline: Pipeline, runtime: Runtime) -> None:
     assert set(pipeline.gong.stats()["outcomes"]) == {"accepted"}
     assert pipeline.ledger.counts()["delivered"] == len(pipeline.enqueued) == pipeline.gong.stats()["calls"]
     assert len(runtime.messages.in_hand.all()) == 0
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
 
 
 def test_the_next_message_comes_with_the_end_of_one(pipeline: Pipeline, runtime: Runtime) -> None:

@@ -41,8 +41,8 @@ def test_a_stock_message_across_midnight(
     for _ in range(number):
         runtime.deliverer.deliver(receive(pipeline, runtime))
     assert pipeline.left() == 0
-    assert reconcile(pipeline.services)["enqueued"] == number
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).enqueued == number
+    assert reconcile(pipeline.services).drift == []
 
 
 def test_an_unreadable_item_across_midnight(
@@ -67,7 +67,7 @@ def test_an_unreadable_item_across_midnight(
     pipeline.redis.hdel("gong-views.intake", f"live|{datetime.now(UTC):%Y-%m-%d}")
     assert take_unreadable(pipeline.redis, pipeline.ledger) == 1
     assert pipeline.ledger.counts()["dead_letters_open"] == 1
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
 
 
 def test_a_newer_version_counts_on_its_own_day(pipeline: Pipeline, runtime: Runtime) -> None:
@@ -79,11 +79,11 @@ def test_a_newer_version_counts_on_its_own_day(pipeline: Pipeline, runtime: Runt
     known["body"] = json.dumps([[], body, {}])
     pipeline.redis.lpush(Lane.LIVE.queue, json.dumps(known))
     pipeline.redis.hincrby("gong-views.intake", f"live|{YESTERDAY:%Y-%m-%d}", 1)
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
     runtime.messages.load_pop()
     tag = runtime.messages.new_tag()
     assert pipeline.redis.evalsha(*runtime.messages.pop_arguments(tag, [Lane.LIVE.queue]))
     runtime.messages.quarantine(tag)
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
     assert take_unreadable(pipeline.redis, pipeline.ledger) == 1
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []

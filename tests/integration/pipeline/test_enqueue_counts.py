@@ -1,13 +1,14 @@
 """What went in is counted in Redis and mirrored to the ledger; a Redis that fell behind hides nothing."""
 
 import logging
+from datetime import date
 
 import pytest
 
 from gong_views.names import ENQUEUE_COUNTS_KEY, Lane
 from gong_worker.ledger.values import LaneDay
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
-from gong_worker.operations.reconcile import reconcile
+from gong_worker.operations.reconcile import LaneDrift, reconcile
 from tests.support.pipeline import Pipeline
 
 
@@ -24,19 +25,19 @@ def test_a_stale_replica_begins_a_new_generation(
     stale = pipeline.redis.dump(Lane.LIVE.queue), pipeline.redis.hgetall(ENQUEUE_COUNTS_KEY)
     pipeline.enqueue(range(20, 60))
     mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
 
     # The replica that is promoted had seen the first ten only; its bulk lane was up to date.
     pipeline.redis.restore(Lane.LIVE.queue, 0, stale[0], replace=True)
     [day] = {field.split(b"|")[1].decode() for field in stale[1] if b"|" in field}
     pipeline.redis.hset(ENQUEUE_COUNTS_KEY, f"live|{day}", stale[1][f"live|{day}".encode()])
     pipeline.enqueue(range(70, 72), lane="bulk")
-    lost = [{"lane": "live", "day": day, "missing": 40}]
+    lost = [LaneDrift(Lane.LIVE, date.fromisoformat(day), 40)]
     for more in range(3):
         caplog.clear()
         with caplog.at_level(logging.ERROR):
             found = reconcile(pipeline.services)
-        assert found["drift"] == lost
+        assert found.drift == lost
         assert [record.messages for record in caplog.records] == ([40] if more == 0 else [])
         assert enqueued(pipeline) == 56 + 60 * more
         pipeline.enqueue(range(100 * more + 100, 100 * more + 160))
@@ -60,7 +61,7 @@ def test_a_look_that_was_overtaken_is_no_loss(
     with caplog.at_level(logging.ERROR):
         mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
     assert caplog.records == []
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
     assert enqueued(pipeline) == 9
 
 

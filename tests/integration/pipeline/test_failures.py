@@ -35,7 +35,7 @@ def test_fields_out_of_bounds_are_dead_letters(pipeline: Pipeline) -> None:
     wait_until(lambda: pipeline.ledger.counts()["dead_letters_open"] == 4, "the dead letters")
     pipeline.drain()
     found = reconcile(pipeline.services)
-    assert (found["drift"], found["dead"], found["delivered"]) == ([], 4, 2)
+    assert (found.drift, found.dead, found.delivered) == ([], 4, 2)
     assert max(len(line) for line in worker.log.splitlines()) < 2000
 
 
@@ -62,7 +62,7 @@ def test_an_invalid_event_is_filed_under_its_key(pipeline: Pipeline) -> None:
     assert [one.result for one in done.results] == ["replayed", "replayed"], done
     wait_until(lambda: pipeline.ledger.counts()["delivered"] == 2, "the replays")
     pipeline.drain()
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
     assert pipeline.ledger.counts()["dead_letters_open"] == 0
 
 
@@ -106,4 +106,4 @@ def test_an_unexpected_error_before_the_claim_is_counted_in_redis(
     assert replay(pipeline.services, DeadLetterFilter(), Bulk("a test"), lane=Lane.LIVE).done == 1
     runtime.deliverer.deliver(receive(pipeline, runtime))
     assert pipeline.ledger.event("view-1")[0].status == "delivered"
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []

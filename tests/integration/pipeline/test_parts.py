@@ -57,11 +57,11 @@ def test_a_held_system_stops_alone(pipeline: Pipeline) -> None:
     assert told == (CRM, "operator", "broken release", "ann", 20)
     assert found.queue.held == found.drain.events == 20
     assert found.drain.why == "20 are set aside until their parts are released"
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []
     gate.release(pipeline.services, by="ann", part=CRM)
     pipeline.drain()
     assert delivered(pipeline, "crm-sync") == 20
-    assert part_holds(pipeline) == reconcile(pipeline.services)["drift"] == []
+    assert part_holds(pipeline) == reconcile(pipeline.services).drift == []
     assert pipeline.gong.stats()["calls"] == 40
     actions = pipeline.ledger.list_actions(limit=9).entries
     assert [(one.action.value, one.target) for one in actions] == [
@@ -115,4 +115,4 @@ def test_what_is_set_aside_can_be_dropped(pipeline: Pipeline) -> None:
     groups = pipeline.ledger.dead_letter_groups(DeadLetterFilter())
     assert [(group.reason, group.count) for group in groups] == [("dropped", 10)]
     assert pipeline.gong.stats()["calls"] == 0
-    assert reconcile(pipeline.services)["drift"] == []
+    assert reconcile(pipeline.services).drift == []

@@ -47,7 +47,7 @@ def letters(pipeline: Pipeline) -> list[DeadLetter]:
 def agree(pipeline: Pipeline) -> None:
     """Every message is accounted for, and so is every counter."""
     found = reconcile(pipeline.services)
-    assert found["drift"] == [] and found["uncounted_in_queue"] <= 2, found
+    assert found.drift == [] and found.uncounted_in_queue <= 2, found
     assert check_counters(pipeline.services, by="ops").miscounts == []
 
 

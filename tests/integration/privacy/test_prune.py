@@ -166,7 +166,7 @@ def test_pruned_while_workers_deliver(pipeline: Pipeline) -> None:
     assert pipeline.accepted() == {f"view-{number}" for number in range(60)}
     assert "action=delivery_failed" not in worker.log
     found = reconcile(pipeline.services)
-    assert (found["drift"], found["enqueued"]) == ([], 240)
+    assert (found.drift, found.enqueued) == ([], 240)
     assert pipeline.ledger.miscounts() == []
 
 

@@ -63,4 +63,4 @@ def test_everything_written_by_the_release_before_is_delivered(
     assert events["old-10"].lane == events["old-31"].lane == events["old-41"].lane == Lane.BULK
     assert events["old-30"].source == "shop"
     found = reconcile(line.services)
-    assert (found["enqueued"], found["drift"]) == (len(accepted), [])
+    assert (found.enqueued, found.drift) == (len(accepted), [])

@@ -15,6 +15,7 @@ import pytest
 from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import migrate
 from gong_worker.operations.reconcile import reconcile
+from gong_worker.operations.serialize import to_json
 from tests.integration.upgrade.support import Line, Start
 from tests.support.pipeline import sqlite_path
 from tests.support.processes import clean_environment
@@ -118,19 +119,19 @@ def take_queue(recipes: Recipes, server: Valkey) -> None:
 
 def missing(line: Line) -> int:
     """What the reconciliation misses."""
-    return sum(row["missing"] for row in reconcile(line.services)["drift"])
+    return sum(row.missing for row in reconcile(line.services).drift)
 
 
 def accept(line: Line, why: str) -> None:
     """As the page says: told once more, kept in the audit, and no drift from then on; the counters are right."""
-    drift = reconcile(line.services)["drift"]
+    drift = to_json(reconcile(line.services).drift)
     told = json.loads(line.command("reconcile", "--deep", "--accept", why, "--json"))
     assert told["counters"]["miscounts"] == []
     assert (told["drift"], told["drift_accepted"]) == (drift, True)
     [entry] = line.ledger.list_actions(limit=9).entries
     assert (entry.action, entry.reason, entry.details) == (AuditAction.WRITE_OFF, why, {"drift": drift})
     found = reconcile(line.services)
-    assert (found["drift"], found["written_off"]) == ([], entry.count)
+    assert (found.drift, found.written_off) == ([], entry.count)
 
 
 def test_an_old_ledger(ledger: Ledger, line: Start) -> None:

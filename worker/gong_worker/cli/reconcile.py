@@ -32,10 +32,13 @@ def reconcile(deep: bool, repair: bool, accept: str | None, as_json: bool) -> No
         raise click.UsageError("--repair goes with --deep")
     services = open_services()
     counters = to_json(check_counters(services, repair=repair, by=operator())) if deep else None
-    data = run_reconcile(services)
-    accepted = accept is not None and bool(data["drift"])
+    found = run_reconcile(services)
+    data = to_json(found)
+    if not found.drift:
+        del data["unsettled_events"]
+    accepted = accept is not None and bool(found.drift)
     if accept is not None and accepted:
-        accept_drift(services, data, by=operator(), reason=accept)
+        accept_drift(services, found.drift, by=operator(), reason=accept)
     shown = data | {"drift_accepted": accepted}
     if counters is not None:
         shown |= {"counters": counters}
@@ -48,7 +51,7 @@ def reconcile(deep: bool, repair: bool, accept: str | None, as_json: bool) -> No
             click.echo("\naccepted: it is no drift any more, and `gong-views audit` keeps it")
 
     show(shown, as_json=as_json, text=text)
-    if (data["drift"] and not accepted) or (
+    if (found.drift and not accepted) or (
         counters is not None and counters["miscounts"] and not counters["repaired"]
     ):
         raise SystemExit(1)

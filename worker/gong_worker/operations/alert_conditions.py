@@ -48,9 +48,9 @@ def look(services: Services, settings: AlertSettings) -> Findings:
 
 def look_for_drift(services: Services) -> Findings:
     """Whether every message is accounted for. Raises redis.RedisError or LedgerUnavailable."""
-    drift = reconcile(services)["drift"]
-    missing = sum(row["missing"] for row in drift if row["missing"] > 0)
-    unexplained = -sum(row["missing"] for row in drift if row["missing"] < 0)
+    drift = reconcile(services).drift
+    missing = sum(row.missing for row in drift if row.missing > 0)
+    unexplained = -sum(row.missing for row in drift if row.missing < 0)
     conditions = []
     if drift:
         text = (

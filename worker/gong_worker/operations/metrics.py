@@ -83,7 +83,7 @@ def drift_of(services: Services, clock: Callable[[], float]) -> Drift:
     """What a reconciliation finds now. Raises RedisError, LedgerError."""
     missing: dict[str, int] = {}
     uncounted: dict[str, int] = {}
-    for row in reconcile(services)["drift"]:
-        of = missing if row["missing"] > 0 else uncounted
-        of[row["lane"]] = of.get(row["lane"], 0) + abs(row["missing"])
+    for row in reconcile(services).drift:
+        of = missing if row.missing > 0 else uncounted
+        of[row.lane.value] = of.get(row.lane.value, 0) + abs(row.missing)
     return Drift(missing, uncounted, clock())

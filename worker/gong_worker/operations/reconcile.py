@@ -9,12 +9,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import ReconciliationSnapshot
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
+from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import Services
 from gong_worker.queue import inspect
 
@@ -27,16 +27,56 @@ BETWEEN_SECONDS = 0.3
 LaneDay = tuple[Lane, date]
 
 
+@dataclass(frozen=True, slots=True)
+class LaneDrift:
+    """Messages of a lane and day (of their enqueue, UTC) that are missing; negative: uncounted ones that came out."""
+
+    lane: Lane
+    day: date
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Events of a lane and day that the ledger has taken up and not settled."""
+
+    lane: Lane
+    day: date
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Messages by what became of them. `drift` is empty when every one is accounted for.
+
+    unsettled_events: told when there is drift. uncounted_in_queue: of producers that do not count them. written_off:
+    missing ones that an operator has accepted as such.
+    """
+
+    enqueued: int
+    delivered: int
+    already_reported: int
+    duplicates: int
+    dead: int
+    discarded: int
+    queued: int
+    in_flight: int
+    uncounted_in_queue: int
+    written_off: int
+    drift: list[LaneDrift]
+    unsettled_events: list[Unsettled]
+
+
 @dataclass(frozen=True)
 class _Look:
     """The drift of each lane and day at one look, where there is any, and the totals."""
 
     drift: dict[LaneDay, int]
-    totals: dict[str, Any]
+    totals: dict[str, int]
 
 
-def reconcile(services: Services) -> dict[str, Any]:
-    """The totals and the drift, ready for JSON; `drift` is empty when every message is accounted for.
+def reconcile(services: Services) -> Reconciliation:
+    """The totals and the drift.
 
     A positive drift is missing: it went in, and is neither settled nor in the queue. A negative one came out
     without having been counted in (counts lost with a wiped Redis). Only what several looks in a row agree on
@@ -51,30 +91,23 @@ def reconcile(services: Services) -> dict[str, Any]:
         look = _look(services)
         drift = {key: _nearer_zero(was, look.drift.get(key, 0)) for key, was in drift.items()}
         drift = {key: missing for key, missing in drift.items() if missing}
-    found = dict(look.totals)
-    found["drift"] = [
-        {"lane": lane.value, "day": day.isoformat(), "missing": drift[lane, day]}
+    missing = [
+        LaneDrift(lane, day, drift[lane, day])
         for lane, day in sorted(drift, key=lambda key: (key[1], key[0]))
     ]
-    if drift:
-        found["unsettled_events"] = [
-            {"lane": lane.value, "day": day.isoformat(), "events": events}
-            for (lane, day), events in sorted(services.ledger.unsettled().items())
-        ]
-    return found
+    unsettled = sorted(services.ledger.unsettled().items()) if drift else []
+    events = [Unsettled(lane, day, number) for (lane, day), number in unsettled]
+    return Reconciliation(**look.totals, drift=missing, unsettled_events=events)
 
 
-def accept_drift(services: Services, found: dict[str, Any], *, by: str, reason: str) -> None:
+def accept_drift(services: Services, drift: list[LaneDrift], *, by: str, reason: str) -> None:
     """Write off the drift that a reconciliation has found: from now on it is no drift, and the audit has it."""
-    missing = {
-        (Lane(row["lane"]), date.fromisoformat(row["day"])): int(row["missing"]) for row in found["drift"]
-    }
     # The audit first: what is written off without a word of it would be a loss that nobody can find any more.
     services.ledger.record_action(
-        AuditAction.WRITE_OFF, by=by, at=datetime.now(UTC), count=sum(map(abs, missing.values())),
-        reason=reason, details={"drift": found["drift"]},
+        AuditAction.WRITE_OFF, by=by, at=datetime.now(UTC), count=sum(abs(row.missing) for row in drift),
+        reason=reason, details={"drift": to_json(drift)},
     )  # fmt: skip
-    services.ledger.write_off(missing)
+    services.ledger.write_off({(row.lane, row.day): row.missing for row in drift})
 
 
 def _look(services: Services) -> _Look:

@@ -2,13 +2,10 @@
 
 import json
 from dataclasses import dataclass, replace
-from datetime import date
 from typing import Any, Final, Literal
 
 from fastapi import Response
-from pydantic import TypeAdapter
 
-from gong_views.names import Lane
 from gong_worker.gate.types import LimitView
 from gong_worker.operations.alerts import Trial
 from gong_worker.operations.cost import Cost
@@ -42,46 +39,6 @@ class Waiting:
 
     messages: list[WaitingMessage]
     complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LaneDrift:
-    """Messages of a lane and day (of their enqueue, UTC) that are missing; negative: uncounted ones that came out."""
-
-    lane: Lane
-    day: date
-    missing: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unsettled:
-    """Events of a lane and day that the ledger has taken up and not settled."""
-
-    lane: Lane
-    day: date
-    events: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """Messages by what became of them. `drift` is empty when every one is accounted for.
-
-    unsettled_events: told when there is drift. uncounted_in_queue: of producers that do not count them. written_off:
-    missing ones that an operator has accepted as such.
-    """
-
-    enqueued: int
-    delivered: int
-    already_reported: int
-    duplicates: int
-    dead: int
-    discarded: int
-    queued: int
-    in_flight: int
-    uncounted_in_queue: int
-    written_off: int
-    drift: list[LaneDrift]
-    unsettled_events: list[Unsettled]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +90,6 @@ class BulkDone:
 def answer(data: Any, status: int = 200) -> Response:
     """JSON in ASCII: an id may hold a lone surrogate, which UTF-8 cannot."""
     return Response(json.dumps(to_json(data)), status, media_type="application/json")
-
-
-def reconciliation(found: dict[str, Any]) -> Reconciliation:
-    """What `reconcile` tells."""
-    told = dict(found)
-    for name, kind in (("drift", LaneDrift), ("unsettled_events", Unsettled)):
-        told[name] = TypeAdapter(list[kind]).validate_python(found.get(name, []))  # type: ignore[valid-type]
-    return Reconciliation(**told)
 
 
 def bulk_done(result: BulkResult, cost: Cost | None = None) -> BulkDone:

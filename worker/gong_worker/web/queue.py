@@ -10,9 +10,9 @@ from gong_worker import notify
 from gong_worker.alerts_settings import AlertSettings
 from gong_worker.operations.alerts import send_test, standing_alerts
 from gong_worker.operations.queue import find, peek
-from gong_worker.operations.reconcile import reconcile
+from gong_worker.operations.reconcile import Reconciliation, reconcile
 from gong_worker.operations.services import Services
-from gong_worker.web.answers import Alerts, AlertTrials, Reconciliation, Waiting, answer, reconciliation
+from gong_worker.web.answers import Alerts, AlertTrials, Waiting, answer
 from gong_worker.web.api import Api
 from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import of_the_company, system_of
@@ -65,8 +65,7 @@ def queue_router(api: Api) -> APIRouter:
     async def get_reconciliation(key: Reader) -> Response:
         """Whether what went in is delivered, dead or still on its way, by the ledger's counters and the queue."""
         of_the_company(key)
-        found = await api.operators.run(reconcile, scans=True)
-        return answer(reconciliation(found))
+        return answer(await api.operators.run(reconcile, scans=True))
 
     @router.get(
         "/v1/alerts",

@@ -1,7 +1,6 @@
 """Looks that cost something, so only on demand: the next messages, whether all is accounted for, and alerts."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from nicegui import ui
 
@@ -13,7 +12,8 @@ from gong_worker.console.widgets import Cell, Table, Text, at
 from gong_worker.console.words import age
 from gong_worker.operations.alerts import standing_alerts
 from gong_worker.operations.queue import WaitingMessage, peek
-from gong_worker.operations.reconcile import reconcile
+from gong_worker.operations.reconcile import Reconciliation, reconcile
+from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import Services
 from gong_worker.queue.alerts import StandingAlert
 
@@ -71,17 +71,19 @@ async def show_reconciliation(page: Page) -> None:
         raise
     if page.is_gone:
         return
-    told.show("Drift: see below." if found["drift"] else "Yes: no drift.")
+    told.show("Drift: see below." if found.drift else "Yes: no drift.")
     with dialog.body, ui.element("div"):
         _reconciled(found)
 
 
-def _reconciled(found: dict[str, Any]) -> None:
+def _reconciled(found: Reconciliation) -> None:
     totals = [
-        (name.replace("_", " "), f"{count:,}") for name, count in found.items() if isinstance(count, int)
+        (name.replace("_", " "), f"{count:,}")
+        for name, count in to_json(found).items()
+        if isinstance(count, int)
     ]
     Table("Messages", ("", "Messages"), empty="").fill(totals, lambda: totals)
-    drift = [(row["lane"], row["day"], f"{row['missing']:+,}") for row in found["drift"]]
+    drift = [(row.lane.value, row.day.isoformat(), f"{row.missing:+,}") for row in found.drift]
     Table(
         "Drift (positive: missing; negative: came out uncounted)",
         ("Lane", "Day", "Missing"),
