@@ -1,10 +1,16 @@
 """The console script. The base install has it too, so it says what is missing instead of a traceback."""
 
+import atexit
+import signal
 import sys
+
+INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line, or say which extra it needs."""
+    """Run the command line, or say which extra it needs. Ctrl-C is one line and 130, in the imports too."""
+    # Once all is done and every thread has ended, Ctrl-C has nothing to stop and must not become the exit code.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     try:
         from gong_worker.cli import run
 
@@ -15,6 +21,9 @@ def main() -> None:
         sys.exit(
             f"gong-views: {error.name} is not installed; pip install 'gong-views[worker]' for the commands"
         )
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

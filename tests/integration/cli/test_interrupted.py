@@ -2,13 +2,18 @@
 
 import json
 import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from gong_views.message import parse
 from gong_views.names import Lane
+from gong_worker.cli.bulk import running as bulk_running
 from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger import DeadLetterFilter
 from tests.console.letters import insert
@@ -47,3 +52,45 @@ def test_a_bulk_action_goes_on_where_ctrl_c_ended_it(desk: Desk, tmp_path: Path)
     assert desk.ledger.count_dead_letters(DeadLetterFilter())[0] == 0
     entries = desk.ledger.list_actions(limit=9, action=AuditAction.REPLAY).entries
     assert [one.count for one in entries] == [second["done"], first["done"]]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_ctrl_c_before_the_work_has_begun(desk: Desk, tmp_path: Path) -> None:
+    """It is one line and 130 then, too: here while Redis does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with process(REPLAY, tmp_path / "early.log", {**desk.environment, "REDIS_URL": url}) as running:
+            connection, _ = silent.accept()
+            with connection:
+                running.popen.send_signal(signal.SIGINT)
+                assert running.popen.wait(60) == 130
+            assert running.log.strip() == "interrupted"
+
+
+def test_ctrl_c_after_the_work_is_done() -> None:
+    """It neither breaks the result off that is being shown, nor reaches beyond the command."""
+    before = signal.getsignal(signal.SIGINT)
+    with click.Context(click.Command("replay")):
+        with bulk_running(1) as bulk:
+            pass
+        signal.raise_signal(signal.SIGINT)
+        assert bulk.stop is not None and bulk.stop.is_set()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_while_the_interpreter_ends() -> None:
+    """The exit code is the command's."""
+    script = """
+import os, signal, sys
+from gong_worker.__main__ import main
+class Late:
+    def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGINT): kill(me, number)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+late, sys.argv = Late(), ["gong-views", "--version"]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

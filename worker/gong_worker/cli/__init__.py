@@ -135,7 +135,15 @@ def run() -> None:
     logging.basicConfig(level=logging.ERROR, format="%(message)s")
     try:
         refuse_words_that_are_no_text(sys.argv[1:])
-        cli(standalone_mode=True)
+        sys.exit(cli(standalone_mode=False) or 0)  # click's own ending makes 1 of Ctrl-C
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        click.echo("Aborted!", err=True)
+        sys.exit(1)
     except Exception as error:
         from gong_worker.cli.failures import explained
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from gong_worker.__main__ import INTERRUPTED
 from gong_worker.cli.filters import LETTER_ID, filter_options
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, show, table
@@ -20,7 +21,6 @@ from gong_worker.operations.cost import Cost
 from gong_worker.operations.dead_letters import Bulk, BulkResult, Result
 from gong_worker.operations.serialize import to_json
 
-INTERRUPTED = 130
 DRY_RUN_OPTION = click.option("--dry-run", is_flag=True, help="count and reckon only")
 YES_OPTION = click.option("--yes", is_flag=True, help="do not ask")
 # So many results are shown one by one to people.
@@ -71,23 +71,27 @@ def cost_text(cost: Cost, *, utc: bool) -> str:
     return f"{text}, but not now: {cost.blocked}" if cost.blocked else text
 
 
+def stopped_by_interrupt() -> threading.Event:
+    """What Ctrl-C sets until the command has ended, its result shown."""
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    click.get_current_context().call_on_close(lambda: signal.signal(signal.SIGINT, before))
+    return stop
+
+
 @contextmanager
 def running(total: int) -> Iterator[Bulk]:
     """The action with a progress bar on a terminal; Ctrl-C ends it after the page at hand."""
-    stop = threading.Event()
-    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
-    try:
-        if not sys.stderr.isatty():
-            yield Bulk(operator(), stop=stop)
-            return
-        from rich.console import Console
-        from rich.progress import Progress
+    stop = stopped_by_interrupt()
+    if not sys.stderr.isatty():
+        yield Bulk(operator(), stop=stop)
+        return
+    from rich.console import Console
+    from rich.progress import Progress
 
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("dead letters", total=total)
-            yield Bulk(operator(), progress=lambda done: bar.update(task, completed=done), stop=stop)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("dead letters", total=total)
+        yield Bulk(operator(), progress=lambda done: bar.update(task, completed=done), stop=stop)
 
 
 def finish(result: BulkResult, verb: str, *, as_json: bool, **more: Any) -> None:

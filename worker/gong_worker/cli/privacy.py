@@ -1,7 +1,5 @@
 """`gong-views erase` and `subject-export`: what is kept of one person, gone or copied. `prune`: what is old, gone."""
 
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -11,7 +9,8 @@ from typing import Any
 import click
 
 from gong_views.options import spool_at
-from gong_worker.cli.bulk import DRY_RUN_OPTION, INTERRUPTED, YES_OPTION, confirmed
+from gong_worker.__main__ import INTERRUPTED
+from gong_worker.cli.bulk import DRY_RUN_OPTION, YES_OPTION, confirmed, stopped_by_interrupt
 from gong_worker.cli.filters import age
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, facts, show
@@ -183,8 +182,7 @@ def prune(
                 return
             if not confirmed(question, DeadLetterFilter(), yes=False):
                 raise SystemExit(1)
-        stop = threading.Event()
-        signal.signal(signal.SIGINT, lambda *_: stop.set())
+        stop = stopped_by_interrupt()
         pruned = run_prune(ledger, before, keep_keys=keep_keys, by=operator(), reason=why, stop=stop)
     show(asdict(pruned), as_json=as_json, text=lambda: facts(asdict(pruned)))
     if stop.is_set():
