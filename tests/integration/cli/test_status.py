@@ -9,6 +9,7 @@ from typing import Any
 from gong_views.message import build
 from gong_views.names import WORKERS_KEY, Lane
 from gong_worker.cli.status_text import status_lines
+from gong_worker.domain.grants import NO_ACCESS, GrantState
 from gong_worker.domain.holds import GateState, HoldReason
 from gong_worker.operations import gate as gate_use_cases
 from gong_worker.operations.monitoring import CheckCode, check
@@ -161,6 +162,16 @@ def test_every_hold_is_listed(pipeline: Pipeline, told: Told) -> None:
     assert [entry.action.value for entry in pipeline.ledger.list_actions(limit=9).entries] == [
         "release", "hold",
     ]  # fmt: skip
+
+
+def test_a_hold_that_no_release_ends(pipeline: Pipeline) -> None:
+    """Without an approval of Gong's status says what to run, and nothing of a release."""
+    heartbeat(pipeline, "alive")
+    pipeline.enqueue([1])
+    pipeline.services.gate.credential(usable=False, why=GrantState.MISSING.value, renewed=False)
+    assert drained(pipeline) == f"held (unauthorized): {NO_ACCESS[GrantState.MISSING]}"
+    lines = str(status_lines(status(pipeline.services), utc=True))
+    assert lines.count("gong-views oauth login") == 2 and "release" not in lines
 
 
 def test_the_gate_is_told_as_the_workers_see_it(pipeline: Pipeline) -> None:

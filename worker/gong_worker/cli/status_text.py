@@ -68,10 +68,10 @@ def _hold(hold: Hold, *, utc: bool) -> str:
     if hold.part is not None:
         by = f"{by}, only {hold.part} ({hold.messages} set aside)"
     if hold.until is None:
-        end = "until released"
+        end = "" if hold.reason in PROBED else ", until released"
     else:
-        end = f"{'next probe' if hold.reason in PROBED else 'until'} {at_time(hold.until, utc=utc)}"
-    return f"held: {hold.reason.value}{by}, {end} ({hold.note})"
+        end = f", {'next probe' if hold.reason in PROBED else 'until'} {at_time(hold.until, utc=utc)}"
+    return f"held: {hold.reason.value}{by}{end} ({hold.note})"
 
 
 def _probe(probe: ProbeReport, *, utc: bool) -> str:

@@ -25,3 +25,8 @@ class GateState(StrEnum):
 
 # Holds that one probe ends when its call succeeds; `until` is when it may try, which promises nothing.
 PROBED = frozenset({HoldReason.BREAKER, HoldReason.UNAUTHORIZED, HoldReason.MISCONFIGURED})
+
+
+def open_end(reason: HoldReason, note: str) -> str:
+    """What ends a hold without a time: a release, or what its note says."""
+    return f": {note}" if reason in PROBED else " until it is released"

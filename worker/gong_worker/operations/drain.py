@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from gong_views.names import Lane
 from gong_worker.domain.forecast import Batch, Budget, finished_at, paced
-from gong_worker.domain.holds import PROBED, HoldReason
+from gong_worker.domain.holds import PROBED, HoldReason, open_end
 from gong_worker.gate import GateStatus
 from gong_worker.queue.workers import Worker
 
@@ -69,7 +69,7 @@ def _moving(
     holds = [hold for hold in gate.holds if hold.mine]
     for hold in holds:
         if hold.until is None:
-            return _unknown(events, f"held ({hold.reason.value}) until it is released")
+            return _unknown(events, f"held ({hold.reason.value}){open_end(hold.reason, hold.note)}")
     if not holds and all(worker.paused for worker in alive):
         return _unknown(events, f"every worker is paused ({alive[0].paused})")
     return forecast(live, bulk, gate, last_due_at=last_due_at)
