@@ -136,7 +136,8 @@ def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
     for name, value in environment.items():
         if name.endswith("_FILE"):
             file = Path(value)
-            name, value = name.removesuffix("_FILE"), file.read_text().strip() if file.is_file() else ""
+            text = file.read_text(errors="replace") if file.is_file() else ""  # another's may be no text
+            name, value = name.removesuffix("_FILE"), text.strip()
         found = URL_PASSWORD.findall(value)
         if SECRET_NAME.search(name):
             found += KEY_OF_LIST.findall(value) if name.endswith("_KEYS") else [value]

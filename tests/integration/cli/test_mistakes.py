@@ -50,6 +50,13 @@ def test_a_data_directory_that_cannot_be_made_is_named(
     assert "Traceback" not in done.stderr
 
 
+def test_calls_of_the_future_cannot_be_followed(run: Run) -> None:
+    """`events tail` does not wait for years without a word."""
+    done = run("events", "tail", "--since", "9999-01-01T00:00:00Z")
+    assert done.returncode == 2
+    assert "future" in done.stderr
+
+
 def test_an_outdated_ledger_says_what_to_run(run: Run, pipeline: Pipeline) -> None:
     """The worker refuses a schema that is not its own and names the command that mends it."""
     done = run("worker", DATABASE_URL=f"sqlite:///{pipeline.folder / 'empty.db'}")

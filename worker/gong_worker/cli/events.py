@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -106,6 +106,8 @@ def tail(
     lane: str | None, outcome: str | None, since: datetime | None, utc: bool, as_json: bool, **given: Any
 ) -> None:
     """Follow the calls of all workers live, one line each, until Ctrl-C."""
+    if since is not None and since > datetime.now(UTC):
+        raise click.BadParameter("it lies in the future: no call was made then", param_hint="'--since'")
     wanted = AttemptFilter(
         lane=None if lane is None else Lane(lane),
         outcome=None if outcome is None else AttemptOutcome(outcome),

@@ -85,9 +85,9 @@ def _worker_lines(workers: list[WorkerReport], *, utc: bool) -> list[str]:
     alive = [worker for worker in workers if worker.alive]
     lines = [f"{len(alive)} alive" if alive else "none is alive: start gong-views worker"]
     for worker in alive:
-        doing = f"paused ({worker.paused})" if worker.paused else f"{worker.in_hand} in hand"
+        doing = f"paused ({worker.paused})" if worker.paused else "at work"
         lines.append(
-            f"{worker.id} {worker.version}, {worker.concurrency} threads, {doing} "
+            f"{worker.id} {worker.version}, {worker.concurrency} threads, {worker.in_hand} in hand, {doing} "
             f"since {at_time(worker.since, utc=utc)}"
         )
     lines += [

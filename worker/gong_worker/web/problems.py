@@ -1,6 +1,7 @@
 """Errors as `application/problem+json` (RFC 9457)."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from gong_worker.web.models import Problem
 
 METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 PROBLEM_TYPE: Final = "application/problem+json"
+_BRANCH: Final = re.compile(r"function-|none$|datetime$")
 
 
 def problem(
@@ -55,9 +57,21 @@ def _methods(request: Request) -> list[str]:
 async def _wrong_parameters(_: Request, error: Any) -> JSONResponse:
     """The names of the parameters and what they want; never a value, which may be somebody's data."""
     told = "; ".join(
-        f"{' '.join(str(place) for place in item['loc'])}: {item['msg']}" for item in error.errors()[:10]
+        f"{place(item['loc'], ' ')}: {item['msg']}"
+        for item in error.errors()[:10]
+        if not is_other_branch(item)
     )
     return problem(400, told)
+
+
+def place(loc: Iterable[object], between: str) -> str:
+    """Where in a request a value stands, without pydantic's own names for the branches of a union."""
+    return between.join(str(step) for step in loc if not _BRANCH.match(str(step)))
+
+
+def is_other_branch(error: Any) -> bool:
+    """Whether it only says that the value is not null, which it need not be."""
+    return bool(error["type"] == "none_required")
 
 
 async def _failure(_: Request, __: Exception) -> JSONResponse:

@@ -29,6 +29,7 @@ from gong_worker.operations.gate import LONGEST_HOLD_SECONDS
 from gong_worker.settings import MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
 from gong_worker.web.body import JSON_TYPE, media_type, read_body
 from gong_worker.web.parameters import Parameters
+from gong_worker.web.problems import is_other_branch, place
 from gong_worker.web.settings import WebSettings
 
 MAX_PAGE: Final = 500
@@ -364,7 +365,8 @@ async def read_request(request: Request, model: type[BaseModel], settings: WebSe
         raise HTTPException(400, f"the body {error}") from None
     except ValidationError as error:
         told = "; ".join(
-            f"{'.'.join(str(place) for place in item['loc']) or 'the body'}: {item['msg']}"
+            f"{place(item['loc'], '.') or 'the body'}: {item['msg']}"
             for item in error.errors(include_url=False, include_input=False, include_context=False)[:10]
+            if not is_other_branch(item)
         )
         raise HTTPException(400, told) from None
