@@ -1,15 +1,17 @@
 """Pruning: what ended long ago goes, in small batches; what is open stays, and every count is what it was."""
 
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from gong_views import EventKey, ViewQueue
-from gong_worker.ledger import EventFilter, EventPage, Ledger
+from gong_worker.ledger import EventFilter, EventPage, Ledger, LedgerUnavailable
 from gong_worker.operations import retention
 from gong_worker.operations.reconcile import reconcile
+from gong_worker.operations.recount import patient_ledger
 from gong_worker.operations.retention import Retention, prune
 from tests.integration.ledger.support import (
     KEY,
@@ -143,15 +145,11 @@ def test_pruned_while_workers_deliver(pipeline: Pipeline) -> None:
     stop = threading.Event()
 
     def prune_all() -> None:
-        while not stop.is_set():
-            prune(
-                pipeline.ledger,
-                datetime.now(UTC) + timedelta(days=1),
-                keep_keys=False,
-                by="ops",
-                reason=None,
-                stop=stop,
-            )
+        tomorrow = datetime.now(UTC) + timedelta(days=1)
+        with patient_ledger(pipeline.services) as ledger:  # as the command does
+            while not stop.is_set():
+                with suppress(LedgerUnavailable):  # run again, it goes on
+                    prune(ledger, tomorrow, keep_keys=False, by="ops", reason=None, stop=stop)
 
     pruner = threading.Thread(target=prune_all)
     pruner.start()
