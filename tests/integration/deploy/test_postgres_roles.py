@@ -10,9 +10,13 @@ import sqlalchemy as sa
 from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.grants import TokenCause
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
 from gong_worker.ledger import EventFilter, Ledger, LedgerUnavailable, check_schema, migrate, open_engine
 from gong_worker.ledger.dead_letter_search import DeadLetterFilter
+from gong_worker.oauth import Vault, new_key
+from gong_worker.operations.oauth import oauth_report
+from gong_worker.settings import WorkerSettings
 from tests.integration.ledger.support import PAYLOAD, at, claimed, deliver, result
 from tests.integration.ledger.test_migrate import VIEWS
 from tests.support.roles import ROLES, Roles, ledger_roles
@@ -62,6 +66,20 @@ def test_the_ledger_works_with_the_roles(roles: Roles) -> None:
         assert ledger.letters_of(EventKey("crm", "event-2")) and ledger.dead_letter_groups(wanted)
         totals = ledger.totals()
         assert totals.calls["rejected"] == 1 and totals.latencies[Lane.LIVE].count == 1
+
+
+def test_a_key_is_not_checked_without_the_right_to_the_tokens(roles: Roles) -> None:
+    """`oauth status` says whether the key fits to a worker's user, and to the console's that it is not known."""
+    key = new_key()
+    settings = WorkerSettings(
+        GONG_OAUTH_CLIENT_ID="client", GONG_OAUTH_CLIENT_SECRET="secret", GONG_OAUTH_KEY=key
+    )
+    with ledger_of(roles, "worker") as ledger:
+        sealed = Vault(key).seal("refresh", None)
+        ledger.put_grant("client", sealed, by="tests", cause=TokenCause.IMPORT)
+        assert oauth_report(settings, ledger).key_fits is True
+    with ledger_of(roles, "console") as ledger:
+        assert oauth_report(settings, ledger).key_fits is None
 
 
 def test_a_lost_right_is_an_unavailable_ledger(roles: Roles) -> None:

@@ -144,6 +144,19 @@ def test_import_and_status(typed: Callable[..., Result], sim: SimulatorClient) -
     assert "invalid_grant" in refused.stdout
 
 
+def test_status_with_another_key(typed: Callable[..., Result], sim: SimulatorClient, tmp_path: Path) -> None:
+    """An approval whose tokens this key does not open is not usable; several keys are, when one opens them."""
+    assert typed("import", given=sim.grant()).exit_code == 0
+    other = new_key()
+    (tmp_path / "key").write_text(other)
+    wrong = typed("status")
+    assert wrong.exit_code == 1 and "another key" in wrong.stdout and "not usable" in wrong.stdout
+    assert json.loads(typed("status", "--json").stdout)["key_fits"] is False
+    (tmp_path / "key").write_text(f"{other}\n{KEY}\n")
+    right = typed("status")
+    assert right.exit_code == 0 and "opens the tokens" in right.stdout
+
+
 def test_a_key_is_printed(environment: dict[str, str]) -> None:
     """What `oauth key` prints is taken as GONG_OAUTH_KEY, and needs no settings."""
     done = CliRunner().invoke(oauth, ["key"])

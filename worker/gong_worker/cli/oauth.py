@@ -10,6 +10,7 @@ import click
 from gong_worker.cli.loopback import wait_for_redirect
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, facts, show
 from gong_worker.domain.grants import USABLE, GrantState
+from gong_worker.oauth import WRONG_KEY
 from gong_worker.operations import oauth as use_cases
 from gong_worker.operations.oauth import LoginRequest, OAuthReport
 from gong_worker.operations.serialize import to_json
@@ -74,7 +75,7 @@ def import_token(file: TextIO, replace: bool, utc: bool, as_json: bool) -> None:
         )
     report = use_cases.import_grant(services, token, by=getpass.getuser())
     _show(report, utc=utc, as_json=as_json)
-    if report.state not in USABLE:
+    if not report.usable:
         sys.exit(1)
 
 
@@ -86,7 +87,7 @@ def status(utc: bool, as_json: bool) -> None:
     services = open_services()
     report = use_cases.oauth_report(services.settings, services.ledger)
     _show(report, utc=utc, as_json=as_json)
-    if report.state not in USABLE:
+    if not report.usable:
         sys.exit(1)
 
 
@@ -114,8 +115,10 @@ def _heard(request: LoginRequest, port: int, *, no_browser: bool) -> str:
 
 def _show(report: OAuthReport, *, utc: bool, as_json: bool) -> None:
     def text() -> None:
-        lines: dict[str, object] = {"state": _WORDS[report.state], "client": report.client_id}
+        words = "not usable with this key" if report.key_fits is False else _WORDS[report.state]
+        lines: dict[str, object] = {"state": words, "client": report.client_id}
         if report.granted_at is not None:
+            lines["key"] = _KEY[report.key_fits]
             lines["granted"] = f"{at_time(report.granted_at, utc=utc)} by {report.granted_by}"
             lines["scope"] = report.scope
             lines["base URL"] = report.base_url
@@ -131,6 +134,11 @@ def _show(report: OAuthReport, *, utc: bool, as_json: bool) -> None:
     show(to_json(report), as_json=as_json, text=text)
 
 
+_KEY = {
+    True: "opens the tokens",
+    False: WRONG_KEY,
+    None: "not checked: there is none here, or this database user may not read the tokens",
+}
 _WORDS = {
     GrantState.MISSING: "nobody has logged in: run gong-views oauth login",
     GrantState.USABLE: "usable",

@@ -55,6 +55,14 @@ class OAuthGrants(LedgerPart):
         token, until = found.pop("renewal_token"), found.pop("renewal_until")
         return Grant(**found, renewing=token is not None and until > now, read_at=now)
 
+    def may_read_tokens(self) -> bool:
+        """Whether this database user may ask for a grant's tokens."""
+        if self.engine.dialect.name != "postgresql":
+            return True
+        asked = sa.select(sa.func.has_column_privilege(_TABLE.name, "tokens", "SELECT"))
+        with reading(self.engine) as connection:
+            return bool(connection.scalar(asked))
+
     def put_grant(
         self, client_id: str, tokens: str, *, by: str, cause: TokenCause, access: AccessFacts | None = None
     ) -> None:

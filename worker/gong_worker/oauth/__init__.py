@@ -5,6 +5,15 @@ would bring a client of its own, whose timeouts do not bound the whole answer, a
 """
 
 from gong_worker.oauth.endpoint import GrantRefused, TokenEndpoint, TokenError, Tokens
-from gong_worker.oauth.vault import Vault, VaultError, new_key
+from gong_worker.oauth.vault import WRONG_KEY, Vault, VaultError, new_key
 
-__all__ = ["GrantRefused", "TokenEndpoint", "TokenError", "Tokens", "Vault", "VaultError", "new_key"]
+__all__ = [
+    "WRONG_KEY",
+    "GrantRefused",
+    "TokenEndpoint",
+    "TokenError",
+    "Tokens",
+    "Vault",
+    "VaultError",
+    "new_key",
+]

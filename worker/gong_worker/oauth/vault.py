@@ -6,6 +6,11 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from gong_views.errors import GongViewsError
 
+WRONG_KEY = (
+    "the OAuth tokens in the ledger were encrypted with another key: give GONG_OAUTH_KEY the one that "
+    "`gong-views oauth login` had, or log in again"
+)
+
 
 class VaultError(GongViewsError):
     """The tokens cannot be read with these keys."""
@@ -27,10 +32,7 @@ class Vault:
         try:
             found = json.loads(self._fernet.decrypt(sealed.encode()))
         except InvalidToken:
-            raise VaultError(
-                "the OAuth tokens in the ledger were encrypted with another key: give GONG_OAUTH_KEY the one that "
-                "`gong-views oauth login` had, or log in again"
-            ) from None
+            raise VaultError(WRONG_KEY) from None
         return found["refresh_token"], found["access_token"]
 
 

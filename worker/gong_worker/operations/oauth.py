@@ -73,7 +73,10 @@ def _parameters(query: str) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class OAuthReport:
-    """An approval for people and programs; no secret is in it. Times are UTC."""
+    """An approval for people and programs; no secret is in it. Times are UTC.
+
+    key_fits: whether the settings' key opens the tokens; None where this user may not read them, or there are none.
+    """
 
     state: GrantState
     client_id: str
@@ -86,6 +89,12 @@ class OAuthReport:
     renewal_due_at: datetime | None
     failing_since: datetime | None
     failure: str | None
+    key_fits: bool | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether calls can be made with it, as far as it is known."""
+        return self.state in USABLE and self.key_fits is not False
 
 
 def new_login(settings: WorkerSettings, redirect_uri: str) -> LoginRequest:
@@ -131,9 +140,10 @@ def oauth_report(settings: WorkerSettings, ledger: Ledger) -> OAuthReport:
     if settings.gong_oauth_client_id is None:
         raise SettingsError("there is no OAuth client: set GONG_OAUTH_CLIENT_ID")
     client_id = settings.gong_oauth_client_id.get_secret_value()
-    grant = ledger.read_grant(client_id)
+    key = settings.gong_oauth_key
+    grant = ledger.read_grant(client_id, with_tokens=key is not None and ledger.may_read_tokens())
     if grant is None:
-        return OAuthReport(GrantState.MISSING, client_id, *[None] * 9)
+        return OAuthReport(GrantState.MISSING, client_id, *[None] * 10)
     due = grant.read_at + timedelta(seconds=grant.seconds_until_due)
     stands = grant.refused_at is None and grant.expires_at is not None
     return OAuthReport(
@@ -148,6 +158,9 @@ def oauth_report(settings: WorkerSettings, ledger: Ledger) -> OAuthReport:
         renewal_due_at=due.astimezone(UTC) if stands else None,
         failing_since=grant.failing_since,
         failure=grant.failure,
+        key_fits=None
+        if key is None or grant.tokens is None
+        else _unreadable(grant, Vault(key.get_secret_value())) is None,
     )
 
 
@@ -155,12 +168,16 @@ def find_approval(settings: WorkerSettings, ledger: Ledger) -> tuple[Grant | Non
     """The approval, and why its tokens cannot be read, if so. Raises LedgerUnavailable."""
     client_id, _, vault = _client(settings)
     grant = ledger.read_grant(client_id, with_tokens=True)
+    return grant, None if grant is None else _unreadable(grant, vault)
+
+
+def _unreadable(grant: Grant, vault: Vault) -> str | None:
     try:
-        if grant is not None and grant.tokens is not None:
+        if grant.tokens is not None:
             vault.open(grant.tokens)
     except VaultError as error:
-        return grant, str(error)
-    return grant, None
+        return str(error)
+    return None
 
 
 def make_keeper(settings: WorkerSettings, ledger: Ledger, gate: Gate | None) -> TokenKeeper:
