@@ -9,10 +9,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console, Group
+from rich.text import Text
 
+from gong_worker.cli.watch import Fitted
 from gong_worker.ledger import migrate
 from tests.integration.cli.letters import Command, command
 from tests.support.processes import clean_environment
@@ -89,6 +93,21 @@ def test_the_picture_is_watched_until_q(tmp_path: Path, redis_url: str) -> None:
         screen.shows("gate.*open")
         screen.popen.send_signal(signal.SIGINT)  # Ctrl-C
         assert screen.popen.wait(30) == 0
+
+
+def test_a_low_window_says_what_is_below_it(tmp_path: Path, redis_url: str) -> None:
+    """The last line that there is room for says how many do not fit; with room for all there is none such."""
+    environment = {
+        "REDIS_URL": redis_url, "DATABASE_URL": f"sqlite:///{tmp_path / 'ledger.db'}", "COLUMNS": "40", "LINES": "8",
+    }  # fmt: skip
+    with terminal(["status", "--watch"], environment) as screen:
+        screen.shows(r"gate.*open[\s\S]*and \d+ more lines")
+    for height, last in ((14, "… and 7 more lines"), (20, "line 20"), (21, "line 20")):
+        console = Console(width=40, height=height, file=StringIO())
+        with console.capture() as captured:
+            console.print(Fitted(Group(*(Text(f"line {number}") for number in range(1, 21)))))
+        lines = captured.get().splitlines()
+        assert len(lines) == min(height, 20) and lines[-1].startswith(last)
 
 
 @pytest.mark.parametrize("words", [["--watch"], ["--watch", "--json"], ["--watch", "--check"]])

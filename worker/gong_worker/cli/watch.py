@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -90,7 +91,24 @@ def _screen(looks: _Looks, lines: Lines, *, slow: bool, utc: bool) -> Renderable
         parts.append(Text(cell_text(looks.problem), style="red"))
     if looks.latest is not None:
         parts.append(_picture(looks.latest, lines))
-    return Group(*parts)
+    return Fitted(Group(*parts))
+
+
+class Fitted:
+    """As many lines as the terminal has; when there are more, the last one says how many."""
+
+    def __init__(self, whole: RenderableType) -> None:
+        self._whole = whole
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._whole, options.update(height=None))
+        height = options.max_height
+        more = len(lines) - (height - 1) if len(lines) > height else 0
+        for line in lines[: height - 1] if more else lines:
+            yield from line
+            yield Segment.line()
+        if more:
+            yield Text(f"… and {more} more lines: too low a window", style="reverse", no_wrap=True)
 
 
 def _picture(found: Status, lines: Lines) -> Table:
