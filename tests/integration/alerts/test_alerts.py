@@ -8,7 +8,7 @@ import pytest
 from gong_views.names import ALERTS_KEY
 from gong_worker import notify
 from gong_worker.alerts_settings import AlertSettings
-from gong_worker.operations.alerts import AlertWatch
+from gong_worker.operations.alerts import AlertWatch, standing_alerts
 from tests.integration.cli.letters import bury
 from tests.support.inbox import Inbox, inbox
 from tests.support.pipeline import Pipeline
@@ -63,6 +63,8 @@ def test_workers_tell_a_hold_once_and_its_end_once(pipeline: Pipeline, box: Inbo
     pipeline.services.gate.hold("a look", "ann")
     wait_until(lambda: box.titles == ["gong-views: held"], "the hold to be told", 60)
     assert "operator" in box.bodies[0] and "ann" not in box.bodies[0]
+    # Noted as told: who dies before that leaves the telling to another one, a minute and a half later.
+    wait_until(lambda: all(alert.told for alert in standing_alerts(pipeline.redis)), "it to be noted")
     first.kill()
     pipeline.services.gate.release("ann")
     over = "gong-views: held is over"
