@@ -75,6 +75,8 @@ def _faults(app: Any, *, examples: int, keyed: bool) -> tuple[int, list[str]]:
                         for check in checks
                         if check.failure_info is not None
                     ]
+            case events.NonFatalError(value=SystemError() as error) if "AST constructor" in str(error):
+                pass  # CPython 3.11's own: two threads that compile at once share one count of their depth
             case events.NonFatalError() | events.FatalError():
                 faults.append(repr(event))
     return requests, faults
