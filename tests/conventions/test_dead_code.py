@@ -30,7 +30,7 @@ CALLED_BY_OTHERS = {
     "pydantic, to tell a model's own __init__": {"__pydantic_base_init__"},
     "type checkers, in annotations in quotes": {"AsyncConnection", "AsyncSession"},
     "tests: they share the simulator's client, the crash points and the schema's own list": {
-        "clear_faults", "POINTS", "RENEWAL_POINTS", "ONLY_IN_MIGRATIONS",
+        "clear_faults", "POINTS", "RENEWAL_POINTS", "PRUNE_POINTS", "ONLY_IN_MIGRATIONS",
     },
 }  # fmt: skip
 # Functions under these are called by what the decorator registers them with.

@@ -2,23 +2,18 @@
 
 import json
 import subprocess
-import sys
 import threading
 
 from gong_views.names import DELAYED_KEY, DELAYED_MESSAGES_KEY, ENQUEUE_COUNTS_KEY, Lane
 from gong_worker.operations.reconcile import reconcile
 from tests.crash.conftest import Start
 from tests.support.pipeline import Pipeline
-from tests.support.processes import clean_environment
+from tests.support.processes import command as run
 from tests.support.servers import wait_until
 
 
 def command(line: Pipeline, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "gong_worker", "reconcile", *arguments],
-        env={**clean_environment(), **line.environment},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return run("reconcile", *arguments, environment=line.environment)
 
 
 def today(line: Pipeline) -> str:

@@ -1,7 +1,8 @@
 """Looks for the fixtures' personal data, payloads and secrets in every log that the suite's processes write.
 
 A process started by `tests.support.processes` is watched from its start, and what it was given as a secret in its
-variables is looked for as well. Records of this process are watched too. `tests/conftest.py` asks after each test.
+variables is looked for as well. So are the logs of Valkey and PostgreSQL, records of this process, and what a command
+says: all of standard error, and its own secrets on standard output. `tests/conftest.py` asks after each test.
 """
 
 import base64
@@ -96,6 +97,12 @@ class LogGuard:
             if ended:
                 self.watched.remove(one)
 
+    def said(self, command: str, environment: Mapping[str, str], *, stdout: str, stderr: str) -> None:
+        """Look at what a command said. On standard output it may show a person, and secrets but its own."""
+        secrets = frozenset(secrets_of(environment))
+        self.found += findings(f"standard error of {command}", stderr, secrets)
+        self.found += findings(f"standard output of {command}", stdout, secrets, fixtures={})
+
     def told(self) -> list[Finding]:
         """What was found since the last time this was asked."""
         self.look()
@@ -119,10 +126,12 @@ class RecordGuard(logging.Handler):
         self._guard.found += findings(f"a record of {record.name}", text)
 
 
-def findings(place: str, text: str, secrets: Iterable[str] = ()) -> Iterator[Finding]:
+def findings(
+    place: str, text: str, secrets: Iterable[str] = (), *, fixtures: Mapping[str, str] = FIXTURE_VALUES
+) -> Iterator[Finding]:
     """What of the fixtures is in the lines of a log."""
     own = "|".join(map(re.escape, sorted(secrets)))
-    patterns = {**FIXTURE_VALUES, **({"a secret of its variables": own} if own else {})}
+    patterns = {**fixtures, **({"a secret of its variables": own} if own else {})}
     for kind, pattern in patterns.items():
         for match in re.finditer(pattern, text):
             begin = text.rfind("\n", 0, match.start()) + 1

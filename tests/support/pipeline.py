@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gong_views import QueueUnavailable, ViewQueue
-from gong_worker.failpoints import POINTS, RENEWAL_POINTS
+from gong_worker.failpoints import POINTS, PRUNE_POINTS, RENEWAL_POINTS
 from gong_worker.ledger import Ledger, open_engine
 from gong_worker.operations.services import Services, make_gate, redis_client
 from gong_worker.queue import inspect
@@ -101,7 +101,7 @@ class Pipeline:
         own = {f"GONG_VIEWS_{name.upper()}": str(value) for name, value in settings.items()}
         environment = self.environment | dict(environment or {}) | own
         if stop_at is not None:
-            assert stop_at in (*POINTS, *RENEWAL_POINTS)
+            assert stop_at in (*POINTS, *RENEWAL_POINTS, *PRUNE_POINTS)
             environment["GONG_VIEWS_TEST_STOP_AT"] = f"{stop_at}:{self.folder}"
         log = self.folder / f"worker-{len(self.workers)}.log"
         started = Process(["gong_worker", "worker"], log, environment)

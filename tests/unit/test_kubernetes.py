@@ -21,11 +21,11 @@ NAME = "app.kubernetes.io/name"
 def documents(folder: str) -> Iterator[dict[str, Any]]:
     """Everything that a kustomization of ours names."""
     named = yaml.safe_load((FOLDER / folder / "kustomization.yaml").read_text())
-    for file in named["resources"]:
+    for file in named.get("resources", ()):
         yield from yaml.safe_load_all((FOLDER / folder / file).read_text())
 
 
-COMPONENTS = ("relay", "metrics", "keda")
+COMPONENTS = ("relay", "metrics", "keda", "oauth")
 MANIFESTS = [*documents("base"), *documents("relay"), *documents("metrics")]
 WORKLOADS = [one for one in MANIFESTS if one["kind"] in ("Deployment", "Job")]
 SECRETS = {
@@ -52,19 +52,24 @@ def test_each_manifest_is_what_the_api_takes(version: str) -> None:
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
+def kustomized(folder: Path, *components: str) -> list[dict[str, Any]]:
+    """What kustomize makes of the base with these components."""
+    for name in ("base", *components):
+        shutil.copytree(FOLDER / name, folder / name)
+    (folder / "kustomization.yaml").write_text(
+        f"resources: [base]\ncomponents: [{', '.join(components)}]\nnamespace: gong-views\n"
+    )
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return list(yaml.safe_load_all(done.stdout))
+
+
 @pytest.mark.skipif(
     shutil.which("kubectl") is None, reason="kustomize comes with kubectl, which is not on PATH"
 )
 def test_kustomize_builds_it(tmp_path: Path) -> None:
     """kustomize itself joins base and component; nothing gets lost, everything is in the namespace."""
-    for folder in ("base", *COMPONENTS):
-        shutil.copytree(FOLDER / folder, tmp_path / folder)
-    (tmp_path / "kustomization.yaml").write_text(
-        f"resources: [base]\ncomponents: [{', '.join(COMPONENTS)}]\nnamespace: gong-views\n"
-    )
-    done = subprocess.run(["kubectl", "kustomize", str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    built = list(yaml.safe_load_all(done.stdout))
+    built = kustomized(tmp_path, *COMPONENTS)
     assert sorted(one["kind"] for one in built) == sorted(
         one["kind"] for one in [*MANIFESTS, *documents("keda")]
     )
@@ -73,6 +78,16 @@ def test_kustomize_builds_it(tmp_path: Path) -> None:
         one for one in built if (one["kind"], one["metadata"]["name"]) == ("Deployment", "gong-views-worker")
     )
     assert "replicas" not in worker["spec"]  # or each apply would undo what KEDA has scaled
+    _, container = pod_of(worker)
+    [secret] = yaml.safe_load_all((FOLDER / "oauth" / "secret.example.yaml").read_text())
+    assert secret["metadata"]["name"] == worker["metadata"]["name"]
+    given = {one["name"]: one["value"] for one in container["env"]}
+    folder = "/etc/gong-views/secrets/"
+    files = {name: value.removeprefix(folder) for name, value in given.items() if value.startswith(folder)}
+    assert set(files.values()) == set(secret["stringData"])
+    assert {name for name in files if name.startswith("GONG_")} == {
+        "GONG_OAUTH_CLIENT_ID_FILE", "GONG_OAUTH_CLIENT_SECRET_FILE", "GONG_OAUTH_KEY_FILE",
+    }  # fmt: skip
 
 
 def test_keda_scales_what_there_is_by_what_is_served() -> None:

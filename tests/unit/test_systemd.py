@@ -13,6 +13,7 @@ from gong_worker.settings_registry import settings_classes
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "systemd"
 UNITS = sorted(FOLDER.glob("*.service"))
+OAUTH = FOLDER / "oauth"
 COMMON = (FOLDER / "gong-views-.service.d" / "10-common.conf").read_text()
 
 
@@ -34,6 +35,29 @@ def test_each_unit_runs_what_there_is_with_its_own_secrets(unit: Path) -> None:
     assert unit.name.startswith("gong-views-")  # or what is common to all would not count for it
 
 
+def test_a_worker_with_oauth_has_its_secrets_and_no_access_key() -> None:
+    """The drop-in gives a worker the files of its client and its key, and takes those of the access key away."""
+    unit = (FOLDER / "gong-views-worker@.service").read_text()
+    [drop_in] = OAUTH.glob("gong-views-worker@.service.d/*.conf")
+    text = drop_in.read_text()
+    assert text.index("LoadCredential=\n") < text.index("LoadCredential=redis-url")
+    loaded = dict(re.findall(r"^LoadCredential=(\S+?):(\S+)$", text, re.MULTILINE))
+    assert loaded == {name: f"/etc/gong-views/worker/{name}" for name in loaded}
+    given = dict(
+        word.split("=", 1)
+        for line in re.findall(r"^Environment=(.*)$", unit + text, re.MULTILINE)
+        for word in line.split()
+    )
+    [taken] = re.findall(r"^UnsetEnvironment=(.*)$", text, re.MULTILINE)
+    for name in taken.split():
+        assert given.pop(name)
+    assert {value.removeprefix("%d/") for value in given.values() if value.startswith("%d/")} == set(loaded)
+    known = {str(field.validation_alias) for one in settings_classes() for field in one.model_fields.values()}
+    assert {name.removesuffix("_FILE") for name in given} <= known
+    assert {"GONG_OAUTH_CLIENT_ID_FILE", "GONG_OAUTH_CLIENT_SECRET_FILE", "GONG_OAUTH_KEY_FILE"} <= set(given)
+    assert not any(name.startswith("GONG_ACCESS") for name in given)
+
+
 def test_a_worker_may_finish_its_call() -> None:
     """systemd waits for longer than the longest call before it kills."""
     [seconds] = re.findall(r"^TimeoutStopSec=(\d+)$", COMMON, re.MULTILINE)
@@ -41,9 +65,11 @@ def test_a_worker_may_finish_its_call() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on PATH")
-def test_systemd_understands_each_unit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("oauth", [False, True], ids=["access key", "oauth"])
+def test_systemd_understands_each_unit(tmp_path: Path, oauth: bool) -> None:
     """No unknown setting, no missing program; what each may reach is little, by systemd's own reckoning."""
-    shutil.copytree(FOLDER, tmp_path / "etc/systemd/system")
+    for folder in (FOLDER, OAUTH) if oauth else (FOLDER,):
+        shutil.copytree(folder, tmp_path / "etc/systemd/system", dirs_exist_ok=True)
     program = tmp_path / "opt/gong-views/bin/gong-views"
     program.parent.mkdir(parents=True)
     program.write_text("#!/bin/sh\n")

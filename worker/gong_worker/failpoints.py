@@ -23,6 +23,9 @@ POINTS = (
 # Steps of an access token's renewal.
 RENEWAL_POINTS = ("renewal_leased", "renewal_answered")
 
+# Once a batch of what is old is pruned.
+PRUNE_POINTS = ("pruned",)
+
 _target, _, _folder = os.environ.get("GONG_VIEWS_TEST_STOP_AT", "").partition(":")
 
 

@@ -46,8 +46,8 @@ CHAIN_SECONDS = 1.0
 # How often deleted text is taken out of SQLite's write-ahead log.
 TIDY_SECONDS = 300.0
 DROPPED_AT_ONCE = 200
-# How often a worker looks whether it is to prune today.
-RETENTION_SECONDS = 30.0
+# How often a worker looks whether it is to prune today, or to go on for one that died.
+RETENTION_SECONDS = 5.0
 
 
 def ask_gong(settings: WorkerSettings) -> Finding:

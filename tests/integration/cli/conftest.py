@@ -2,14 +2,13 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support.pipeline import Pipeline
-from tests.support.processes import clean_environment
+from tests.support.processes import command
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -19,11 +18,9 @@ def run(pipeline: Pipeline) -> Run:
     """`run("status", "--json")`: the command in a process of its own, with the pipeline's environment."""
 
     def call(*words: str, stdin: str | None = None, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "gong_worker", *words],
-            env={**clean_environment(), **pipeline.environment, **environment},
-            cwd=pipeline.folder, input=stdin, capture_output=True, text=True, timeout=60,
-        )  # fmt: skip
+        return command(
+            *words, environment={**pipeline.environment, **environment}, cwd=pipeline.folder, stdin=stdin
+        )
 
     return call
 

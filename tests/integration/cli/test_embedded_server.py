@@ -5,7 +5,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,20 +16,14 @@ from gong_views import QueueUnavailable, ViewQueue
 from gong_views.embedded import recorded_url
 from gong_views.errors import SettingsError
 from gong_worker.embedded_server import MAX_SOCKET_BYTES, EmbeddedServer
-from tests.support.processes import clean_environment, process
+from tests.support.processes import command, process
 from tests.support.servers import wait_until
 from tests.support.views import view
 
 
-def command(
-    folder: Path, *words: str, stdin: str = "", **environment: str
-) -> "subprocess.CompletedProcess[str]":
+def run(folder: Path, *words: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
     """A command with nothing set, in a folder of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "gong_worker", *words],
-        env={**clean_environment(), **environment}, cwd=folder, input=stdin,
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    return command(*words, environment=environment, cwd=folder, stdin=stdin)
 
 
 def server_of(data_dir: Path) -> psutil.Process:
@@ -46,7 +39,7 @@ def test_looking_in_a_wrong_directory_makes_nothing_and_says_what_to_set(
 ) -> None:
     """Exit 2, both variables named, the directory as empty as before: also the second time."""
     for _ in range(2):
-        done = command(tmp_path, *words, stdin=json.dumps(view(1)))
+        done = run(tmp_path, *words, stdin=json.dumps(view(1)))
         assert done.returncode == 2, done.stdout + done.stderr
         assert "REDIS_URL" in done.stderr
         assert "GONG_VIEWS_DATA_DIR" in done.stderr
@@ -88,7 +81,7 @@ def test_up_starts_a_dead_server_again_and_nothing_accepted_is_lost(tmp_path: Pa
                     queue.enqueue(view(number))
 
             def delivered() -> bool:
-                done = command(tmp_path, "status", "--json", **environment)
+                done = run(tmp_path, "status", "--json", **environment)
                 return done.returncode == 0 and json.loads(done.stdout)["ledger"]["delivered"] == 60
 
             wait_until(delivered, "every event to be delivered", 60)
@@ -98,7 +91,7 @@ def test_up_starts_a_dead_server_again_and_nothing_accepted_is_lost(tmp_path: Pa
             wait_until(lambda: not server.is_running(), "the server to stop")
     finally:
         os.umask(old_umask)
-    away = command(tmp_path, "status", **environment)
+    away = run(tmp_path, "status", **environment)
     assert away.returncode == 3
     assert "gong-views up" in away.stderr
 
@@ -159,7 +152,7 @@ def test_an_enqueue_says_that_no_worker_lives(tmp_path: Path) -> None:
     data = tmp_path / "var"
     environment = {"GONG_VIEWS_DATA_DIR": str(data)}
     with EmbeddedServer(data):
-        done = command(tmp_path, "enqueue", "-", "--json", stdin=json.dumps(view(1)), **environment)
+        done = run(tmp_path, "enqueue", "-", "--json", stdin=json.dumps(view(1)), **environment)
         assert done.returncode == 0
         told = json.loads(done.stdout)
         assert (told["enqueued"], told["workers_alive"]) == (1, 0)

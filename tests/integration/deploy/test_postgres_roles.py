@@ -1,5 +1,6 @@
 """The roles of deploy/postgres/roles.sql on a real PostgreSQL: each does its job, and is refused the rest."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -16,6 +17,7 @@ from gong_worker.ledger import EventFilter, Ledger, LedgerUnavailable, check_sch
 from gong_worker.ledger.dead_letter_search import DeadLetterFilter
 from gong_worker.oauth import Vault, new_key
 from gong_worker.operations.oauth import oauth_report
+from gong_worker.operations.retention import prune
 from gong_worker.settings import WorkerSettings
 from tests.integration.ledger.support import PAYLOAD, at, claimed, deliver, result
 from tests.integration.ledger.test_migrate import VIEWS
@@ -41,7 +43,7 @@ def ledger_of(roles: Roles, role: str) -> Iterator[Ledger]:
 
 
 def test_the_ledger_works_with_the_roles(roles: Roles) -> None:
-    """Workers claim, call, settle and mirror; operators search, replay, discard and are audited."""
+    """Workers claim, call, settle, mirror and prune; operators search, replay, discard and are audited."""
     with ledger_of(roles, "worker") as ledger:
         ledger.ping()
         deliver(ledger, claimed(ledger, "message-1"))
@@ -59,6 +61,11 @@ def test_the_ledger_works_with_the_roles(roles: Roles) -> None:
         ledger.record_action(AuditAction.DISCARD, by="ann", at=datetime.now(UTC))
         assert ledger.list_actions(limit=1).total == 1
         ledger.reconciliation_snapshot()
+        deliver(ledger, claimed(ledger, "old", key=EventKey("crm", "old")))
+    with ledger_of(roles, "worker") as ledger:
+        gone = prune(ledger, at(1), keep_keys=False, by="retention", reason=None, stop=threading.Event())
+        assert (gone.events, ledger.list_actions(limit=1).entries[0].by) == (2, "retention")
+        deliver(ledger, claimed(ledger, "message-1"))
     with ledger_of(roles, "web") as ledger:
         wanted = DeadLetterFilter(state=DeadLetterState.ALL)
         assert ledger.search_dead_letters(wanted, limit=10, errors=False).total == 1

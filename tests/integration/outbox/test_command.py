@@ -15,25 +15,18 @@ import sqlalchemy as sa
 
 from gong_worker.cli import run as main
 from tests.integration.outbox.support import add_many, backend_engine, ids, install, queued, unrelayed
-from tests.support.processes import clean_environment, process
+from tests.support.processes import command, process
 from tests.support.servers import Postgres, Valkey, free_port, valkey, wait_until
 
 # A second and the rest of a busy machine's slowness; a relay that waited for a server would take 30 s.
 SOON_SECONDS = 15
 ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 ONLY_POSTGRESQL = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-COMMAND = [sys.executable, "-m", "gong_worker", "relay"]
 
 
 def run(environment: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """The command run to its end."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env={**clean_environment(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return command("relay", *arguments, environment=environment)
 
 
 def environment_of(engine: sa.Engine, redis_url: str) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from gong_worker.ledger import migrate
 from gong_worker.oauth import new_key
 from gong_worker.operations.oauth import import_grant
 from tests.support.pipeline import Pipeline
-from tests.support.processes import clean_environment
+from tests.support.processes import command as run
 from tests.support.servers import Valkey, wait_until
 from tests.support.simulator import simulator_process
 
@@ -50,11 +49,7 @@ def make(tmp_path: Path, valkey_server: Valkey, redis_url: str) -> Iterator[Call
 
 def command(pipeline: Pipeline, *words: str, given: str = "") -> "subprocess.CompletedProcess[str]":
     """`gong-views` with these words, as an operator types it beside a worker."""
-    return subprocess.run(
-        [sys.executable, "-m", "gong_worker", *words],
-        input=given, capture_output=True, text=True, timeout=120,
-        env={**clean_environment(), **pipeline.environment},
-    )  # fmt: skip
+    return run(*words, environment=pipeline.environment, stdin=given)
 
 
 def bring_token(pipeline: Pipeline) -> None:

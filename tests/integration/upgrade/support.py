@@ -1,13 +1,11 @@
 """A pipeline that can be run by either release."""
 
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 
 from tests.support.pipeline import Pipeline
 from tests.support.previous import PreviousRelease
-from tests.support.processes import Process, clean_environment
+from tests.support.processes import Process, command
 from tests.support.servers import wait_until
 from tests.support.views import view
 
@@ -19,10 +17,7 @@ class Line(Pipeline):
 
     def command(self, *words: str, code: int = 0) -> str:
         """Run `gong-views` of today; what it says. AssertionError unless it exits with `code`."""
-        done = subprocess.run(
-            [sys.executable, "-m", "gong_worker", *words], cwd=self.folder,
-            env={**clean_environment(), **self.environment}, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+        done = command(*words, environment=self.environment, cwd=self.folder)
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 

@@ -114,6 +114,7 @@ def cli(ctx: click.Context, env_file: str | None) -> None:
         from gong_views.environment import ENV_FILE
 
         os.environ[ENV_FILE] = env_file  # for the settings, and for the processes that a command starts
+    os.environ["PGAPPNAME"] = f"gong-views {ctx.invoked_subcommand}"  # in PostgreSQL's list of connections
     if ctx.invoked_subcommand not in WITHOUT_SETTINGS and not HELP_OPTIONS & set(sys.argv):
         from gong_worker.settings_registry import refuse_unknown
 

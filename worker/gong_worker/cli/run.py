@@ -45,6 +45,11 @@ def _go_back(settings: "WorkerSettings", revision: str, yes: bool) -> None:
     )
     for line in lost:
         click.echo(f"  {line}", err=True)
+    click.echo(
+        "A `serve` or `console` of this release that has not used the ledger yet is not seen: let none be running,"
+        " nor one of another machine that may start.",
+        err=True,
+    )
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("add --yes to do it")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote, unquote_plus
+
+from gong_worker.domain.readings import composed, folded, readings
 
 _TRACKING_IDS = ("trackingId", "tracking_id")
 
@@ -33,7 +34,7 @@ class Person:
     @property
     def normalized(self) -> str:
         """The same for every spelling that names the same person, and for no other: what is hashed."""
-        return f"email:{self.email.casefold()}" if self.email else f"tracking_id:{self.tracking_id}"
+        return f"email:{folded(self.email)}" if self.email else f"tracking_id:{self.tracking_id}"
 
     def in_event(self, event: Any) -> bool:
         """Whether an event as JSON, valid or not, has the person.
@@ -45,24 +46,21 @@ class Person:
         return any(self.in_text(text) for text in _texts(event))
 
     def in_text(self, text: str) -> bool:
-        """Whether a text quotes the address or the tracking id as a word of its own, also %-encoded."""
-        if self._quoted(text) or ("%" in text and self._quoted(unquote(text))):
-            return True
-        # In the query of a URL a + is a space.
-        return "://" in text and "?" in text and self._quoted(unquote_plus(text))
+        """Whether a text quotes the address or the tracking id as a word of its own, also encoded (see `readings`)."""
+        return any(self._quoted(one) for one in readings(text))
 
     def _quoted(self, text: str) -> bool:
-        return self._needle in text.casefold() and self._word.search(text) is not None
+        text = folded(text) if self.email else composed(text)
+        return self._needle in text and self._word.search(text) is not None
 
     @cached_property
     def _needle(self) -> str:
-        return self.name.casefold()
+        return folded(self.name) if self.email else composed(self.name)
 
     @cached_property
     def _word(self) -> re.Pattern[str]:
         # someone@example.com is neither in not.someone@example.com nor in someone@example.com.au
-        flags = re.IGNORECASE if self.email else re.NOFLAG
-        return re.compile(rf"(?<![\w.+-]){re.escape(self.name)}(?![\w-]|\.\w)", flags)
+        return re.compile(rf"(?<![\w.+-]){re.escape(self._needle)}(?![\w-]|\.\w)")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -62,7 +62,7 @@ def ledger_url(url: str) -> URL:
 def open_engine(url: str, *, patient: bool = False) -> Engine:
     """The engine of the ledger at `url` (a SQLAlchemy URL). Nothing is connected yet.
 
-    A patient one waits an hour where others give up within seconds: for a migration.
+    A patient one waits an hour where others give up within seconds: for a migration, or to read the whole ledger.
 
     Bound parameters hold personal data, so they are kept out of every error. Raises LedgerError for an URL
     that cannot be a ledger, or when the PostgreSQL driver is not installed.
@@ -70,12 +70,12 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
     address = ledger_url(url)
     if address.drivername == "sqlite":
         return _sqlite(address, _PATIENCE_SECONDS if patient else BUSY_TIMEOUT_SECONDS)
-    from gong_worker.ledger.postgres import ANSWER_TIMEOUT_SECONDS, open_postgres
+    from gong_worker.ledger.postgres import STATEMENT_TIMEOUT_SECONDS, open_postgres
 
     return open_postgres(
         address,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
-        answer_timeout_seconds=_PATIENCE_SECONDS if patient else ANSWER_TIMEOUT_SECONDS,
+        statement_timeout_seconds=_PATIENCE_SECONDS if patient else STATEMENT_TIMEOUT_SECONDS,
     )
 
 

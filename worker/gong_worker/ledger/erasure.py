@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from gong_worker.domain.person import Person
+from gong_worker.domain.readings import MARKS
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, Move
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
@@ -15,18 +17,27 @@ from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import Claim, DeadLetter, MessageRef
 
 PAGE: Final = 200
+READ_AT_ONCE: Final = 1000
 _ERASED: Final[dict[str, Any]] = {"payload": None, "errors": []}
 _ADD: Final = rows.on_each(DeadLetterRow, lambda insert: insert.on_conflict_do_nothing())
 _ATTEMPT: Final = (Attempt.event_id, Attempt.reporting_system, Attempt.attempt_number)
+_NAMES: Final[dict[Any, tuple[Any, ...]]] = {
+    Delivery: (Delivery.event_id, Delivery.content_id, Delivery.source),
+    OperatorAction: (
+        OperatorAction.by,
+        OperatorAction.reason,
+        sa.type_coerce(OperatorAction.target, sa.Text),
+        sa.type_coerce(OperatorAction.details, sa.Text),
+    ),
+}
 
 
 class Quote(NamedTuple):
-    """An attempt's error text, and the attempt's key."""
+    """The key of an attempt whose error text has a person."""
 
     event_id: str
     reporting_system: str
     attempt_number: int
-    error: str
 
 
 class Erasing(LedgerPart):
@@ -77,37 +88,44 @@ class Erasing(LedgerPart):
         with writing(self.engine) as connection:
             rows.inserted(connection, _ADD, _empty_letter(message, by, now))
 
-    def attempts_quoting(self, text: str) -> list[Quote]:
-        """The attempts whose error texts contain this, whatever its case. It reads every attempt."""
-        query = sa.select(*_ATTEMPT, Attempt.error).where(
-            Attempt.error.is_not(None), Attempt.error.icontains(text, autoescape=True)
-        )
+    def attempts_quoting(self, person: Person) -> list[Quote]:
+        """The attempts whose error texts have the person. It reads every attempt."""
         with reading(self.engine) as connection:
-            return [Quote(e, s, n, error or "") for e, s, n, error in connection.execute(query)]
+            found = _texts_of(connection, Attempt, _ATTEMPT, (Attempt.error,), person)
+            return [Quote(*key) for key, texts in found if any(map(person.in_text, texts))]
 
     def forget_errors(self, quotes: Sequence[Quote]) -> int:
         """Delete these attempts' error texts; how many."""
         forgotten = 0
         for start in range(0, len(quotes), PAGE):
-            keys = [quote[:3] for quote in quotes[start : start + PAGE]]
+            keys = [tuple(quote) for quote in quotes[start : start + PAGE]]
             with writing(self.engine) as connection:
                 these = sa.update(Attempt).where(sa.tuple_(*_ATTEMPT).in_(keys)).values(error=None)
                 forgotten += connection.execute(these).rowcount
         return forgotten
 
-    def count_named(self, text: str) -> int:
-        """Events and audit rows that contain this in an id, or in an operator's words: none of it can be erased."""
-        ids = (Delivery.event_id, Delivery.content_id, Delivery.source)
-        words = (OperatorAction.reason, sa.type_coerce(OperatorAction.target, sa.Text))
+    def count_named(self, person: Person) -> int:
+        """Events and audit rows that have the person in an id, or in an operator's words: none of it can be erased."""
         with reading(self.engine) as connection:
             return sum(
-                connection.execute(
-                    sa.select(sa.func.count())
-                    .select_from(table)
-                    .where(sa.or_(*(column.icontains(text, autoescape=True) for column in columns)))
-                ).scalar_one()
-                for table, columns in ((Delivery, ids), (OperatorAction, words))
+                any(map(person.in_text, texts))
+                for table, columns in _NAMES.items()
+                for _, texts in _texts_of(connection, table, (), columns, person)
             )
+
+
+def _texts_of(
+    connection: sa.Connection, table: Any, key: Sequence[Any], columns: Sequence[Any], person: Person
+) -> Iterator[tuple[Sequence[Any], list[str]]]:
+    """The keys of the rows that may have the person, and their texts as they are stored."""
+    query = sa.select(*key, *columns).select_from(table)
+    if person.name.isascii():
+        marks = (person.name, *MARKS)
+        query = query.where(
+            sa.or_(*(one.icontains(mark, autoescape=True) for one in columns for mark in marks))
+        )
+    for row in connection.execute(query, execution_options={"yield_per": READ_AT_ONCE}):
+        yield row[: len(key)], [text for text in row[len(key) :] if text]
 
 
 def _empty_letter(message: MessageRef, by: str, now: datetime) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The server's own timeouts bound a lock or a slow statement. A server that is fro
 its timeouts, while its kernel keeps the connection alive; so the wait for its answer is bounded here as well.
 """
 
+import os
 import time
 from collections.abc import Callable, Generator
 from typing import Any, Final
@@ -14,18 +15,19 @@ from sqlalchemy.engine import URL, Engine
 
 from gong_worker.ledger.errors import LedgerError
 
+NAME: Final = "gong-views"
+"""What a connection is called in PostgreSQL's lists; of a command it is followed by the command's word."""
 LOCK_TIMEOUT_SECONDS: Final = 5
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 IDLE_IN_TRANSACTION_SECONDS: Final = 30
 # The server gives up before we do, unless it is frozen.
-ANSWER_TIMEOUT_SECONDS: Final = STATEMENT_TIMEOUT_SECONDS + 5
+_LATER_SECONDS: Final = 5
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _RECYCLE_SECONDS: Final = 1800
 
 _SESSION: Final = f"""
     SET TIME ZONE 'UTC';
     SET lock_timeout = '{LOCK_TIMEOUT_SECONDS}s';
-    SET statement_timeout = '{STATEMENT_TIMEOUT_SECONDS}s';
     SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS}s';
     SELECT set_config('synchronous_commit', 'on', false)
      WHERE current_setting('synchronous_commit') = 'off';
@@ -36,13 +38,15 @@ def open_postgres(
     address: URL,
     *,
     pool_timeout: float,
-    answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
+    statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
 ) -> Engine:
     """The engine of a PostgreSQL ledger. Raises LedgerError when psycopg is not installed."""
     try:
         import psycopg
     except ImportError:
         raise LedgerError("PostgreSQL needs its driver: pip install 'gong-views[postgres]'") from None
+
+    answer_timeout_seconds = statement_timeout_seconds + _LATER_SECONDS
 
     class BoundedConnection(psycopg.Connection[Any]):
         """A connection that breaks off when the server gives no answer at all."""
@@ -57,7 +61,10 @@ def open_postgres(
     engine = sa.create_engine(
         address,
         hide_parameters=True,
-        connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS, "application_name": "gong-views"},
+        connect_args={
+            "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+            "application_name": os.environ.get("PGAPPNAME", NAME),
+        },
         pool_pre_ping=True,
         # All of them are kept: an overflow beside a small pool opens and closes a connection for each use.
         pool_size=15,
@@ -75,6 +82,7 @@ def open_postgres(
     def _on_connect(connection: Any, record: Any) -> None:
         connection.autocommit = True
         connection.execute(_SESSION)
+        connection.execute(f"SET statement_timeout = '{statement_timeout_seconds:g}s'")
         connection.autocommit = False
 
     return engine

@@ -42,8 +42,6 @@ class Recount(LedgerPart):
     def miscounts(self) -> list[Miscount]:
         """Where the counters and the rows differ, as of one instant; empty when they are right."""
         with reading(self.engine) as connection:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             return [found for table in _TABLES for found in _miscounts(connection, table)]
 
     def correct(self, miscounts: list[Miscount]) -> None:

@@ -9,7 +9,7 @@ from gong_worker.domain.person import Person
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.erasure_queue import QueueErasure, erase_waiting
 from gong_worker.operations.export_files import known_exports
-from gong_worker.operations.person_data import Places, found_in, letters_of, person_hash
+from gong_worker.operations.person_data import Places, found_in, holds_naming, letters_of, person_hash
 from gong_worker.operations.recount import patient_ledger
 from gong_worker.queue.rewrite import Rewrite, rewrite_append_only_file
 
@@ -54,7 +54,7 @@ def erase(places: Places, person: Person, *, by: str, reason: str | None) -> Era
     """Erase the person, in the order in which events travel, so that none slips past; noted in the audit.
 
     Keys, times and hashes stay: an event that was erased, or delivered, is not sent when it comes again. Raises
-    RedisError, LedgerUnavailable, OSError or the outbox's errors; run again, it goes on.
+    RedisError, GateUnavailable, LedgerUnavailable, OSError or the outbox's errors; run again, it goes on.
     """
     done = Erased()
     who = person_hash(places.services, person)
@@ -87,11 +87,11 @@ def _erase(places: Places, person: Person, done: Erased, *, by: str) -> None:
         page = letters[start : start + PAGE]
         done.dead_letters += ledger.erase_letters(page, by, datetime.now(UTC))
     with patient_ledger(services) as patient:
-        quotes = [one for one in patient.attempts_quoting(person.name) if person.in_text(one.error)]
-        done.attempt_errors = ledger.forget_errors(quotes)
-        if person.email is not None and (named := patient.count_named(person.name)):
+        done.attempt_errors = ledger.forget_errors(patient.attempts_quoting(person))
+        if person.email is not None and (named := patient.count_named(person)):
             done.not_reached.append(
-                f"{named} rows of the ledger have the address in an id, a content id, a source or an operator's words"
+                f"{named} rows of the ledger have the address in an id, a content id, a source, or in an operator's"
+                " name or words"
             )
     for export in known_exports(ledger):
         problem = export.problem
@@ -127,6 +127,11 @@ def _say_what_is_left(places: Places, person: Person, done: Erased) -> None:
             done.not_reached.append(
                 "Redis's append-only file, until its rewrite, which is under way, has ended"
             )
+    if held := holds_naming(places.services, person):
+        done.not_reached.append(
+            f"{held} holds name the person in their reason or in what they hold (gong-views status): release them,"
+            " and hold again in other words"
+        )
     if places.outbox is None:
         done.not_reached.append("the backends' outboxes: give each one's database with --outbox-url")
     done.not_reached += [

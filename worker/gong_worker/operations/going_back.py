@@ -3,6 +3,7 @@
 from gong_views.embedded import redis_url_of
 from gong_views.errors import GongViewsError
 from gong_worker.ledger.migrate import downgrade, losses
+from gong_worker.ledger.others import others_connected
 from gong_worker.operations.services import redis_client
 from gong_worker.queue import inspect
 from gong_worker.queue.workers import read_workers
@@ -16,8 +17,8 @@ class CannotGoBack(GongViewsError):
 def plan(settings: WorkerSettings, revision: str) -> list[str]:
     """What going back to `revision` loses, a line each.
 
-    Raises CannotGoBack while workers of this release live, which could not work on that schema, and while events
-    are set aside, which an earlier release does not see. Raises RedisError, LedgerError and its kin.
+    Raises CannotGoBack while processes of this release live that use the ledger, which could not work on that schema,
+    and while events are set aside, which an earlier release does not see. Raises RedisError, LedgerError and its kin.
     """
     lost = losses(settings.ledger_url, revision)
     client = redis_client(redis_url_of(settings))
@@ -31,6 +32,11 @@ def plan(settings: WorkerSettings, revision: str) -> list[str]:
         raise CannotGoBack(
             f"{len(living)} workers of this release are at work ({names}): stop them first. One that was killed"
             " counts for 15 s more"
+        )
+    if others := others_connected(settings.ledger_url):
+        raise CannotGoBack(
+            f"the ledger is in use by {', '.join(others)}: stop every `serve`, `console` and command of this release"
+            " that uses it first"
         )
     if held:
         raise CannotGoBack(

@@ -13,6 +13,7 @@ from gong_worker.operations.dead_letters import event_of
 from gong_worker.operations.export_files import ExportFile, known_exports
 from gong_worker.operations.recount import patient_ledger
 from gong_worker.operations.services import Services
+from gong_worker.queue.part_holds import read_part_holds
 from gong_worker.queue.waiting import Waiting, in_hand, put_off, waiting
 
 
@@ -38,7 +39,7 @@ class Held:
     """How much is held of a person, by place; `outbox` None when it was not looked at.
 
     in_hand: messages that workers have right now. exports: lines in files that were exported here.
-    named: events and audit rows with the address in an id, or in an operator's words.
+    named: events and audit rows with the address in an id, or in an operator's name or words.
     """
 
     waiting: int = 0
@@ -94,6 +95,13 @@ def letters_of(services: Services, person: Person) -> Iterator[DeadLetter]:
     return (letter for letter in services.ledger.letters_with_texts() if in_letter(person, letter))
 
 
+def holds_naming(services: Services, person: Person) -> int:
+    """How many holds that stand name the person. Raises RedisError, GateUnavailable."""
+    notes = [hold.note for hold in services.gate.status().holds]
+    notes += [f"{hold.part.value} {hold.note}" for hold in read_part_holds(services.client)]
+    return sum(map(person.in_text, notes))
+
+
 def look(places: Places, person: Person) -> Held:
     """Count what there is of the person; nothing is changed. Raises what the places raise."""
     services = places.services
@@ -102,8 +110,8 @@ def look(places: Places, person: Person) -> Held:
     held.in_hand = sum(1 for _ in in_hand_of(services, person))
     held.dead_letters = sum(1 for _ in letters_of(services, person))
     with patient_ledger(services) as ledger:
-        held.attempt_errors = sum(person.in_text(one.error) for one in ledger.attempts_quoting(person.name))
-        held.named = ledger.count_named(person.name) if person.email is not None else 0
+        held.attempt_errors = len(ledger.attempts_quoting(person))
+        held.named = ledger.count_named(person) if person.email is not None else 0
     held.spooled = sum(len(found_in(spool, person)) for spool in places.spools)
     if places.outbox is not None:
         held.outbox = len(found_in(places.outbox, person))

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +12,7 @@ import redis
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.states import Status
+from gong_worker.failpoints import failpoint
 from gong_worker.ledger import Ledger, Pruned
 from gong_worker.ledger.prune import ENDED, Old
 from gong_worker.operations.services import Services
@@ -34,14 +35,26 @@ def prune(
     stop: threading.Event,
     progress: Callable[[], object] = lambda: None,
 ) -> Pruned:
-    """Delete what ended before then, batch by batch, until nothing is left or `stop`; noted in the audit.
+    """Delete what ended before then, batch by batch, until nothing is left or `stop`.
 
-    `progress` is called after each batch. Raises LedgerUnavailable; run again, it goes on.
+    The audit has when it began, with a count of 0, and how much it was in the end: a run that is killed leaves the
+    former. `progress` is called after each batch. Raises LedgerUnavailable; run again, it goes on.
     """
     pruned = Pruned()
+
+    def note(count: int, details: Mapping[str, object]) -> None:
+        ledger.record_action(
+            AuditAction.PRUNE, by=by, at=datetime.now(UTC), count=count,
+            target={"before": before.isoformat(), "keep_keys": keep_keys}, reason=reason, details=details,
+        )  # fmt: skip
+
+    begun = False
     try:
         for status, lane in ENDED:
             for batch in _batches(ledger, status, lane, before, keep_keys, stop):
+                if batch and not begun:
+                    note(0, {"begun": True})
+                    begun = True
                 pruned.add(ledger.prune_events(batch, before, keep_keys=keep_keys))
                 progress()
         while not stop.is_set() and (letters := ledger.prune_keyless_letters(before, BATCH)):
@@ -50,10 +63,7 @@ def prune(
             stop.wait(LEAST_PAUSE_SECONDS)
     finally:
         if pruned.rows:
-            ledger.record_action(
-                AuditAction.PRUNE, by=by, at=datetime.now(UTC), count=pruned.rows,
-                target={"before": before.isoformat(), "keep_keys": keep_keys}, reason=reason, details=asdict(pruned),
-            )  # fmt: skip
+            note(pruned.rows, asdict(pruned))
     ledger.tidy()
     return pruned
 
@@ -101,5 +111,6 @@ class Retention:
             self._lease.done()
 
     def _still_ours(self) -> None:
+        failpoint("pruned")
         if not self._lease.renew():
             raise redis.RedisError("another worker prunes by now")

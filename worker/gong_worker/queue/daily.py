@@ -20,8 +20,8 @@ class DailyLease:
         self._token = uuid.uuid4().hex
 
     def take(self) -> bool:
-        """Whether it is ours: nobody has it, and nobody was done within the last day."""
-        return bool(self._client.set(RETENTION_KEY, self._token, nx=True, ex=LEASE_SECONDS))
+        """Whether it is ours, also from before: nobody else has it, and nobody was done within the last day."""
+        return bool(self._client.set(RETENTION_KEY, self._token, nx=True, ex=LEASE_SECONDS)) or self._held()
 
     def renew(self) -> bool:
         """Keep it; False when it has run out and another has it."""
@@ -33,8 +33,12 @@ class DailyLease:
 
     def _keep(self, value: str, seconds: int) -> bool:
         # Not one step: two that prune at once disturb nobody, they take turns in the ledger.
-        held = cast(bytes | None, self._client.get(RETENTION_KEY))
-        if held is not None and held.decode() != self._token:
+        if not self._held(or_nobody=True):
             return False
         self._client.set(RETENTION_KEY, value, ex=seconds)
         return True
+
+    def _held(self, *, or_nobody: bool = False) -> bool:
+        """Whether we have it."""
+        held = cast(bytes | None, self._client.get(RETENTION_KEY))
+        return or_nobody if held is None else held.decode() == self._token
