@@ -9,6 +9,7 @@ from gong_worker.domain.person import Person
 from gong_worker.domain.readings import readings
 from tests.support.encodings import addresses, encoded
 
+
 @given(st.data())
 def test_an_address_is_found_in_every_encoding(data: st.DataObject) -> None:
     """In each form and each encoding that docs/privacy.md names, and in each of them within another one."""

@@ -71,7 +71,7 @@ def test_the_ledger_works_with_the_roles(roles: Roles) -> None:
 
 
 def test_a_worker_may_prune(roles: Roles) -> None:
-    """The retention settings are for workers: they have the right to delete what is old, and to note it in the audit."""
+    """The retention settings are for workers: they may delete what is old, and note it in the audit."""
     with ledger_of(roles, "worker") as ledger:
         deliver(ledger, claimed(ledger, "old", -9, key=EventKey("crm", "old"), enqueued=-9), -9)
         gone = prune(ledger, at(-5), keep_keys=False, by="retention", reason=None, stop=threading.Event())

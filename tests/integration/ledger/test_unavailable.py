@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -215,9 +215,10 @@ def test_postgres_frozen(postgres_url: str) -> None:
 
 
 def test_postgres_session(postgres_url: str) -> None:
-    """UTC whatever the server's zone, and no statement without an end."""
-    with opened(postgres_url) as ledger, ledger.engine.connect() as connection:
-        shown = [connection.execute(sa.text(f"SHOW {name}")).scalar() for name in (
-            "TimeZone", "lock_timeout", "statement_timeout", "synchronous_commit",
-        )]  # fmt: skip
-    assert shown == ["UTC", "5s", "30s", "on"]
+    """UTC whatever the server's zone, and no statement without an end; one that reads the whole ledger has its time."""
+    names = ("TimeZone", "lock_timeout", "statement_timeout", "synchronous_commit")
+    for patient, longest in ((False, "30s"), (True, "1h")):
+        opened_so = closing(Ledger(open_engine(postgres_url, patient=patient)))
+        with opened_so as ledger, ledger.engine.connect() as connection:
+            shown = [connection.execute(sa.text(f"SHOW {name}")).scalar() for name in names]
+        assert shown == ["UTC", "5s", longest, "on"]

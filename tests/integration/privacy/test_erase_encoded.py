@@ -54,7 +54,9 @@ def refused(ledger: Ledger, name: str, words: str) -> None:
 
 def errors(ledger: Ledger) -> dict[str, tuple[str | None, str]]:
     """By event: the attempt's error and the letter's, as they are stored."""
-    query = "SELECT a.event_id, a.error, d.errors FROM attempts a JOIN dead_letters d ON d.event_id = a.event_id"
+    query = (
+        "SELECT a.event_id, a.error, d.errors FROM attempts a JOIN dead_letters d ON d.event_id = a.event_id"
+    )
     return {name: (error, texts) for name, error, texts in stored(ledger, query)}
 
 

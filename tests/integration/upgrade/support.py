@@ -21,6 +21,10 @@ class Line(Pipeline):
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
+    def let_go(self) -> None:
+        """Close this process's own connections to the ledger; the next use opens one again."""
+        self.ledger.engine.dispose()
+
     def previous_worker(self, previous: PreviousRelease, *, ready: bool = True) -> Process:
         """Start a worker of the previous release."""
         return self.worker(environment=previous.environment, ready=ready)

@@ -107,10 +107,12 @@ def test_going_back(database_url: str, previous: PreviousRelease, line: Start) -
     with pytest.raises(CannotGoBack, match="1 workers"):  # it came while the operator was asked
         go_back(settings, SCHEMA)
     assert worker.terminate() == 0
+    line.let_go()
     with pytest.raises(CannotGoBack, match="1 events of held parts are set aside"):
         plan(settings, SCHEMA)
     release_part(line.redis, part)
     return_released(line.redis)
+    line.let_go()
     line.enqueue(range(30, 50))
     line.enqueue(range(50, 60), lane="bulk")
     newer = put_others(line)

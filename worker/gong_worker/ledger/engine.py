@@ -70,12 +70,15 @@ def open_engine(url: str, *, patient: bool = False) -> Engine:
     address = ledger_url(url)
     if address.drivername == "sqlite":
         return _sqlite(address, _PATIENCE_SECONDS if patient else BUSY_TIMEOUT_SECONDS)
-    from gong_worker.ledger.postgres import STATEMENT_TIMEOUT_SECONDS, open_postgres
+    from gong_worker.ledger.postgres import open_postgres
 
+    if not patient:
+        return open_postgres(address, pool_timeout=_POOL_TIMEOUT_SECONDS)
     return open_postgres(
         address,
         pool_timeout=_POOL_TIMEOUT_SECONDS,
-        statement_timeout_seconds=_PATIENCE_SECONDS if patient else STATEMENT_TIMEOUT_SECONDS,
+        statement_timeout_seconds=_PATIENCE_SECONDS,
+        answer_timeout_seconds=_PATIENCE_SECONDS,
     )
 
 

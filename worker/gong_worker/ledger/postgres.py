@@ -21,7 +21,7 @@ LOCK_TIMEOUT_SECONDS: Final = 5
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 IDLE_IN_TRANSACTION_SECONDS: Final = 30
 # The server gives up before we do, unless it is frozen.
-_LATER_SECONDS: Final = 5
+ANSWER_TIMEOUT_SECONDS: Final = STATEMENT_TIMEOUT_SECONDS + 5
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 _RECYCLE_SECONDS: Final = 1800
 
@@ -38,15 +38,14 @@ def open_postgres(
     address: URL,
     *,
     pool_timeout: float,
-    statement_timeout_seconds: float = STATEMENT_TIMEOUT_SECONDS,
+    statement_timeout_seconds: int = STATEMENT_TIMEOUT_SECONDS,
+    answer_timeout_seconds: float = ANSWER_TIMEOUT_SECONDS,
 ) -> Engine:
     """The engine of a PostgreSQL ledger. Raises LedgerError when psycopg is not installed."""
     try:
         import psycopg
     except ImportError:
         raise LedgerError("PostgreSQL needs its driver: pip install 'gong-views[postgres]'") from None
-
-    answer_timeout_seconds = statement_timeout_seconds + _LATER_SECONDS
 
     class BoundedConnection(psycopg.Connection[Any]):
         """A connection that breaks off when the server gives no answer at all."""
@@ -82,7 +81,7 @@ def open_postgres(
     def _on_connect(connection: Any, record: Any) -> None:
         connection.autocommit = True
         connection.execute(_SESSION)
-        connection.execute(f"SET statement_timeout = '{statement_timeout_seconds:g}s'")
+        connection.execute(f"SET statement_timeout = '{statement_timeout_seconds}s'")
         connection.autocommit = False
 
     return engine
