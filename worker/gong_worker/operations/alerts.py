@@ -1,8 +1,8 @@
 """Alerts: a trouble is told once when it begins and once when it ends, by whichever process is alive.
 
 Every process that has GONG_VIEWS_ALERT_URLS looks; Redis decides which of them tells (gong_worker.queue.alerts). A
-process that dies between sending and noting it leaves the alert to the next one, which sends it again, the only case
-in which one is told twice; if its trouble has ended by then its end is not told.
+process that dies between sending and noting it leaves the alert to the next one: it sends it again, the only case in
+which one is told twice, or the end, if the trouble is over by then.
 """
 
 import logging

@@ -66,9 +66,9 @@ class AlertBoard:
         return self._ask(target, key, "ended", 0, TELLING_SECONDS, "")
 
     def told(self, target: str, key: str, phase: Phase, *, delivered: bool) -> None:
-        """What came of telling: done with, or to be tried again."""
+        """What came of telling: done with, or nobody was reached and it is to be tried again."""
         done = "begun" if phase is Phase.BEGIN else "over"
-        self._ask(target, key, done if delivered else "failed", 0, AGAIN_SECONDS, "")
+        self._ask(target, key, done if delivered else f"not_{done}", 0, AGAIN_SECONDS, "")
 
     def standing(self) -> list[StandingAlert]:
         """Every alert noted, the earliest first."""
