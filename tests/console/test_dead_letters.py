@@ -193,3 +193,15 @@ def test_a_role_taken_away_counts_on_an_open_page(browser: Browser, world: World
         expect(page.get_by_text("only an operator may do this")).to_be_visible()
     world.users.add(anna)
     assert len(queued(world)) == before
+
+
+def test_a_group_that_never_was_is_told(browser: Browser, world: World) -> None:
+    """A slip in the field Group says so, and no letter of the filter before stays on the page."""
+    with signed_in(browser, world, "anna") as page:
+        open_letters(page)
+        page.get_by_label("Group", exact=True).fill("3f0c9a1b2x")
+        page.get_by_role("button", name="Apply").click()
+        expect(page.get_by_role("alert")).to_contain_text("there is no group '3f0c9a1b2x'")
+        expect(page.locator(".pager > span")).to_contain_text("of 0")
+        page.get_by_role("button", name="Clear").click()
+        expect(page.get_by_role("alert")).to_be_hidden()

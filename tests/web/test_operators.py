@@ -188,10 +188,34 @@ def test_a_bound_key_sees_its_reporting_system_only(api: TestClient, redis_url: 
         assert ask(api, path, body, key=BOUND_KEY, method=method).status_code == 403
 
 
+def test_a_group_that_never_was_is_404(api: TestClient) -> None:
+    """A slip in a group's id is told wherever a filter is taken; it is not zero letters."""
+    letters = {"letters": {"filter": {"group": "3f0c9a1b2?"}}}
+    for path, body in (
+        ("dead-letters?group=3f0c9a1b2%3F", None),
+        ("dead-letters/groups?group=3f0c9a1b2%3F", None),
+        ("dead-letters/replay", letters),
+        ("dead-letters/replay", letters | {"dry_run": True}),
+        ("dead-letters/edit", letters | {"unset": ["trackingId"]}),
+        ("dead-letters/discard", letters | {"why": "x"}),
+        ("dead-letters/export", letters),
+    ):
+        refused = ask(api, path, body)
+        assert (refused.status_code, refused.headers["content-type"]) == (404, "application/problem+json")
+        assert "there is no group '3f0c9a1b2?'" in refused.json()["detail"]
+    assert told(api, "audit")["total"] == 0
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
         ("hold", {"reason": ""}),
+        ("hold", {"reason": " "}),
+        ("hold", {"reason": "x" * 1_001}),
+        ("drop", {"part": {"kind": "content_id", "value": "a"}, "why": " "}),
+        ("drop", {"part": {"kind": "content_id", "value": "a"}, "why": "x" * 1_001}),
+        ("dead-letters/discard", {"letters": {"all": True}, "why": " "}),
+        ("dead-letters/discard", {"letters": {"all": True}, "why": "x" * 1_001}),
         ("hold", {"reason": "x", "for_seconds": "60"}),
         ("hold", {"reason": "x", "unknown": 1}),
         ("hold", [1]),

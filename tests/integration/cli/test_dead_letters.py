@@ -57,7 +57,7 @@ def test_every_filter_selects(desk: Desk) -> None:
         (2, 422, "contentTitle … is too long"),
     ]
     assert found(group=groups[1].group) == [first + 2, first + 3]
-    assert found(group=groups[1].group, http_status=422) == found(group="none") == []
+    assert found(group=groups[1].group, http_status=422) == []
     assert (groups[0].example_id, groups[0].first_at <= groups[0].last_at) == (first + 1, True)
     desk.ledger.mark_discarded([first], "dana", now)
     desk.ledger.mark_replayed([last], "dana", now)
@@ -95,6 +95,54 @@ def test_a_search_looks_into_so_many_letters_a_page(desk: Desk, monkeypatch: pyt
     assert (len(part.dead_letters), part.total, part.next) == (2, None, first + 1)
     content = DeadLetterFilter(content_id="deck-8")
     assert [one.id - first for one in list_dead_letters(desk.ledger, content, limit=5).dead_letters] == [8]
+
+
+def test_a_group_that_never_was_is_told(
+    desk: Desk, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in --group is a wrong value for every command; a group whose letters are all dealt with has just none."""
+    bury(desk.ledger, [view(1)], lambda _: "no")
+    [group] = desk.ledger.dead_letter_groups(DeadLetterFilter())
+    monkeypatch.setattr("gong_worker.ledger.dead_letter_search._known_groups", {})  # as in a new process
+    slip = ("--group", group.group[:-1] + "?")
+    for words in (
+        ("list",), ("groups",), ("replay", "--yes"), ("replay", "--dry-run"), ("discard", "--yes", "--why", "x"),
+        ("edit", "--unset", "trackingId", "--yes"), ("export", "-o", str(tmp_path / "letters.jsonl")),
+    ):  # fmt: skip
+        done = command(desk.environment, "dead-letters", *words, *slip)
+        assert (done.code, done.out) == (2, ""), words
+        assert f"there is no group '{slip[1]}'" in done.err and "dead-letters groups" in done.err
+    assert list(tmp_path.glob("*.jsonl")) == []
+    desk.ledger.mark_discarded([1], "dana", datetime.now(UTC))
+    for _ in range(2):  # also once it is known
+        gone = command(desk.environment, "dead-letters", "list", "--group", group.group, "--json")
+        assert (gone.code, gone.json["total"]) == (0, 0)
+
+
+@ONLY_SQLITE
+def test_a_dry_run_exits_as_the_run_would(desk: Desk, command: Command) -> None:
+    """A script sees beforehand that a letter could not be done: 1 when the run would end with 1, else 0."""
+    bury(desk.ledger, [view(1), view(2), view(3)], lambda _: "no")
+    now = datetime.now(UTC)
+    desk.ledger.dead_letter_message(b"{", MessageRef("body", Lane.LIVE, now), reason_text="no JSON", now=now)
+    desk.ledger.mark_discarded([3], "dana", now)
+    edit, wrong = ("edit", "--set", "contentTitle=x"), ("edit", "--set", "eventTimestamp=noon")
+    for words, code, would in (
+        ((*wrong, "--reason", "rejected"), 1, "nothing would be enqueued"),
+        ((*wrong, "--all"), 1, "nothing would be enqueued"),
+        ((*edit, "--all"), 1, "nothing would be enqueued"),
+        ((*edit, "--http-status", "422"), 0, "0 dead letters are replayed"),
+        (("replay", "3", "99"), 1, "there is no dead letter 99"),
+        (("discard", "3"), 1, "was discarded"),
+        ((*edit, "--all", "--skip-invalid"), 1, "2 dead letters are replayed"),
+    ):  # fmt: skip
+        dry = command(desk.environment, "dead-letters", *words, "--dry-run")
+        assert (dry.code, would in dry.out) == (code, True), (words, dry)
+        assert queued(desk) == [], words
+        assert command(desk.environment, "dead-letters", *words, "--yes").code == code, words
+    assert command(desk.environment, "dead-letters", "replay", "4", "--dry-run").code == 1
+    assert command(desk.environment, "dead-letters", "replay", "--all", "--dry-run", "--json").code == 1
+    assert command(desk.environment, "dead-letters", "discard", "--all", "--dry-run").code == 0
 
 
 @ONLY_SQLITE
@@ -203,6 +251,11 @@ def test_an_export_is_edited_and_replayed(desk: Desk, command: Command, tmp_path
     assert [len(result["changes"]) for result in done.json["results"]] == [1, 0]
     words = ("dead-letters", "export", "--state", "replayed", "--format", "csv", "-o", str(table))
     assert command(desk.environment, *words).code == 0
+    other = tmp_path / "letters.txt"
+    other.write_bytes(b"\xef\xbb\xbf" + table.read_bytes().replace(b",", b";"))  # as a spreadsheet saves it
+    for back in (table, other):
+        refused = command(desk.environment, "dead-letters", "replay", "--from", str(back), "--yes")
+        assert (refused.code, "is CSV, which cannot be replayed" in refused.err) == (2, True)
     with table.open(newline="") as file:
         [first, _] = csv.DictReader(file)
     assert (first["contentTitle"], first["viewer.email"]) == ("'=HYPERLINK(1)", "dana@globex.example")

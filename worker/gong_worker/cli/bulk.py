@@ -14,7 +14,7 @@ import click
 from gong_worker.__main__ import INTERRUPTED
 from gong_worker.cli.filters import LETTER_ID, filter_options
 from gong_worker.cli.gate import operator
-from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, show, table
+from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, cell_text, show, table
 from gong_worker.domain.edits import Change
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations.cost import Cost
@@ -121,6 +121,14 @@ def tell_changes(examples: list[Result]) -> None:
     for one in examples:
         click.echo(f"dead letter {one.id}, event {one.event_id}:")
         table(("field", "before", "after"), (_change(change) for change in one.changes))
+
+
+def tell_invalid(invalid: list[Result]) -> None:
+    """The letters with which nothing could be done, and why."""
+    for one in invalid[:SHOWN]:
+        click.echo(f"dead letter {one.id} cannot be: {cell_text(one.error)}")
+    if len(invalid) > SHOWN:
+        click.echo(f"… and {len(invalid) - SHOWN} more; --json has all")
 
 
 def _change(change: Change) -> tuple[object, object, object]:

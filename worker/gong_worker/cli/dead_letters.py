@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from gong_worker.cli.bulk import DRY_RUN_OPTION, confirmed, finish, running, selection_options
-from gong_worker.cli.filters import LETTER_ID, filter_options
+from gong_worker.cli.bulk import DRY_RUN_OPTION, confirmed, finish, running, selection_options, tell_invalid
+from gong_worker.cli.filters import LETTER_ID, filter_options, reason
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, facts, show, table
 from gong_worker.domain.ids import MAX_ID
@@ -91,19 +91,30 @@ def show_dead_letter(letter_id: int, as_json: bool) -> None:
 @dead_letters.command()
 @selection_options
 @DRY_RUN_OPTION
-@click.option("--why", help="for the audit; needed for a filter")
+@click.option("--why", callback=reason, help="for the audit; needed for a filter")
 def discard(
     wanted: DeadLetterFilter, dry_run: bool, why: str | None, yes: bool, utc: bool, as_json: bool
 ) -> None:
-    """Let dead letters go: marked, their payloads and Gong's words deleted. Exit 1 when one could not be."""
+    """Let dead letters go: marked, their payloads and Gong's words deleted.
+
+    Exit 1 when one could not be; with --dry-run when one could not.
+    """
     ledger = open_services().ledger
     letters, events, _ = ledger.count_dead_letters(wanted)
     question = f"{letters} dead letters of {events} events are discarded, their payloads deleted for good"
     if dry_run:
-        data = {"dry_run": True, "letters": letters, "events": events}
-        show(data, as_json=as_json, text=lambda: click.echo(question))
+        invalid = use_cases.not_discardable(ledger, wanted)
+        data = {"dry_run": True, "letters": letters, "events": events, "invalid": to_json(invalid)}
+
+        def text() -> None:
+            click.echo(question)
+            tell_invalid(invalid)
+
+        show(data, as_json=as_json, text=text)
+        if invalid:
+            raise SystemExit(1)
         return
-    if wanted.ids is None and not why:
+    if wanted.ids is None and why is None:
         raise click.UsageError("say why, for the audit: --why TEXT")
     if not confirmed(question, wanted, yes=yes):
         raise SystemExit(1)

@@ -10,6 +10,7 @@ import click
 
 from gong_views.names import Lane
 from gong_worker.domain.ids import MAX_ID
+from gong_worker.domain.reasons import BadReason, check_reason
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
 from gong_worker.ledger import DeadLetterFilter
 
@@ -45,6 +46,15 @@ def age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
     if found > _LONGEST:
         raise click.BadParameter(f"longer than {_LONGEST.days} days; that is before there was anything")
     return found
+
+
+def reason(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Why, as an option's value: refused before anything is read or asked."""
+    try:
+        check_reason(value)
+    except BadReason as error:
+        raise click.BadParameter(str(error)) from None
+    return value
 
 
 def _choices(values: Any) -> click.Choice[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gong_worker.cli.filters import reason as given_reason
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show, table
 from gong_worker.cli.status_text import hold_lines
 from gong_worker.domain.parts import Part, PartKind
@@ -36,7 +37,7 @@ def _part(reporting_system: str | None, content_id: str | None) -> Part | None:
 
 
 @click.command()
-@click.option("--reason", required=True, help="why; shown in status to everyone")
+@click.option("--reason", required=True, callback=given_reason, help="why; shown in status to everyone")
 @click.option(
     "--for", "minutes", type=click.FloatRange(min=0, min_open=True), help="minutes; default: until released"
 )
@@ -92,7 +93,7 @@ def release(
 
 @click.command()
 @_part_options
-@click.option("--why", "reason", required=True, help="for the audit")
+@click.option("--why", "reason", required=True, callback=given_reason, help="for the audit")
 @click.option("--yes", is_flag=True, help="do not ask")
 @UTC_OPTION
 @JSON_OPTION

@@ -11,7 +11,7 @@ import click
 from gong_views.options import spool_at
 from gong_worker.__main__ import INTERRUPTED
 from gong_worker.cli.bulk import DRY_RUN_OPTION, YES_OPTION, confirmed, stopped_by_interrupt
-from gong_worker.cli.filters import age
+from gong_worker.cli.filters import age, reason
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, facts, show
 from gong_worker.domain.person import Person
@@ -30,7 +30,9 @@ from gong_worker.operations.subject_export import export_subject
 YOUNGEST = timedelta(days=1)
 OPTIONS = (
     JSON_OPTION,
-    click.option("--why", help="for the audit, such as the number of the request; no name, no address"),
+    click.option(
+        "--why", callback=reason, help="for the audit, such as the number of the request; no name, no address"
+    ),
     click.option(
         "--spool",
         "spools",
@@ -153,7 +155,7 @@ def subject_export(
     "--older-than", required=True, metavar="AGE", callback=age, help="what ended so long ago: 400d, 56w"
 )
 @click.option("--keep-keys", is_flag=True, help="keep the events' rows: nothing is sent when it comes again")
-@click.option("--why", help="for the audit")
+@click.option("--why", callback=reason, help="for the audit")
 @DRY_RUN_OPTION
 @YES_OPTION
 @JSON_OPTION

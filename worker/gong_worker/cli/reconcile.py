@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from gong_worker.cli.filters import reason
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, cell_text, facts, show, table
 from gong_worker.operations.reconcile import accept_drift
@@ -17,7 +18,10 @@ from gong_worker.operations.services import open_services
 @click.option("--deep", is_flag=True, help="first count the whole ledger anew and compare its counters")
 @click.option("--repair", is_flag=True, help="with --deep: put counters right that are wrong")
 @click.option(
-    "--accept", metavar="WHY", help="write off the drift it finds, e.g. after a backup was restored"
+    "--accept",
+    metavar="WHY",
+    callback=reason,
+    help="write off the drift it finds, e.g. after a backup was restored",
 )
 @JSON_OPTION
 def reconcile(deep: bool, repair: bool, accept: str | None, as_json: bool) -> None:
@@ -26,8 +30,6 @@ def reconcile(deep: bool, repair: bool, accept: str | None, as_json: bool) -> No
     It reads the ledger's counters. With --deep it also reads every row, and exits 1 when a counter was wrong and was
     not repaired. With --accept the drift is told once more and is none from then on; the audit keeps it, with WHY.
     """
-    if accept is not None and not accept.strip():
-        raise click.UsageError("--accept needs the reason, e.g. --accept 'ledger of 14:00 restored'")
     if repair and not deep:
         raise click.UsageError("--repair goes with --deep")
     services = open_services()

@@ -16,6 +16,7 @@ from gong_worker.cli.bulk import (
     running,
     selection_options,
     tell_changes,
+    tell_invalid,
 )
 from gong_worker.cli.dead_letters import dead_letters
 from gong_worker.cli.filters import LETTER_ID
@@ -66,7 +67,10 @@ def replay(
     utc: bool,
     as_json: bool,
 ) -> None:
-    """Enqueue dead letters again. Replaying twice delivers once. Exit 1 when one could not be replayed."""
+    """Enqueue dead letters again. Replaying twice delivers once.
+
+    Exit 1 when one could not be replayed; with --dry-run when one could not.
+    """
     replacement: Replacement | None = None
     if payload_file is not None:
         if wanted.ids is None or len(wanted.ids) != 1:
@@ -118,7 +122,7 @@ def edit(
     """Change fields of dead events and enqueue them: --set viewer.email=a@b.example --unset trackingId.
 
     All are validated first; if one is no valid event afterwards, none is enqueued. The originals are kept until
-    their events are delivered or discarded.
+    their events are delivered or discarded. Exit 1 when one could not be replayed; with --dry-run when one could not.
     """
     if not assignments and not unset:
         raise click.UsageError("name at least one --set or --unset")
@@ -147,12 +151,14 @@ def _run(
     skip_invalid: bool = False,
 ) -> None:
     lane = Lane(to_lane)
-    found = plan(services, wanted, lane=lane, replacement=replacement)
+    found = plan(services, wanted, lane=lane, replacement=replacement, each=dry_run)
+    refused = [one for one in found.invalid if replacement is not None and not skip_invalid]
     if dry_run:
         data = {"dry_run": True, **to_json(found)}
-        show(data, as_json=as_json, text=lambda: _tell_plan(found, utc=utc))
+        show(data, as_json=as_json, text=lambda: _tell_plan(found, utc=utc, none_goes=bool(refused)))
+        if found.invalid:
+            raise SystemExit(1)
         return
-    refused = [one for one in found.invalid if replacement is not None and not skip_invalid]
     if refused:
         if as_json:
             show(
@@ -177,13 +183,13 @@ def _question(found: Plan, *, utc: bool) -> str:
     return f"{found.letters:,} dead letters are replayed: {cost_text(found.cost, utc=utc)}"
 
 
-def _tell_plan(found: Plan, *, utc: bool) -> None:
+def _tell_plan(found: Plan, *, utc: bool, none_goes: bool) -> None:
     tell_changes(found.examples)
-    click.echo(_question(found, utc=utc))
-    for one in found.invalid[:20]:
-        click.echo(f"dead letter {one.id} cannot be: {cell_text(one.error)}")
-    if len(found.invalid) > 20:
-        click.echo(f"… and {len(found.invalid) - 20} more")
+    if not none_goes:
+        click.echo(_question(found, utc=utc))
+    tell_invalid(found.invalid)
+    if none_goes:
+        click.echo(f"{len(found.invalid)} cannot be replayed like this: nothing would be enqueued")
 
 
 @click.group()

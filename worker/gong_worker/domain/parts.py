@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
+
+MOST_CHARACTERS: Final = 1_000
+"""Of a part's name: what is longer is a slip."""
 
 
 class PartKind(StrEnum):
@@ -32,9 +35,11 @@ class Part:
 
     @classmethod
     def given(cls, kind: PartKind, value: str) -> Self:
-        """The part that a person names. Raises ValueError for what is no text."""
+        """The part that a person names. Raises ValueError for what is no text, or too long a one."""
         if not value or not value.isprintable():
             raise ValueError("a part is named by a text that is not empty and can be printed")
+        if len(value) > MOST_CHARACTERS:
+            raise ValueError(f"a part is named by at most {MOST_CHARACTERS:,} characters, not {len(value):,}")
         return cls(kind, value)
 
     def __str__(self) -> str:

@@ -12,6 +12,7 @@ from gong_worker.ledger.dead_letter_search import (
 from gong_worker.ledger.engine import open_engine, place_of
 from gong_worker.ledger.errors import (
     ClaimLost,
+    DeadLetterGroupNotFound,
     DeadLetterNotFound,
     LedgerError,
     LedgerRefused,
@@ -60,6 +61,7 @@ __all__ = [
     "DeadLetter",
     "DeadLetterFilter",
     "DeadLetterGroup",
+    "DeadLetterGroupNotFound",
     "DeadLetterNotFound",
     "DeadLetterPage",
     "DeadLetterSummary",

@@ -13,6 +13,7 @@ from gong_views.names import Lane
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, DeadLetterState
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.dead_letters import letter_of
+from gong_worker.ledger.errors import DeadLetterGroupNotFound
 from gong_worker.ledger.models import DeadLetterRow, Delivery
 from gong_worker.ledger.transactions import reading
 from gong_worker.ledger.values import DeadLetter
@@ -23,7 +24,8 @@ class DeadLetterFilter:
     """Which letters are meant; what is None does not matter. Every condition has to hold.
 
     ids: these letters, whatever their state. contains: in the error texts or in the payload, whatever its case.
-    content_id: of the event as the ledger has it. since, until: when it died, from and before. group: a group's id.
+    content_id: of the event as the ledger has it. since, until: when it died, from and before. group: a group's id;
+    every read raises DeadLetterGroupNotFound for one that no letter of any state has.
     """
 
     ids: tuple[int, ...] | None = None
@@ -221,16 +223,18 @@ def _scanned_to(connection: sa.Connection, wanted: DeadLetterFilter, after_id: i
 
 
 def _in_group(connection: sa.Connection, wanted: DeadLetterFilter) -> sa.ColumnElement[bool]:
-    """The columns that a group's id stands for, found among the groups of the letters in that state."""
+    """The columns that a group's id stands for, found among the groups of the letters in that state, or in any."""
     assert wanted.group is not None, "it is asked for"
-    if wanted.group not in _known_groups:
-        candidates = DeadLetterFilter(ids=wanted.ids, state=wanted.state)
-        query = sa.select(*_GROUP).where(*_conditions(connection, candidates)).distinct()
-        for columns in connection.execute(query):
-            _remember(group_id(*columns), *columns)
+    for state in dict.fromkeys((wanted.state, DeadLetterState.ALL)):
+        if wanted.group not in _known_groups:
+            query = (
+                sa.select(*_GROUP).where(*_conditions(connection, DeadLetterFilter(state=state))).distinct()
+            )
+            for columns in connection.execute(query):
+                _remember(group_id(*columns), *columns)
     known = _known_groups.get(wanted.group)
     if known is None:
-        return sa.false()
+        raise DeadLetterGroupNotFound(wanted.group)
     reason, http_status, kind = known
     # Letters of before there were kinds have none.
     kinds = [DeadLetterRow.error_kind == kind]

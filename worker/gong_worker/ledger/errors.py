@@ -35,3 +35,14 @@ class DeadLetterNotFound(LedgerError, LookupError):
 
     def __init__(self, letter_id: int) -> None:
         super().__init__(f"there is no dead letter {letter_id}")
+
+
+class DeadLetterGroupNotFound(LedgerError, LookupError):
+    """No dead letter, open or not, is of this group."""
+
+    def __init__(self, group: str) -> None:
+        shown = group if len(group) <= 40 else group[:40] + "…"
+        super().__init__(
+            f"there is no group {shown!r} of dead letters: `gong-views dead-letters groups` tells those there are, "
+            "with `--state all` also of letters that nobody has to deal with any more"
+        )

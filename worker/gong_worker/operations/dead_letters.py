@@ -13,6 +13,7 @@ from gong_views.message import UnreadableMessage, parse
 from gong_worker.display import foreign_id
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.edits import Change
+from gong_worker.domain.reasons import check_reason
 from gong_worker.domain.states import DeadLetterResolution, DeadLetterState
 from gong_worker.ledger import (
     DeadLetter,
@@ -131,7 +132,11 @@ def note_shown(ledger: Ledger, letter_ids: list[int], *, by: str) -> None:
 
 
 def discard(ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, *, reason: str | None) -> BulkResult:
-    """Let the open letters go: their payloads and Gong's words are deleted. Repeating it is harmless."""
+    """Let the open letters go: their payloads and Gong's words are deleted. Repeating it is harmless.
+
+    Raises BadReason for one that is given and says nothing, or too much.
+    """
+    check_reason(reason)
     result = BulkResult()
     with recorded(ledger, AuditAction.DISCARD, wanted, bulk, result, reason=reason):
         for page in pages(ledger, wanted, bulk, result):
@@ -145,6 +150,17 @@ def discard(ledger: Ledger, wanted: DeadLetterFilter, bulk: Bulk, *, reason: str
     with suppress(LedgerUnavailable):  # the letters are discarded; a worker does this again in a few minutes
         ledger.tidy()
     return result
+
+
+def not_discardable(ledger: Ledger, wanted: DeadLetterFilter) -> list[Result]:
+    """The letters that `discard` could do nothing with; a filter for open ones means none of these."""
+    found = BulkResult()
+    if wanted.ids is not None or wanted.state is not DeadLetterState.OPEN:
+        for page in pages(ledger, wanted, Bulk(by=""), found):
+            for letter in page:
+                if letter.resolution is not None:
+                    found.add(resolved_before(letter))
+    return [one for one in found.results if one.error is not None]
 
 
 def pages(

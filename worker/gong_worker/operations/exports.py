@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +27,8 @@ _LETTER: Final = (
     "id", "created_at", "reason", "http_status", "request_id", "error_kind", "errors", "lane", "source",
     "resolution",
 )  # fmt: skip
+# How a CSV of ours begins, also as a spreadsheet has saved it.
+_HEADING: Final = re.compile(rb'(?:\xef\xbb\xbf)?"?id"?[,;\t]"?created_at')
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -124,7 +127,7 @@ def read_export(path: Path) -> dict[int, Any]:
         with path.open("rb") as file:
             for number, raw in enumerate(file, 1):
                 if raw.strip():
-                    add_edited(found, _line(raw, f"{path} line {number}"), f"{path} line {number}")
+                    add_edited(found, _line(path, number, raw), f"{path} line {number}")
     except OSError as error:
         raise ExportProblem(f"cannot read {path}: {error.strerror}") from None
     return found
@@ -139,11 +142,16 @@ def add_edited(found: dict[int, Any], letter: Any, where: str) -> None:
     found[letter["id"]] = letter["payload"]
 
 
-def _line(raw: bytes, where: str) -> Any:
+def _line(path: Path, number: int, raw: bytes) -> Any:
     try:
         return read_json(raw)
     except JsonError as error:
-        raise ExportProblem(f"{where} {error}") from None
+        if path.suffix.lower() == ".csv" or (number == 1 and _HEADING.match(raw)):
+            raise ExportProblem(
+                f"{path} is CSV, which cannot be replayed: export the letters as JSON lines "
+                "(gong-views dead-letters export -o letters.jsonl) and edit that file"
+            ) from None
+        raise ExportProblem(f"{path} line {number} {error}") from None
 
 
 def _facts(letter: DeadLetter) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.parts import Part
+from gong_worker.domain.reasons import check_reason
 from gong_worker.gate.types import LimitView
 from gong_worker.ledger import LedgerUnavailable
 from gong_worker.operations.services import Services
@@ -38,11 +39,10 @@ def hold(
 ) -> GateChange:
     """Let no call through until `release`, or for so long; with `part` none of that part's events.
 
-    Raises ValueError without a reason or for a time that is none; GateUnavailable, for a part redis.RedisError. Needs
-    no ledger.
+    Raises BadReason, ValueError for a time that is none, and GateUnavailable, for a part redis.RedisError. Needs no
+    ledger.
     """
-    if not reason.strip():
-        raise ValueError("say why: everybody will read it")
+    check_reason(reason)
     if for_seconds is not None and not 0 < for_seconds <= LONGEST_HOLD_SECONDS:
         raise ValueError(
             f"a hold lasts more than 0 and at most {LONGEST_HOLD_SECONDS // 60} minutes (a year), "
@@ -80,8 +80,10 @@ def release(
 def drop(services: Services, part: Part, reason: str, *, by: str) -> GateChange:
     """Make dead letters (`dropped`) of what is set aside of a held part; workers write them.
 
-    What comes later is set aside as before. Raises ValueError when the part is not held, and redis.RedisError.
+    What comes later is set aside as before. Raises BadReason, ValueError when the part is not held, and
+    redis.RedisError.
     """
+    check_reason(reason)
     if part not in {hold.part for hold in read_part_holds(services.client)}:
         raise ValueError(f"{part} is not held: hold it first, then what is set aside of it can be dropped")
     count = drop_held(services.client, part)

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
+from gong_worker.domain.reasons import check_reason
 from gong_worker.ledger import ReconciliationSnapshot
 from gong_worker.operations.enqueue_counts import mirror_enqueue_counts
 from gong_worker.operations.serialize import to_json
@@ -101,7 +102,11 @@ def reconcile(services: Services) -> Reconciliation:
 
 
 def accept_drift(services: Services, drift: list[LaneDrift], *, by: str, reason: str) -> None:
-    """Write off the drift that a reconciliation has found: from now on it is no drift, and the audit has it."""
+    """Write off the drift that a reconciliation has found: from now on it is no drift, and the audit has it.
+
+    Raises BadReason.
+    """
+    check_reason(reason)
     # The audit first: what is written off without a word of it would be a loss that nobody can find any more.
     services.ledger.record_action(
         AuditAction.WRITE_OFF, by=by, at=datetime.now(UTC), count=sum(abs(row.missing) for row in drift),

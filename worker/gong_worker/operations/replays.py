@@ -55,14 +55,19 @@ def payloads_of(payloads: dict[int, Any]) -> Replacement:
 
 
 def plan(
-    services: Services, wanted: DeadLetterFilter, *, lane: Lane, replacement: Replacement | None = None
+    services: Services,
+    wanted: DeadLetterFilter,
+    *,
+    lane: Lane,
+    replacement: Replacement | None = None,
+    each: bool = False,
 ) -> Plan:
-    """Count, and with a replacement validate every letter; nothing is enqueued.
+    """Count, and with a replacement, or for `each`, validate every letter; nothing is enqueued.
 
     Raises what `cost` raises.
     """
     letters, events, _ = services.ledger.count_dead_letters(wanted)
-    if replacement is None:
+    if replacement is None and not each:
         return Plan(letters, cost(services, events, lane))
     found = BulkResult()
     changed, good = [], 0

@@ -32,7 +32,7 @@ def letter_files_router(api: Api) -> APIRouter:
         "/v1/dead-letters/export",
         operation_id="exportDeadLetters",
         response_class=StreamingResponse,
-        responses=_files(api.responses(None, "The letters with their payloads.", 408, 413, 415)),
+        responses=_files(api.responses(None, "The letters with their payloads.", 404, 408, 413, 415)),
         openapi_extra=body_of(ExportBody),
     )
     async def export(request: Request, key: Operator) -> StreamingResponse:

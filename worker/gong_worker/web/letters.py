@@ -50,13 +50,15 @@ def letters_router(api: Api) -> APIRouter:
     @router.get(
         "/v1/dead-letters",
         operation_id="listDeadLetters",
-        responses=api.responses(DeadLetterPage, "A page of dead letters, oldest first, without payloads."),
+        responses=api.responses(
+            DeadLetterPage, "A page of dead letters, oldest first, without payloads.", 404
+        ),
     )
     async def list_letters(key: Reader, query: Annotated[LettersQuery, Query()]) -> Response:
         """Dead letters. `errors`, Gong's words, may quote the event: empty without the scope `operate`.
 
         A search for a text or a content id reads the letters for 0.15 s a page: one that is not full, or empty, may
-        have a `next`, and no `total`.
+        have a `next`, and no `total`. 404, here and wherever a filter is taken: no letter of any state is of the group.
         """
         wanted = _filter(key, query)
         page = await api.operators.run(
@@ -74,7 +76,7 @@ def letters_router(api: Api) -> APIRouter:
     @router.get(
         "/v1/dead-letters/groups",
         operation_id="groupDeadLetters",
-        responses=api.responses(Groups, "The largest group first."),
+        responses=api.responses(Groups, "The largest group first.", 404),
     )
     async def group_letters(key: Reader, query: Annotated[GroupsQuery, Query()]) -> Response:
         """Dead letters that failed alike: Gong's words without ids and values."""
@@ -110,7 +112,7 @@ def letters_router(api: Api) -> APIRouter:
     @router.post(
         "/v1/dead-letters/replay",
         operation_id="replayDeadLetters",
-        responses=api.responses(PlannedReplay | BulkDone, "The cost, or what was done.", 408, 413, 415),
+        responses=api.responses(PlannedReplay | BulkDone, "The cost, or what was done.", 404, 408, 413, 415),
         openapi_extra=body_of(ReplayBody),
     )
     async def replay(request: Request, key: Operator) -> Response:
@@ -123,7 +125,7 @@ def letters_router(api: Api) -> APIRouter:
         "/v1/dead-letters/edit",
         operation_id="editDeadLetters",
         responses=api.responses(
-            PlannedReplay | BulkDone, "The cost and ten examples, or what was done.", 408, 413, 415
+            PlannedReplay | BulkDone, "The cost and ten examples, or what was done.", 404, 408, 413, 415
         ),
         openapi_extra=body_of(EditBody),
     )
@@ -146,7 +148,7 @@ def letters_router(api: Api) -> APIRouter:
     @router.post(
         "/v1/dead-letters/discard",
         operation_id="discardDeadLetters",
-        responses=api.responses(PlannedDiscard | BulkDone, "How many, or what was done.", 408, 413, 415),
+        responses=api.responses(PlannedDiscard | BulkDone, "How many, or what was done.", 404, 408, 413, 415),
         openapi_extra=body_of(DiscardBody),
     )
     async def discard(request: Request, key: Operator) -> Response:

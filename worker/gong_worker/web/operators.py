@@ -15,8 +15,15 @@ from anyio import CapacityLimiter
 from fastapi import HTTPException
 
 from gong_views.errors import GongViewsError
+from gong_worker.domain.reasons import BadReason
 from gong_worker.gate import GateUnavailable
-from gong_worker.ledger import BadCursor, DeadLetterNotFound, LedgerUnavailable, SchemaOutdated
+from gong_worker.ledger import (
+    BadCursor,
+    DeadLetterGroupNotFound,
+    DeadLetterNotFound,
+    LedgerUnavailable,
+    SchemaOutdated,
+)
 from gong_worker.operations.events import QueueTooLong
 from gong_worker.operations.services import Services, SharedServices
 from gong_worker.queue.availability import away, place
@@ -47,7 +54,7 @@ class Operators:
     async def run(
         self, work: Callable[[Services], Answer], *, ledger_may_be_away: bool = False, scans: bool = False
     ) -> Answer:
-        """What `work` returns. `scans`: it reads the whole queue. HTTPException 404 or 503 for what it raises."""
+        """What `work` returns. `scans`: it reads the whole queue. HTTPException 400, 404 or 503 for what it raises."""
         try:
             async with asyncio.timeout(TURN_SECONDS) as turn:
                 limiter = self._scans if scans else self._threads
@@ -70,7 +77,9 @@ class Operators:
         try:
             services = self._shared.get(ledger_may_be_away=ledger_may_be_away)
             return work(services)
-        except (BadCursor, DeadLetterNotFound) as error:
+        except BadReason as error:
+            raise HTTPException(400, str(error)) from None
+        except (BadCursor, DeadLetterGroupNotFound, DeadLetterNotFound) as error:
             raise HTTPException(404, str(error)) from None
         except (LedgerUnavailable, SchemaOutdated, QueueTooLong) as error:
             raise HTTPException(503, str(error), RETRY_AFTER) from None

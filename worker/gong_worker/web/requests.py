@@ -22,6 +22,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.ids import MAX_ID
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.parts import Part, PartKind
+from gong_worker.domain.reasons import MOST_CHARACTERS
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
 from gong_worker.ledger import AttemptFilter, DeadLetterFilter, EventFilter
 from gong_worker.operations.exports import ExportFormat
@@ -49,6 +50,7 @@ def _whole(value: Any) -> Any:
 Whole = BeforeValidator(_whole)
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Text = Annotated[str, Field(min_length=1, max_length=1_000)]
+Why = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
 LetterId = Annotated[int, Field(ge=1, le=MAX_ID), Whole]
 Path = Annotated[str, Field(pattern=_PATH, max_length=500, examples=["viewer.email"])]
 Limit = Annotated[int, Field(ge=1, le=MAX_PAGE, description="the most items of the page")]
@@ -112,7 +114,8 @@ class CallsQuery(Parameters):
     source: Text | Absent = Field(None, description="the producer's name")
     lane: Lane | Absent = Field(None, description="the lane on which it came last")
     outcome: AttemptOutcome | Absent = Field(None, description="what came of the call")
-    limit: Limit = 100
+    limit: Limit = MAX_PAGE
+    after: Text | Absent = Field(None, description="`next` of the page before, in place of `since`")
 
     def wanted(self, reporting_system: str | None) -> AttemptFilter:
         """The filter, of this reporting system."""
@@ -254,7 +257,7 @@ class DiscardBody(Body):
     """Let dead letters go: their payloads and Gong's words are deleted for good."""
 
     letters: Selection
-    why: Text = Field(description="for the audit")
+    why: Why = Field(description="for the audit")
     dry_run: bool = Field(False, description="count only")
 
 
@@ -302,7 +305,7 @@ class PartBody(Body):
 class HoldBody(Body):
     """Stop every worker before its next call, or only the events of a part."""
 
-    reason: Text = Field(description="why; shown in status to everyone")
+    reason: Why = Field(description="why; shown in status to everyone")
     for_seconds: Annotated[float, Field(gt=0, le=LONGEST_HOLD_SECONDS)] | None = Field(
         None, description="how long; null: until released"
     )
@@ -320,7 +323,7 @@ class DropBody(Body):
     """Make dead letters of what is set aside of a held part."""
 
     part: PartBody
-    why: Text = Field(description="for the audit")
+    why: Why = Field(description="for the audit")
 
 
 class LimitsBody(Body):

@@ -12,7 +12,13 @@ from gong_worker.console.pages.letter_detail import show_letter
 from gong_worker.console.pages.letter_filter import LetterFilter
 from gong_worker.console.pages.waiting_replays import WaitingReplays
 from gong_worker.console.widgets import Cell, Table, Text, at, button, section
-from gong_worker.ledger import DeadLetterFilter, DeadLetterGroup, DeadLetterPage, DeadLetterSummary
+from gong_worker.ledger import (
+    DeadLetterFilter,
+    DeadLetterGroup,
+    DeadLetterGroupNotFound,
+    DeadLetterPage,
+    DeadLetterSummary,
+)
 from gong_worker.operations.dead_letters import Groups, group_dead_letters, list_dead_letters
 from gong_worker.operations.services import Services
 
@@ -67,7 +73,11 @@ class DeadLetters:
         """Ask for groups and letters, and show what has changed."""
         backend = self._page.console.backend
         wanted = self._filter.wanted
-        self._show_letters(await backend.run(_letters, wanted, self._pager.cursor or 0))
+        try:
+            self._show_letters(await backend.run(_letters, wanted, self._pager.cursor or 0))
+        except DeadLetterGroupNotFound:
+            self._show_letters(DeadLetterPage(0, None, []))  # not those of the filter before
+            raise
         grouped = replace(wanted, group=None)
         # To look into every letter takes seconds among very many: once for a filter is enough.
         if not grouped.looks_into_each or grouped != self._grouped:

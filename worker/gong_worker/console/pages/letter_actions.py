@@ -15,6 +15,7 @@ from gong_worker.console.widgets import Text, button
 from gong_worker.console.words import SHOWN, cost_text
 from gong_worker.display import json_text
 from gong_worker.domain.edits import edit_from
+from gong_worker.domain.reasons import check_reason
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations.dead_letters import Bulk, BulkResult, note_shown
 from gong_worker.operations.dead_letters import discard as run_discard
@@ -63,8 +64,7 @@ async def discard(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:
 
     async def ask() -> None:
         why = reason.value.strip()
-        if not why:
-            raise InputProblem("say why: it is for the audit")
+        check_reason(why)
 
         def work(services: Services, bulk: Bulk) -> BulkResult:
             return run_discard(services.ledger, wanted, bulk, reason=why)
