@@ -155,6 +155,29 @@ def test_calls_are_followed(api: TestClient, ledger: Ledger, monkeypatch: pytest
     assert ask(api, "calls?reporting_system=portal", key=BOUND_KEY).status_code == 403
 
 
+def test_a_follower_catches_up(api: TestClient, ledger: Ledger) -> None:
+    """However many calls a minute has, a round of pages reaches the latest; the next one has what was written late."""
+
+    def round_from(start: str) -> tuple[list[str], str]:
+        found, page = [], told(api, f"calls?limit=5&{start}", key=READ_KEY)
+        while page["next"] is not None:
+            found += [one["event_id"] for one in page["calls"]]
+            page = told(api, f"calls?limit=5&after={page['next']}", key=READ_KEY)
+        return found + [one["event_id"] for one in page["calls"]], f"since={page['next_since']}"
+
+    since_start = (datetime.now(UTC) - START).total_seconds()
+    late = claimed(ledger, "late", since_start, key=EventKey("crm", "late"))
+    early = datetime.now(UTC)
+    bury(ledger, [view(number) for number in range(100, 130)], lambda _: "no")
+    found, start = round_from("outcome=rejected")
+    assert found[-30:] == [f"view-{number}" for number in range(100, 130)] and len(set(found)) == len(found)
+    deliver(ledger, late, since_start, number=ledger.begin_attempt(late, now=early))
+    bury(ledger, [view(130)], lambda _: "no")
+    found, _ = round_from(start)
+    assert "late" in found and found[-1] == "view-130"
+    assert ask(api, "calls?after=yesterday", key=READ_KEY).status_code == 404
+
+
 def test_a_call_under_way_is_not_passed_over(api: TestClient, ledger: Ledger) -> None:
     """A page that is full with later calls does not go on behind one that has not ended yet."""
     now = datetime.now(UTC)

@@ -1,18 +1,21 @@
 """Following the calls live."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from redis import RedisError
 
-from gong_worker.ledger import AttemptFilter, AttemptKey, AttemptLine, Ledger
+from gong_worker.ledger import AttemptFilter, AttemptKey, AttemptLine, BadCursor, Ledger
 from gong_worker.operations.services import Services
 from gong_worker.queue.workers import redis_now
 
 # A call's row is written before the call, under a time taken before that. A writer gives up after less than this
 # (SQLite: 10 s for its turn; PostgreSQL: 5 s for a connection and for a lock, 30 s for a statement).
 LATE_COMMIT = timedelta(seconds=60)
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 class AttemptTail:
@@ -59,29 +62,55 @@ def follow(services: Services, wanted: AttemptFilter, *, since: datetime | None 
 
 @dataclass(frozen=True, slots=True)
 class CallsPage:
-    """Calls that have ended, in the order of their beginnings. `next_since`: ask from there for more.
+    """Calls that have ended, in the order of their beginnings. `next`: pass it as `after`, at once, for those after
+    them; None when these are the latest. `next_since`: ask from there later for more.
 
-    Also after a full page it goes past no call that is under way, or that is yet to be written under an earlier time:
-    with more calls than `limit` since LATE_COMMIT, the latest come once the ones before are old enough. Some of these
+    `next_since` goes past no call that is under way, or that is yet to be written under an earlier time. Some of these
     calls come again then: who asks knows them by event and attempt.
     """
 
     next_since: datetime
+    next: str | None
     calls: list[AttemptLine]
 
 
 def calls_since(
-    services: Services, wanted: AttemptFilter, since: datetime | None, *, limit: int
+    services: Services,
+    wanted: AttemptFilter,
+    since: datetime | None,
+    *,
+    limit: int,
+    after: str | None = None,
 ) -> CallsPage:
-    """The calls begun since a time, by default for a minute. Raises LedgerUnavailable."""
-    settled = workers_now(services) - LATE_COMMIT
-    begin = since or settled
+    """The calls begun since a time, by default for a minute, or those past the page before.
+
+    Raises BadCursor, LedgerUnavailable.
+    """
+    if after is None:
+        settled = workers_now(services) - LATE_COMMIT
+        begin = since or settled
+        # Of the first page: what was written late while the others were read comes when it is asked for anew.
+        again = max(begin, settled)
+    else:
+        begin, again = _position(after)
     found = list(services.ledger.attempts_since(begin, wanted, limit=limit + 1).values())
-    after = max(begin, settled)
-    if len(found) > limit:
-        after = min(after, found.pop().started_at)
+    further = found.pop().started_at if len(found) > limit else None
     ended = [line for line in found if line.outcome is not None and wanted.outcome in (None, line.outcome)]
-    return CallsPage(after, ended)
+    if further is None:
+        return CallsPage(again, None, ended)
+    return CallsPage(min(again, further), _cursor(further, again), ended)
+
+
+def _cursor(*moments: datetime) -> str:
+    return "-".join(str((moment - _EPOCH) // timedelta(microseconds=1)) for moment in moments)
+
+
+def _position(cursor: str) -> tuple[datetime, datetime]:
+    found = re.fullmatch(r"([0-9]{1,16})-([0-9]{1,16})", cursor)
+    if found is None:
+        raise BadCursor
+    begin, again = (_EPOCH + timedelta(microseconds=int(number)) for number in found.groups())
+    return begin, again
 
 
 def workers_now(services: Services) -> datetime:

@@ -43,16 +43,17 @@ def events_router(api: Api) -> APIRouter:
     @router.get(
         "/v1/calls",
         operation_id="listCalls",
-        responses=api.responses(CallsPage, "Calls that have ended, in the order of their beginnings."),
+        responses=api.responses(CallsPage, "Calls that have ended, in the order of their beginnings.", 404),
     )
     async def list_calls(key: Reader, query: Annotated[CallsQuery, Query()]) -> Response:
-        """The latest calls to Gong. To follow them, ask again with `since` = `next_since`.
+        """The latest calls to Gong. To follow them, ask again with `since` = `next_since`, a second later.
 
-        Some calls come again then, as do those that were written late: pass over the event and attempt that you know.
+        A page with a `next` has more behind it: ask at once with `after` = `next`. Some calls come again, as do those
+        that were written late: pass over the event and attempt that you know. 404: `after` is no `next` of a page.
         """
         wanted = query.wanted(system_of(key, query.reporting_system))
         page = await api.operators.run(
-            lambda services: calls_since(services, wanted, query.since, limit=query.limit)
+            lambda services: calls_since(services, wanted, query.since, limit=query.limit, after=query.after)
         )
         return answer(page)
 
