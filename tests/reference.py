@@ -1,6 +1,7 @@
-"""The tables of the docs that are made from the code: `python -m tests.reference` writes them into their pages.
+"""What is made from something else: `python -m tests.reference` writes it anew.
 
-`tests/conventions/test_reference.py` fails when a page says something else than the code.
+The tables of the docs, from the code; the ledger's board for SQLite, from the one for PostgreSQL.
+`tests/conventions/test_reference.py` fails when one says something else than what it is made from.
 """
 
 import json
@@ -20,6 +21,7 @@ from gong_worker.settings import LogSettings, WorkerSettings
 from gong_worker.simulator.config import SimulatorConfig
 from gong_worker.simulator.faults import COMMON, KINDS, FaultRule
 from gong_worker.web.settings import WebSettings
+from tests.support import boards
 
 DOCS = Path(__file__).parents[1] / "docs"
 Schema = dict[str, Any]
@@ -164,3 +166,4 @@ if __name__ == "__main__":
     for name in TABLES:
         path = DOCS / name
         path.write_text(page(name, path.read_text()))
+    boards.LEDGER_SQLITE.write_text(boards.written(boards.for_sqlite(boards.load(boards.LEDGER))))

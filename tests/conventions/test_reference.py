@@ -1,4 +1,4 @@
-"""The docs' reference tables are the code's."""
+"""What is made from something else is current: the docs' reference tables from the code, a board from another."""
 
 import json
 import re
@@ -8,6 +8,7 @@ import pytest
 from gong_views import InvalidViewEvent, ViewEvent
 from gong_worker.simulator import schema
 from tests.reference import BETWEEN, DOCS, TABLES, page
+from tests.support import boards
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -40,3 +41,10 @@ def test_required_is_required(field: str) -> None:
     with pytest.raises(InvalidViewEvent) as refused:
         ViewEvent.parse({name: value for name, value in smallest.items() if name != field})
     assert [error["field"] for error in refused.value.errors] == [field]
+
+
+def test_the_board_for_sqlite_is_current() -> None:
+    """The ledger's board for SQLite asks what the one for PostgreSQL asks."""
+    made = boards.written(boards.for_sqlite(boards.load(boards.LEDGER)))
+    assert boards.LEDGER_SQLITE.read_text() == made, "run `python -m tests.reference`"
+    assert boards.written(boards.load(boards.LEDGER)) == boards.LEDGER.read_text()

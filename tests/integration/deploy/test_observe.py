@@ -1,38 +1,39 @@
-"""Dashboards and alerts of the profile `observe`: each question asks for what there is."""
+"""Dashboards and alerts of the profile `observe`: each question asks for what there is, and the ledger answers it."""
 
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import yaml
 
+from gong_views import EventKey
+from gong_views.names import Lane
 from gong_worker.domain.holds import HoldReason
-from gong_worker.ledger import migrate
-from tests.support.roles import ledger_roles
+from gong_worker.ledger import Ledger, migrate, open_engine
+from tests.integration.ledger.support import START, ask, claimed, dead_letter_event, deliver
+from tests.integration.ledger.test_dashboards import PAGE, questions
+from tests.support import boards
+from tests.support.roles import Roles, ledger_roles
 from tests.support.servers import Postgres
 
-ROOT = Path(__file__).parents[3]
-DASHBOARDS = [
-    json.loads(path.read_text()) for path in sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
-]
-RULES = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]
-DOCUMENTED = set(re.findall(r"^\| `(gong_views_\w+)`", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE))
-
-
-def targets(key: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Each panel's questions in one language."""
-    for board in DASHBOARDS:
-        for panel in board["panels"]:
-            yield from ((panel, target[key]) for target in panel["targets"] if key in target)
+BOARDS = [boards.load(path) for path in (boards.NOW, boards.LEDGER, boards.LEDGER_SQLITE)]
+RULES = yaml.safe_load((boards.ROOT / "deploy/prometheus/alerts.yml").read_text())["groups"][0]["rules"]
+DOCUMENTED = set(
+    re.findall(r"^\| `(gong_views_\w+)`", (boards.ROOT / "docs/metrics.md").read_text(), re.MULTILINE)
+)
+# A quote is what quoting is for.
+VALUES = {"system": ["O'Brien's CRM", "content-hub"], "lane": [lane.value for lane in Lane]}
+BEGIN, END = START - timedelta(days=1), START + timedelta(days=1)
 
 
 def test_every_metric_that_is_asked_for_is_served() -> None:
     """No panel and no alert waits for a metric that nobody serves, nor for a hold that there is none of."""
-    asked = [text for _, text in targets("expr")] + [rule["expr"] for rule in RULES]
+    asked = [one.text for one in boards.questions(BOARDS[0])] + [rule["expr"] for rule in RULES]
     assert len(asked) > 20
     for text in asked:
         for name in re.findall(r"gong_views_\w+", text):
@@ -42,29 +43,130 @@ def test_every_metric_that_is_asked_for_is_served() -> None:
             assert set(values.split("|")) <= {reason.value for reason in HoldReason}
 
 
-def test_every_question_to_the_ledger_is_answered_to_the_dashboards(postgres_server: Postgres) -> None:
-    """Each panel's SQL runs as the role `gong_views_dashboards`, with Grafana's macros as Grafana replaces them."""
-    with ledger_roles(postgres_server) as roles:
+@pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["uid"])
+def test_a_board_is_whole(board: dict[str, Any]) -> None:
+    """Each panel has its own number and place, one known source, and every variable it names; each variable serves."""
+    file = boards.ROOT / "deploy/grafana/provisioning/datasources/gong-views.yml"
+    known = {source["uid"] for source in yaml.safe_load(file.read_text())["datasources"]}
+    panels, variables = board["panels"], boards.variables(board)
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    taken = [
+        (x, y)
+        for at in (panel["gridPos"] for panel in panels)
+        for x, y in product(range(at["x"], at["x"] + at["w"]), range(at["y"], at["y"] + at["h"]))
+    ]
+    assert len(set(taken)) == len(taken) and max(x for x, _ in taken) == 23
+    sources = [panel["datasource"] for panel in panels]
+    sources += [one.target["datasource"] for one in boards.questions(board)]
+    sources += [one["datasource"] for one in variables.values() if one["type"] == "query"]
+    assert {json.dumps(source) for source in sources} == {json.dumps(sources[0])}
+    assert sources[0]["uid"] in known | {boards.SQLITE["uid"]}
+    for name, variable in variables.items():
+        assert variable["multi"] and variable["includeAll"] and variable["current"]["value"] == [boards.ALL]
+        assert any(question.uses(name) for question in boards.questions(board))
+    if (lane := variables["lane"])["type"] == "custom":
+        assert lane["query"].split(",") == VALUES["lane"] == [one["value"] for one in lane["options"][1:]]
+
+
+def fill(ledger: Ledger) -> None:
+    """Of each reporting system and lane one event that is delivered, came twice, and one that is refused."""
+    for system, lane in product(VALUES["system"], Lane):
+        good, bad = EventKey(system, f"{lane}-good"), EventKey(system, f"{lane}-bad")
+        deliver(ledger, claimed(ledger, f"{system} {lane} 1", key=good, lane=lane), 5)
+        ask(ledger, f"{system} {lane} 2", 6, key=good, lane=lane)
+        dead_letter_event(ledger, claimed(ledger, f"{system} {lane} 3", key=bad, lane=lane), 7)
+
+
+class Asked:
+    """A board's questions to a ledger."""
+
+    def __init__(self, board: dict[str, Any], reader: sa.Engine, owner: str) -> None:
+        self.board, self.reader, self.owner = board, reader, owner
+
+    def rows(self, text: str) -> list[dict[str, Any]]:
+        with self.reader.connect() as connection:
+            return [dict(row) for row in connection.execute(sa.text(text)).mappings()]
+
+    def fill(self) -> None:
+        ledger = Ledger(open_engine(self.owner))
+        fill(ledger)
+        ledger.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def asked(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Asked]:
+    """The board for a kind of database; it asks as who may only read, on PostgreSQL as the role of the dashboards."""
+    if request.param == "sqlite":
+        file = tmp_path / "ledger.db"
+        migrate(f"sqlite:///{file}")
+        engine = sa.create_engine(f"sqlite:///file:{file}?mode=ro&uri=true")
+        yield Asked(BOARDS[2], engine, f"sqlite:///{file}")
+        engine.dispose()
+        return
+    with ledger_roles(request.getfixturevalue("postgres_server")) as roles:
         migrate(roles.url("owner"))
         engine = sa.create_engine(roles.url("dashboards"))
-        moments = {"$__timeFrom()": "TIMESTAMPTZ '2026-01-01'", "$__timeTo()": "TIMESTAMPTZ '2026-02-01'"}
-        asked = list(targets("rawSql"))
-        assert asked
-        with engine.connect() as connection:
-            for panel, text in asked:
-                assert panel["datasource"]["uid"] == "gong-views-ledger"
-                text = re.sub(r"\$__timeFilter\((\w+)\)", r"\1 BETWEEN $__timeFrom() AND $__timeTo()", text)
-                for macro, value in moments.items():
-                    text = text.replace(macro, value)
-                columns = connection.execute(sa.text(text)).keys()
-                assert set(columns) & {"time", "day"}
+        yield Asked(BOARDS[1], engine, roles.url("owner"))
         engine.dispose()
 
 
-@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board["uid"])
-def test_each_panel_asks_a_source_that_is_provisioned(board: dict[str, Any]) -> None:
-    """Dashboards name data sources by the ids that Grafana is provisioned with; panels have numbers of their own."""
-    file = ROOT / "deploy/grafana/provisioning/datasources/gong-views.yml"
-    known = {source["uid"] for source in yaml.safe_load(file.read_text())["datasources"]}
-    assert {panel["datasource"]["uid"] for panel in board["panels"]} <= known
-    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+def test_every_question_to_the_ledger_has_an_answer(asked: Asked) -> None:
+    """Each panel's SQL gives rows of its time for all values of its variables, one, and two; and of no others."""
+    asked.fill()
+    for choice in boards.each_choice(asked.board, VALUES):
+        others = [value for name in VALUES for value in VALUES[name] if value not in choice[name]]
+        for question in boards.questions(asked.board):
+            rows = asked.rows(boards.sql(question.text, choice, BEGIN, END))
+            assert rows, (question.name, choice)
+            for row in rows:
+                if "time" in row:
+                    assert _moment(row["time"]).date() == START.date()
+                for other in others:
+                    used = question.uses("system" if other in VALUES["system"] else "lane")
+                    assert not used or not any(str(value).startswith(other) for value in row.values())
+                if question.uses("system") and "accepted" in row:
+                    assert row["accepted"] == len(choice["system"]) * len(choice["lane"])
+
+
+def _moment(value: Any) -> datetime:
+    if isinstance(value, int):  # as the plugin for SQLite wants it
+        return datetime.fromtimestamp(value, UTC)
+    return datetime.combine(value, datetime.min.time()) if not isinstance(value, datetime) else value
+
+
+def test_a_ledger_without_events_is_answered_too(asked: Asked) -> None:
+    """Right after the installation, and for a time in which nothing happened, boards are empty and nothing fails."""
+    options = asked.rows(boards.variables(asked.board)["system"]["query"])
+    choice = {**VALUES, "system": [value for row in options for value in row.values()]}
+    assert len(choice["system"]) == 1
+    for question in boards.questions(asked.board):
+        assert asked.rows(boards.sql(question.text, choice, BEGIN, END)) == []
+    asked.fill()
+    options = asked.rows(boards.variables(asked.board)["system"]["query"])
+    assert [value for row in options for value in row.values()] == VALUES["system"]
+    for question in boards.questions(asked.board):
+        assert asked.rows(boards.sql(question.text, VALUES, BEGIN - timedelta(days=9), BEGIN)) == []
+
+
+def test_a_question_of_the_docs_says_which_role_it_needs(postgres_server: Postgres) -> None:
+    """The dashboards' role may ask all of docs/dashboards.md but what it names; `gong_views_web` those as well."""
+    [named] = re.findall(r"^- .*?ask tables.*?: questions ([\d, and]+)\.", PAGE, re.MULTILINE)
+    with ledger_roles(postgres_server) as roles:
+        migrate(roles.url("owner"))
+        refused = _refused(roles, "dashboards")
+        assert refused == {int(number) for number in re.findall(r"\d+", named)}
+        assert _refused(roles, "web") == set()
+
+
+def _refused(roles: Roles, role: str) -> set[int]:
+    engine = sa.create_engine(roles.url(role))
+    found = set()
+    for number, text in questions("postgresql").items():
+        try:
+            with engine.connect() as connection:
+                connection.execute(sa.text(text))
+        except sa.exc.ProgrammingError as error:
+            assert "permission denied" in str(error)
+            found.add(number)
+    engine.dispose()
+    return found
