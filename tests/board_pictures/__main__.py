@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from gong_worker.ledger import Ledger, migrate, open_engine
 from tests.board_pictures.draw import draw
-from tests.board_pictures.history import BEGIN, END, LANES, SYSTEMS, write_history
+from tests.board_pictures.history import BEGIN, END, write_history
 from tests.board_pictures.panels import Shown, of_prometheus, of_rows
 from tests.board_pictures.sandbox import played
 from tests.support import boards
@@ -27,7 +27,7 @@ def picture_of_now(folder: Path, minutes: float) -> None:
     shown: dict[int, list[Shown]] = {}
     with tempfile.TemporaryDirectory(prefix="gong-views-board-") as work, played(Path(work), minutes) as run:
         for question in boards.questions(board):
-            text = boards.promql(question.text, {"lane": [boards.ALL]}, rate_interval="15s")
+            text = boards.promql(board, question.text, {"lane": [boards.ALL]}, rate_interval="15s")
             found = run.server.now(text) if question.instant else run.server.over(text, run.begin, run.end)
             shown.setdefault(question.panel["id"], []).append(of_prometheus(question, found))
     times = (datetime.fromtimestamp(run.begin, UTC), datetime.fromtimestamp(run.end, UTC))
@@ -49,8 +49,10 @@ def picture_of_the_ledger(folder: Path) -> None:
                 engine = sa.create_engine(roles.url("dashboards"))
                 with engine.connect() as connection:
                     for question in boards.questions(board):
-                        choice = {"system": SYSTEMS, "lane": LANES}
-                        rows = connection.execute(sa.text(boards.sql(question.text, choice, BEGIN, END)))
+                        choice = {name: [boards.ALL] for name in boards.variables(board)}
+                        rows = connection.execute(
+                            sa.text(boards.sql(board, question.text, choice, BEGIN, END))
+                        )
                         found = [dict(row) for row in rows.mappings()]
                         shown.setdefault(question.panel["id"], []).append(of_rows(question, found))
                 engine.dispose()

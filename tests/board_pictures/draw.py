@@ -1,8 +1,8 @@
 """A board as a picture: each panel at its place, drawn from the answers to its questions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib import dates
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Wedge
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from tests.board_pictures.panels import Shown, in_unit
 from tests.support import boards
@@ -68,7 +68,7 @@ def draw(
             inner = (
                 (left + 0.72) / width,
                 (bottom + 0.62) / height,
-                (wide - 0.9) / width,
+                (wide - 1.0) / width,
                 (high - 1.05) / height,
             )
             axes = figure.add_axes((*inner,))
@@ -114,8 +114,12 @@ def _table(back: Axes, rows: list[dict[str, Any]], wide: float, high: float) -> 
         back.text(0.15, 0.15, f"… {len(rows) - fits} more rows", fontsize=7, color=FAINT, va="center")
 
 
-def _colour(name: str, number: int) -> str:
-    return FIXED.get(name, COLOURS[number % len(COLOURS)])
+def _colours(names: Iterable[str]) -> dict[str, str]:
+    """Each its own, as long as there are enough."""
+    names = list(names)
+    taken = {FIXED[name] for name in names if name in FIXED}
+    free = cycle([colour for colour in COLOURS if colour not in taken])
+    return {name: FIXED.get(name) or next(free) for name in names}
 
 
 def _timeseries(
@@ -124,14 +128,17 @@ def _timeseries(
     lines = {name: points for one in answers for name, points in one.lines.items()}
     bars = _defaults(panel).get("custom", {}).get("drawStyle") == "bars"
     base: dict[float, float] = {}
-    for number, (name, points) in enumerate(sorted(lines.items())):
+    colours = _colours(sorted(lines))
+    for name, points in sorted(lines.items()):
         moments = [datetime.fromtimestamp(at, UTC) for at, _ in points]
         values = [value for _, value in points]
-        colour = _colour(name, number)
+        colour = colours[name]
         if bars:
             under = [base.get(at, 0) for at, _ in points]
-            half = timedelta(hours=12)
-            axes.bar([at + half for at in moments], values, 0.7, bottom=under, color=colour, label=name)
+            step = timedelta(hours=1) if any(moment.hour for moment in moments) else timedelta(days=1)
+            axes.bar(
+                [at + step / 2 for at in moments], values, 0.7 * step, bottom=under, color=colour, label=name
+            )
             base |= {at: base.get(at, 0) + value for at, value in points}
         else:
             moments, values = _with_gaps(moments, values)
@@ -160,9 +167,9 @@ def _barchart(axes: Axes, panel: dict[str, Any], answers: list[Shown], _: tuple[
     rows = answers[0].rows
     first, *names = list(rows[0])
     base = [0.0] * len(rows)
-    for number, name in enumerate(names):
+    for name, colour in _colours(names).items():
         values = [float(row[name]) for row in rows]
-        axes.bar(range(len(rows)), values, 0.7, bottom=base, color=_colour(name, number), label=name)
+        axes.bar(range(len(rows)), values, 0.7, bottom=base, color=colour, label=name)
         base = [one + more for one, more in zip(base, values, strict=True)]
     axes.set_xticks(range(len(rows)), [f"{row[first]:%m-%d}" for row in rows])
     _value_axis(axes, panel)
@@ -197,8 +204,13 @@ def _time_axis(axes: Axes, times: tuple[datetime, datetime]) -> None:
 def _value_axis(axes: Axes, panel: dict[str, Any]) -> None:
     defaults = _defaults(panel)
     top = defaults.get("max")
-    axes.set_ylim(0, top * 1.1 if top else max(axes.get_ylim()[1], 1) * 1.05)
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=defaults.get("unit") is None))
+    if "scaleDistribution" in defaults.get("custom", {}):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(FixedLocator([0.01, 0.1, 1, 10, 60, 600, 3600, 36_000]))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.set_ylim(0, top * 1.1 if top else max(axes.get_ylim()[1], 1) * 1.05)
+        axes.yaxis.set_major_locator(MaxNLocator(5, integer=defaults.get("unit") is None))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: in_unit(value, defaults.get("unit"))))
     axes.grid(axis="y", color=EDGE, linewidth=0.6)
     axes.set_axisbelow(True)

@@ -36,7 +36,7 @@ def played(folder: Path, minutes: float) -> Iterator[Played]:
     with (
         valkey(appendfsync="no") as queue,
         simulator_process(
-            folder / "simulator.jsonl", per_second=CALLS_PER_SECOND, latency_ms=(40, 250)
+            folder / "simulator.jsonl", per_second=CALLS_PER_SECOND + 2, latency_ms=(40, 250)
         ) as simulator,
     ):
         pipeline = Pipeline(

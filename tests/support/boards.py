@@ -72,24 +72,23 @@ def variables(board: Board) -> dict[str, dict[str, Any]]:
 # -- as Grafana fills them in ------------------------------------------------------------------------------
 
 
-def promql(text: str, choice: Choice, *, rate_interval: str) -> str:
-    """With `$name` as the data source of Prometheus fills it in: a regular expression; All is every value there is."""
+def promql(board: Board, text: str, choice: Choice, *, rate_interval: str) -> str:
+    """With `$name` as the data source of Prometheus fills it in, as a regular expression."""
     text = text.replace("$__rate_interval", rate_interval)
     for name, values in choice.items():
         escaped = [re.sub(r"[\\^$.*+?()\[\]{}|]", r"\\\\\g<0>", value) for value in values]
-        chosen = (
-            ".*" if list(values) == [ALL] else escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
-        )
-        text = text.replace(f"${name}", chosen)
+        chosen = escaped[0] if len(escaped) == 1 else f"({'|'.join(escaped)})"
+        text = text.replace(f"${name}", _all(board, name) if list(values) == [ALL] else chosen)
     assert "$" not in text, text
     return text
 
 
-def sql(text: str, choice: Choice, begin: datetime, end: datetime) -> str:
-    """With `${name:sqlstring}`, `$__from` (ms), and PostgreSQL's macros. All has to be given as the list of all."""
+def sql(board: Board, text: str, choice: Choice, begin: datetime, end: datetime) -> str:
+    """With `${name:sqlstring}`, `$__from` (ms), and PostgreSQL's macros."""
     for name, values in choice.items():
         quoted = ",".join("'" + value.replace("'", "''") + "'" for value in values)
-        text = text.replace(f"${{{name}:sqlstring}}", quoted)
+        chosen = _all(board, name) if list(values) == [ALL] else quoted
+        text = text.replace(f"${{{name}:sqlstring}}", chosen)
     bounds = [moment.astimezone(UTC).isoformat().replace("+00:00", "Z") for moment in (begin, end)]
     text = re.sub(r"\$__timeFilter\((\w+)\)", rf"\1 BETWEEN '{bounds[0]}' AND '{bounds[1]}'", text)
     for macro, bound in zip(("$__timeFrom()", "$__timeTo()"), bounds, strict=True):
@@ -98,6 +97,11 @@ def sql(text: str, choice: Choice, begin: datetime, end: datetime) -> str:
         text = text.replace(name, str(int(moment.timestamp()) * 1000))
     assert "$" not in text, text
     return text
+
+
+def _all(board: Board, name: str) -> str:
+    """What stands for All, as it is: a list of all values would be empty at first, which is no SQL."""
+    return str(variables(board)[name]["allValue"])
 
 
 # -- the board for SQLite ----------------------------------------------------------------------------------
@@ -166,9 +170,9 @@ def written(board: Board) -> str:
 
 
 def each_choice(board: Board, values: Mapping[str, Sequence[str]]) -> Iterator[dict[str, list[str]]]:
-    """For each variable of the board: all of its values, each one alone, and the first two of them; others at all."""
+    """All; then for each variable each of its values alone, and the first two of them, with All of the others."""
     names = list(variables(board))
-    everything = {name: list(values[name]) for name in names}
+    everything = {name: [ALL] for name in names}
     yield everything
     for name in names:
         for one in values[name]:

@@ -48,6 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     ):
         pipeline = Pipeline(folder, queue, database_url, simulator)
         try:
+            pipeline.worker(ready=False)
             with scraping(pipeline) as server:
                 _work(pipeline, server)
                 yield Run(server, begin, time.time())
@@ -61,7 +62,6 @@ def _work(pipeline: Pipeline, server: Prometheus) -> None:
 
     pipeline.gong.fault("reject", times=None, match={"eventIdPrefix": "refused-"})
     pipeline.gong.fault("status", status=500, match={"eventId": "live-3"})
-    pipeline.worker()
     # A rate needs the counter's value before.
     scraped("gong_views_workers_alive == 1")
     for lane in LANES:
@@ -93,7 +93,7 @@ def test_every_question_to_prometheus_has_an_answer(
     run: Run, question: boards.Question, chosen: list[str]
 ) -> None:
     """Each panel's query gives numbers for the run, whichever lanes are chosen, and of these lanes alone."""
-    text = boards.promql(question.text, {"lane": chosen}, rate_interval=RATE_INTERVAL)
+    text = boards.promql(BOARD, question.text, {"lane": chosen}, rate_interval=RATE_INTERVAL)
     found = run.server.over(text, run.begin, run.end)
     assert found, text
     lanes = {series["metric"]["lane"] for series in found if "lane" in series["metric"]}
