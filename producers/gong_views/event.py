@@ -7,7 +7,7 @@ URLs are plain strings, as in the schema. Ids are strings, never numbers. A list
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     ConfigDict,
@@ -22,17 +22,11 @@ from pydantic.config import JsonDict
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema
 
 from gong_views.canonical import canonical_json, derived_event_id
+from gong_views.event_key import EventKey
 from gong_views.json_input import MAX_EVENT_BYTES, MAX_EVENT_VALUES, count_values, fields_of
 from gong_views.schema import Actor, AgentPlatform, CrmContext, Items, Part, Property, Sharer, Text
 from gong_views.timestamps import Timestamp, timestamp_of
 from gong_views.validation_errors import LONE_SURROGATE, WHOLE_EVENT, lone_surrogates, path_of
-
-
-class EventKey(NamedTuple):
-    """What makes two events the same event; Gong accepts a key once."""
-
-    reporting_system: str
-    event_id: str
 
 
 def _without_default(schema: JsonDict) -> None:
