@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser
 
-from gong_worker.ledger.models import Base
+from gong_worker.ledger.models import METADATA
 from tests.console.served import World, chromium, console
 from tests.support.servers import valkey
 
@@ -31,9 +31,7 @@ def world(running: World) -> World:
     """The console with an empty queue and an empty ledger."""
     running.services.client.flushall()
     with running.services.ledger.engine.begin() as connection:
-        for table in 2 * list(
-            reversed(Base.metadata.sorted_tables)
-        ):  # the rows' triggers change the counters
+        for table in 2 * list(reversed(METADATA.sorted_tables)):  # the rows' triggers change the counters
             if table.name != "installation_keys":  # made by the migration alone
                 connection.execute(sa.delete(table))
         connection.execute(sa.text("DELETE FROM sqlite_sequence"))

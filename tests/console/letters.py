@@ -10,7 +10,7 @@ from gong_worker.domain.error_kinds import error_kind
 from gong_worker.domain.outcomes import AttemptOutcome as Outcome
 from gong_worker.domain.states import DeadLetterReason, Status
 from gong_worker.ledger import Ledger
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery
+from gong_worker.ledger.models import ATTEMPTS, DEAD_LETTERS, DELIVERIES
 
 CHUNK = 5_000
 KINDS = (
@@ -39,8 +39,8 @@ def insert(ledger: Ledger, count: int, *, first: int = 1) -> None:
     with ledger.engine.begin() as connection:
         for start in range(first, first + count, CHUNK):
             numbers = range(start, min(start + CHUNK, first + count))
-            connection.execute(sa.insert(Delivery), [_delivery(number, died) for number in numbers])
-            connection.execute(sa.insert(DeadLetterRow), [_letter(number, died) for number in numbers])
+            connection.execute(sa.insert(DELIVERIES), [_delivery(number, died) for number in numbers])
+            connection.execute(sa.insert(DEAD_LETTERS), [_letter(number, died) for number in numbers])
 
 
 def _delivery(number: int, died: datetime) -> dict[str, Any]:
@@ -81,8 +81,8 @@ def insert_attempts(ledger: Ledger) -> int:
         ]  # fmt: skip
     with ledger.engine.begin() as connection:
         # What ends is counted: as in life, an attempt begins without an outcome.
-        connection.execute(sa.insert(Attempt), [{**row, "outcome": None} for row in rows])
-        update = sa.update(Attempt).where(Attempt.attempt_number == sa.bindparam("number"))
+        connection.execute(sa.insert(ATTEMPTS), [{**row, "outcome": None} for row in rows])
+        update = sa.update(ATTEMPTS).where(ATTEMPTS.c.attempt_number == sa.bindparam("number"))
         connection.execute(
             update.values(outcome=sa.bindparam("end")),
             [{"number": row["attempt_number"], "end": row["outcome"]} for row in rows],
@@ -93,15 +93,15 @@ def insert_attempts(ledger: Ledger) -> int:
 def multiply(ledger: Ledger, count: int) -> None:
     """So many more letters with their events, made by the database of the first three (see `insert`)."""
     with ledger.engine.begin() as connection:
-        for model, left_out in ((Delivery, ()), (DeadLetterRow, ("id",))):
-            names = [column.name for column in model.__table__.columns if column.name not in left_out]
+        for table, left_out in ((DELIVERIES, ()), (DEAD_LETTERS, ("id",))):
+            names = [column.name for column in table.columns if column.name not in left_out]
             new = {"event_id": "'many-' || n.i", "message_id": "'many-' || n.i"}
             values = ", ".join(new.get(name, f"t.{name}") for name in names)
             connection.execute(
                 sa.text(
                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) "
-                    f"INSERT INTO {model.__tablename__} ({', '.join(names)}) SELECT {values} "
-                    f"FROM n JOIN {model.__tablename__} AS t ON t.event_id = 'view-' || (1 + n.i % 3)"
+                    f"INSERT INTO {table.name} ({', '.join(names)}) SELECT {values} "
+                    f"FROM n JOIN {table.name} AS t ON t.event_id = 'view-' || (1 + n.i % 3)"
                 ),
                 {"count": count},
             )

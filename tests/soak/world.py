@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from gong_views import ViewQueue
 from gong_worker.domain.states import DeadLetterReason, Status
-from gong_worker.ledger.models import DeadLetterRow, Delivery, Duplicate
+from gong_worker.ledger.models import DEAD_LETTERS, DELIVERIES, DUPLICATES
 from tests.soak.producers import Producers
 from tests.soak.schedule import Strike
 from tests.soak.strikes import KINDS
@@ -84,10 +84,12 @@ class World:
 
     def lost(self) -> set[str]:
         """Confirmed messages (ids) that came to no end: only those that a promoted replica had missed."""
-        final = sa.select(Delivery.message_id).where(Delivery.status.in_((Status.DELIVERED, Status.DEAD)))
+        final = sa.select(DELIVERIES.c.message_id).where(
+            DELIVERIES.c.status.in_((Status.DELIVERED, Status.DEAD))
+        )
         gone = {enqueued.message_id for enqueued in self.producers.confirmed}
         with self.line.ledger.engine.connect() as connection:
-            for ends in (final, sa.select(Duplicate.message_id), sa.select(DeadLetterRow.message_id)):
+            for ends in (final, sa.select(DUPLICATES.c.message_id), sa.select(DEAD_LETTERS.c.message_id)):
                 gone.difference_update(connection.execute(ends).scalars())
         assert gone <= self.at_risk, f"lost, and no replica to blame: {sorted(gone - self.at_risk)[:9]}"
         return gone

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from gong_worker.ledger import Ledger, migrate, open_engine
-from gong_worker.ledger.models import Base
+from gong_worker.ledger.models import METADATA
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +35,7 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     else:
         ledger = Ledger(open_engine(request.getfixturevalue("migrated_database")))
         with ledger.engine.begin() as connection:
-            tables = ", ".join(
-                Base.metadata.tables.keys() - {"installation_keys"}
-            )  # made by the migration alone
+            tables = ", ".join(METADATA.tables.keys() - {"installation_keys"})  # made by the migration alone
             connection.execute(sa.text(f"TRUNCATE {tables} RESTART IDENTITY"))
     yield ledger
     ledger.close()

@@ -21,7 +21,7 @@ from gong_worker.ledger import (
     MessageRef,
     event_search,
 )
-from gong_worker.ledger.models import Attempt
+from gong_worker.ledger.models import ATTEMPTS
 from gong_worker.operations.events import search_events
 from gong_worker.operations.tail import AttemptTail
 from tests.integration.ledger.support import (
@@ -173,16 +173,16 @@ def test_the_tail_misses_nothing_committed_late(ledger: Ledger) -> None:
     }  # fmt: skip
     tail, clock = _tail(ledger)
     with ledger.engine.begin() as connection:
-        connection.execute(sa.insert(Attempt).values(row | {"event_id": "first", "started_at": at(40)}))
+        connection.execute(sa.insert(ATTEMPTS).values(row | {"event_id": "first", "started_at": at(40)}))
     clock.now = at(41)
     assert _told(tail) == [("first", "delivered")]
     with ledger.engine.begin() as connection:
-        connection.execute(sa.insert(Attempt).values(row | {"event_id": "late", "started_at": at(1)}))
+        connection.execute(sa.insert(ATTEMPTS).values(row | {"event_id": "late", "started_at": at(1)}))
     clock.now = at(42)
     assert _told(tail) == [("late", "delivered")]
     # Redis's clock is set back, and nobody polls for ten minutes.
     with ledger.engine.begin() as connection:
-        connection.execute(sa.insert(Attempt).values(row | {"event_id": "later", "started_at": at(-300)}))
+        connection.execute(sa.insert(ATTEMPTS).values(row | {"event_id": "later", "started_at": at(-300)}))
     clock.now = at(-290)
     assert _told(tail) == [("later", "delivered")]
     clock.now = at(600)

@@ -11,8 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from gong_worker.ledger import LedgerError, SchemaOutdated, check_schema, migrate, open_engine
+from gong_worker.ledger.indexes import ONLY_IN_MIGRATIONS, SCHEMA
 from gong_worker.ledger.migrate import alembic_config, downgrade, known_revisions, losses
-from gong_worker.ledger.models import ONLY_IN_MIGRATIONS, Base
 
 VIEWS = {
     "outcomes_hourly", "answers_hourly", "dead_letter_reasons", "latency_hourly", "calls_daily", "deliveries_daily",
@@ -37,7 +37,7 @@ def test_the_models_are_the_schema(database_url: str) -> None:
     options = {"include_object": lambda item, name, *_: name not in others}
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, SCHEMA) == []
         catalogue = {
             "sqlite": "SELECT name FROM sqlite_master",
             "postgresql": "SELECT indexname FROM pg_indexes",
@@ -50,7 +50,7 @@ def test_down_and_up_again(database_url: str) -> None:
     """Nothing is left of the ledger at the base, and it can be made anew; twice is as good as once."""
     migrate(database_url)
     migrate(database_url)
-    assert names(database_url) >= VIEWS | set(Base.metadata.tables)
+    assert names(database_url) >= VIEWS | set(SCHEMA.tables)
     downgrade(database_url)
     assert names(database_url) - {"sqlite_sequence"} == {"alembic_version"}
     migrate(database_url)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.ledger import FinalCounts, Ledger, LedgerRefused, ReconciliationSnapshot
-from gong_worker.ledger.models import Delivery
+from gong_worker.ledger.models import DELIVERIES
 from gong_worker.ledger.transactions import writing
 from tests.integration.ledger.support import (
     LEASE_SECONDS,
@@ -118,6 +118,6 @@ def test_a_refused_value_is_not_quoted(ledger: Ledger) -> None:
             "resolution": "accepted",
             "source": "x@example.com",
         }  # only a delivered event has a resolution
-        connection.execute(sa.update(Delivery).values(values))
+        connection.execute(sa.update(DELIVERIES).values(values))
     assert "example.com" not in str(caught.value) and caught.value.__suppress_context__
     assert ledger.event("event-1")[0].status == "sending"

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 from gong_views.names import Lane
 from gong_worker.domain.states import TRANSITIONS, Resolution
 from gong_worker.ledger import AlreadyHandled, Claim, Claimed, ClaimLost, Ledger
-from gong_worker.ledger.models import Base
+from gong_worker.ledger.models import METADATA
 from tests.integration.ledger.support import (
     LEASE_SECONDS,
     ask,
@@ -61,7 +61,7 @@ class Pipeline(RuleBasedStateMachine):
         self.ledger = ledger
         with ledger.engine.begin() as connection:
             # The counters last: some deletions are counted.
-            tables = Base.metadata.sorted_tables[::-1]
+            tables = METADATA.sorted_tables[::-1]
             for table in sorted(tables, key=lambda table: "shard" in table.c):
                 connection.execute(sa.delete(table))
         self.seconds = 0.0

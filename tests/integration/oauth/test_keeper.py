@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from gong_worker.domain.grants import Grant, GrantState, TokenCause
 from gong_worker.gong import GongClient
 from gong_worker.ledger import Ledger
-from gong_worker.ledger.models import OAuthGrantRow
+from gong_worker.ledger.models import OAUTH_GRANTS
 from gong_worker.oauth import Vault
 from gong_worker.operations import token_keeper
 from gong_worker.operations.oauth import make_keeper
@@ -171,7 +171,7 @@ def test_a_token_of_the_future_is_not_young(keeper: Keepers, ledger: Ledger, sim
     sim.revoke(access_only=True)
     assert answer(one, "e-1") == "superseded"
     with ledger.engine.begin() as connection:
-        connection.execute(sa.update(OAuthGrantRow).values(renewed_at=datetime.now(UTC) + timedelta(hours=1)))
+        connection.execute(sa.update(OAUTH_GRANTS).values(renewed_at=datetime.now(UTC) + timedelta(hours=1)))
     sim.revoke(access_only=True)
     assert answer(one, "e-1") == "superseded"
     assert answer(one, "e-1") == "Delivered"

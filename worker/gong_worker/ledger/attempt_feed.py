@@ -11,7 +11,7 @@ from gong_views.names import Lane
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
-from gong_worker.ledger.models import Attempt, Delivery
+from gong_worker.ledger.models import ATTEMPTS, DELIVERIES
 from gong_worker.ledger.transactions import reading
 
 
@@ -53,12 +53,15 @@ class AttemptFilter:
     outcome: AttemptOutcome | None = None
 
 
-_KEY: Final = tuple(getattr(Attempt, name) for name in AttemptKey._fields)
+_KEY: Final = tuple(ATTEMPTS.c[name] for name in AttemptKey._fields)
 _EVENT: Final = ("lane", "source", "content_id")
-_LINE: Final = tuple(getattr(Delivery if name in _EVENT else Attempt, name) for name in AttemptLine.__slots__)
-_CALLS: Final = sa.select(Attempt.claim_token, *_LINE).join(
-    Delivery,
-    sa.and_(Delivery.event_id == Attempt.event_id, Delivery.reporting_system == Attempt.reporting_system),
+_LINE: Final = tuple((DELIVERIES if name in _EVENT else ATTEMPTS).c[name] for name in AttemptLine.__slots__)
+_CALLS: Final = sa.select(ATTEMPTS.c.claim_token, *_LINE).join(
+    DELIVERIES,
+    sa.and_(
+        DELIVERIES.c.event_id == ATTEMPTS.c.event_id,
+        DELIVERIES.c.reporting_system == ATTEMPTS.c.reporting_system,
+    ),
 )
 
 
@@ -77,9 +80,9 @@ class AttemptFeed(LedgerPart):
 
         limit: no more than the first of those begun since.
         """
-        query = _CALLS.where(Attempt.started_at >= utc(since), *_conditions(wanted))
+        query = _CALLS.where(ATTEMPTS.c.started_at >= utc(since), *_conditions(wanted))
         if limit is not None:
-            query = query.order_by(Attempt.started_at).limit(limit)
+            query = query.order_by(ATTEMPTS.c.started_at).limit(limit)
         with reading(self.engine) as connection:
             found = connection.execute(query).all()
             if also:
@@ -94,12 +97,12 @@ class AttemptFeed(LedgerPart):
 
 def _conditions(wanted: AttemptFilter) -> list[sa.ColumnElement[bool]]:
     given: tuple[tuple[Any, Any], ...] = (
-        (Attempt.reporting_system, wanted.reporting_system),
-        (Delivery.content_id, wanted.content_id),
-        (Delivery.source, wanted.source),
-        (Delivery.lane, wanted.lane),
+        (ATTEMPTS.c.reporting_system, wanted.reporting_system),
+        (DELIVERIES.c.content_id, wanted.content_id),
+        (DELIVERIES.c.source, wanted.source),
+        (DELIVERIES.c.lane, wanted.lane),
     )
     found: list[sa.ColumnElement[bool]] = [column == value for column, value in given if value is not None]
     if wanted.outcome is not None:  # one that is in flight may still come to it
-        found.append(sa.or_(Attempt.outcome.is_(None), Attempt.outcome == wanted.outcome))
+        found.append(sa.or_(ATTEMPTS.c.outcome.is_(None), ATTEMPTS.c.outcome == wanted.outcome))
     return found

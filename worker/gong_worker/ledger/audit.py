@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from gong_worker.domain.audit import AuditAction
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.models import OperatorAction
+from gong_worker.ledger.models import OPERATOR_ACTIONS
 from gong_worker.ledger.transactions import reading, writing
 
 
@@ -61,15 +61,15 @@ class Audit(LedgerPart):
             "details": None if details is None else dict(details),
         }
         with writing(self.engine) as connection:
-            connection.execute(sa.insert(OperatorAction).values(row))
+            connection.execute(sa.insert(OPERATOR_ACTIONS).values(row))
 
     def operator_limits(self) -> dict[str, float]:
         """The limits that operators have set and not unset, by name."""
         changes = (AuditAction.LIMITS.value, AuditAction.UNSET_LIMITS.value)
         query = (
-            sa.select(OperatorAction.action, OperatorAction.details)
-            .where(OperatorAction.action.in_(changes))
-            .order_by(OperatorAction.id)
+            sa.select(OPERATOR_ACTIONS.c.action, OPERATOR_ACTIONS.c.details)
+            .where(OPERATOR_ACTIONS.c.action.in_(changes))
+            .order_by(OPERATOR_ACTIONS.c.id)
         )
         limits: dict[str, float] = {}
         with reading(self.engine) as connection:
@@ -92,19 +92,19 @@ class Audit(LedgerPart):
         """A page of what was done, the latest first."""
         wanted: list[sa.ColumnElement[bool]] = []
         if action is not None:
-            wanted.append(OperatorAction.action == action.value)
+            wanted.append(OPERATOR_ACTIONS.c.action == action.value)
         if by is not None:
-            wanted.append(OperatorAction.by == by)
-        page = [] if before_id is None else [OperatorAction.id < before_id]
+            wanted.append(OPERATOR_ACTIONS.c.by == by)
+        page = [] if before_id is None else [OPERATOR_ACTIONS.c.id < before_id]
         query = (
-            sa.select(*OperatorAction.__table__.columns)
+            sa.select(*OPERATOR_ACTIONS.columns)
             .where(*wanted, *page)
-            .order_by(OperatorAction.id.desc())
+            .order_by(OPERATOR_ACTIONS.c.id.desc())
             .limit(limit + 1)
         )
         with reading(self.engine) as connection:
             total = connection.execute(
-                sa.select(sa.func.count()).select_from(OperatorAction).where(*wanted)
+                sa.select(sa.func.count()).select_from(OPERATOR_ACTIONS).where(*wanted)
             ).scalar_one()
             rows = connection.execute(query).all()
         entries = [AuditEntry(**{**row._mapping, "action": AuditAction(row.action)}) for row in rows[:limit]]

@@ -19,15 +19,15 @@ from gong_worker.ledger import attempt_rows, rows, steps
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.errors import LedgerRefused
-from gong_worker.ledger.models import Delivery
+from gong_worker.ledger.models import DELIVERIES
 from gong_worker.ledger.rows import DeadLetterFacts, DeliveryState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AlreadyHandled, Busy, Claim, Claimed, EventFacts, MessageRef
 
 PRUNED_MEANWHILE: Final = 2
 _RENEW: Final = (
-    sa.update(Delivery)
-    .where(rows.is_event(Delivery), Delivery.claim_token == bindparam("token"))
+    sa.update(DELIVERIES)
+    .where(rows.is_event(DELIVERIES), DELIVERIES.c.claim_token == bindparam("token"))
     .values(lease_expires_at=bindparam("until"), updated_at=bindparam("now"))
 )
 

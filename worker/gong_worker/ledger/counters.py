@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gong_worker.ledger.models import Base
+from gong_worker.ledger.models import METADATA
 
 PRUNED_SHARD: Final = -2
 """Holds what was counted of rows that are pruned. The others together say what the rows say."""
@@ -28,7 +28,7 @@ _KEY_TYPES: Final[dict[str, sa.types.TypeEngine[Any]]] = {
 def _counters(name: str, keys: tuple[str, ...], *columns: str) -> sa.Table:
     return sa.Table(
         name,
-        Base.metadata,
+        METADATA,
         *(sa.Column(key, _KEY_TYPES[key], primary_key=True, autoincrement=False) for key in keys),
         sa.Column("shard", sa.SmallInteger, primary_key=True, autoincrement=False),
         *(sa.Column(column, sa.BigInteger, nullable=False) for column in columns),

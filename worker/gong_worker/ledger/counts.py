@@ -12,7 +12,7 @@ from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.buckets import Day, parsed
 from gong_worker.ledger.counters import DEAD_LETTER_COUNTS, MESSAGE_COUNTS
-from gong_worker.ledger.models import Delivery, EnqueueCount
+from gong_worker.ledger.models import DELIVERIES, ENQUEUE_COUNTS
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import FinalCounts, LaneDay, ReconciliationSnapshot
 
@@ -21,15 +21,15 @@ def _keep_highest(insert: Any) -> Any:
     return insert.on_conflict_do_update(
         index_elements=["generation", "lane", "day"],
         set_={"message_count": insert.excluded.message_count},
-        where=insert.excluded.message_count > EnqueueCount.message_count,
+        where=insert.excluded.message_count > ENQUEUE_COUNTS.c.message_count,
     )
 
 
-_MIRROR: Final = rows.on_each(EnqueueCount, _keep_highest)
+_MIRROR: Final = rows.OnEach(ENQUEUE_COUNTS, _keep_highest)
 _SUMS: Final = {
     column.name: sa.func.sum(column) for column in MESSAGE_COUNTS.columns if not column.primary_key
 }
-_OPEN: Final = Delivery.status.in_([Status.SENDING, Status.WAITING])
+_OPEN: Final = DELIVERIES.c.status.in_([Status.SENDING, Status.WAITING])
 # Rows of this kind hold, with the sign turned, what an operator has accepted as missing: the sums add up again.
 _WRITTEN_OFF: Final = "written-off:"
 # How a message ended: the column that counts it, and its name here.
@@ -47,7 +47,7 @@ class Counts(LedgerPart):
 
     def counts(self) -> dict[str, int]:
         """Events by status (sending, waiting, delivered, dead), `duplicates`, `dead_letters_open`."""
-        opened = sa.select(Delivery.status, sa.func.count()).where(_OPEN).group_by(Delivery.status)
+        opened = sa.select(DELIVERIES.c.status, sa.func.count()).where(_OPEN).group_by(DELIVERIES.c.status)
         ended = sa.select(
             (_SUMS["accepted"] + _SUMS["already_reported"]).label(Status.DELIVERED.value),
             _SUMS["dead"].label(Status.DEAD.value),
@@ -72,8 +72,8 @@ class Counts(LedgerPart):
 
     def mirrored_enqueue_counts(self, generation: str) -> dict[LaneDay, int]:
         """What `mirror_enqueue_counts` has of one life of Redis."""
-        columns = (EnqueueCount.lane, EnqueueCount.day, EnqueueCount.message_count)
-        query = sa.select(*columns).where(EnqueueCount.generation == generation)
+        columns = (ENQUEUE_COUNTS.c.lane, ENQUEUE_COUNTS.c.day, ENQUEUE_COUNTS.c.message_count)
+        query = sa.select(*columns).where(ENQUEUE_COUNTS.c.generation == generation)
         with reading(self.engine) as connection:
             return {(lane, day): number for lane, day, number in connection.execute(query)}
 
@@ -96,7 +96,7 @@ class Counts(LedgerPart):
 
         All of one and the same instant.
         """
-        written_off = EnqueueCount.generation.startswith(_WRITTEN_OFF, autoescape=True)
+        written_off = ENQUEUE_COUNTS.c.generation.startswith(_WRITTEN_OFF, autoescape=True)
         with reading(self.engine) as connection:
             return ReconciliationSnapshot(
                 _final_counts(connection),
@@ -118,12 +118,12 @@ def _final_counts(connection: sa.Connection) -> dict[LaneDay, FinalCounts]:
 
 
 def _unsettled(connection: sa.Connection) -> dict[LaneDay, int]:
-    day: Any = Day(Delivery.enqueued_at)
-    query = sa.select(Delivery.lane, day, sa.func.count()).where(_OPEN).group_by(Delivery.lane, day)
+    day: Any = Day(DELIVERIES.c.enqueued_at)
+    query = sa.select(DELIVERIES.c.lane, day, sa.func.count()).where(_OPEN).group_by(DELIVERIES.c.lane, day)
     return {(lane, parsed(start).date()): number for lane, start, number in connection.execute(query)}
 
 
 def _enqueue_counts(connection: sa.Connection, kind: sa.ColumnElement[bool]) -> dict[LaneDay, int]:
-    place = (EnqueueCount.lane, EnqueueCount.day)
-    query = sa.select(*place, sa.func.sum(EnqueueCount.message_count)).where(kind).group_by(*place)
+    place = (ENQUEUE_COUNTS.c.lane, ENQUEUE_COUNTS.c.day)
+    query = sa.select(*place, sa.func.sum(ENQUEUE_COUNTS.c.message_count)).where(kind).group_by(*place)
     return {(lane, day): int(number) for lane, day, number in connection.execute(query)}

@@ -14,7 +14,7 @@ from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, De
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.dead_letters import letter_of
 from gong_worker.ledger.errors import DeadLetterGroupNotFound
-from gong_worker.ledger.models import DeadLetterRow, Delivery
+from gong_worker.ledger.models import DEAD_LETTERS, DELIVERIES
 from gong_worker.ledger.transactions import reading
 from gong_worker.ledger.values import DeadLetter
 
@@ -105,11 +105,11 @@ MOST_KNOWN: Final = 10_000
 _known_groups: dict[str, tuple[DeadLetterReason, int | None, str]] = {}
 
 _WORDLESS: Final = tuple(
-    getattr(DeadLetterRow, name) for name in DeadLetterSummary.__slots__ if name not in ("group", "errors")
+    DEAD_LETTERS.c[name] for name in DeadLetterSummary.__slots__ if name not in ("group", "errors")
 )
-_SUMMARY: Final = (*_WORDLESS, DeadLetterRow.errors)
+_SUMMARY: Final = (*_WORDLESS, DEAD_LETTERS.c.errors)
 # As they stand in ix_dead_letters_group, so that the rows come from it in this order.
-_GROUP: Final = (DeadLetterRow.reason, DeadLetterRow.http_status, DeadLetterRow.error_kind)
+_GROUP: Final = (DEAD_LETTERS.c.reason, DEAD_LETTERS.c.http_status, DEAD_LETTERS.c.error_kind)
 
 
 def group_id(reason: str, http_status: int | None, error_kind: str | None) -> str:
@@ -134,7 +134,7 @@ class DeadLetterSearch(LedgerPart):
             if wanted.looks_into_each:
                 last = _scanned_to(connection, wanted, after_id)
                 if last is not None:
-                    conditions.append(DeadLetterRow.id <= last)
+                    conditions.append(DEAD_LETTERS.c.id <= last)
             else:
                 total = connection.execute(_count(conditions)).scalar_one()
             query = _page(_SUMMARY if errors else _WORDLESS, conditions, after_id, limit + 1)
@@ -157,8 +157,8 @@ class DeadLetterSearch(LedgerPart):
         with reading(self.engine) as connection:
             conditions = _conditions(connection, wanted)
             if up_to_id is not None:
-                conditions.append(DeadLetterRow.id <= up_to_id)
-            columns = tuple(DeadLetterRow.__table__.columns)
+                conditions.append(DEAD_LETTERS.c.id <= up_to_id)
+            columns = tuple(DEAD_LETTERS.columns)
             rows = connection.execute(_page(columns, conditions, after_id, limit)).all()
         return [letter_of(row) for row in rows]
 
@@ -170,17 +170,17 @@ class DeadLetterSearch(LedgerPart):
 
     def count_dead_letters(self, wanted: DeadLetterFilter) -> tuple[int, int, int | None]:
         """How many letters, how many events they stand for, and the highest number among them."""
-        events = sa.func.count(sa.distinct(DeadLetterRow.reporting_system + "\n" + DeadLetterRow.event_id))
-        nameless = sa.func.count().filter(DeadLetterRow.event_id.is_(None))
+        events = sa.func.count(sa.distinct(DEAD_LETTERS.c.reporting_system + "\n" + DEAD_LETTERS.c.event_id))
+        nameless = sa.func.count().filter(DEAD_LETTERS.c.event_id.is_(None))
         with reading(self.engine) as connection:
             conditions = _conditions(connection, wanted)
-            query = sa.select(sa.func.count(), events + nameless, sa.func.max(DeadLetterRow.id))
+            query = sa.select(sa.func.count(), events + nameless, sa.func.max(DEAD_LETTERS.c.id))
             letters, calls, last = connection.execute(query.where(*conditions)).one()
         return letters, calls, last
 
 
 def _conditions(connection: sa.Connection, wanted: DeadLetterFilter) -> list[sa.ColumnElement[bool]]:
-    row = DeadLetterRow
+    row = DEAD_LETTERS.c
     found: list[sa.ColumnElement[bool]] = []
     for column, value in (
         (row.reason, wanted.reason),
@@ -207,8 +207,8 @@ def _conditions(connection: sa.Connection, wanted: DeadLetterFilter) -> list[sa.
         texts = (sa.type_coerce(column, sa.Text) for column in (row.errors, row.payload))
         found.append(sa.or_(*(text.icontains(needle, autoescape=True) for text in texts)))
     if wanted.content_id is not None:
-        of_event = (Delivery.event_id == row.event_id, Delivery.reporting_system == row.reporting_system)
-        found.append(sa.exists().where(*of_event, Delivery.content_id == wanted.content_id))
+        of_event = (DELIVERIES.c.event_id == row.event_id, DELIVERIES.c.reporting_system == row.reporting_system)
+        found.append(sa.exists().where(*of_event, DELIVERIES.c.content_id == wanted.content_id))
     if wanted.group is not None:
         found.append(_in_group(connection, wanted))
     return found
@@ -217,7 +217,7 @@ def _conditions(connection: sa.Connection, wanted: DeadLetterFilter) -> list[sa.
 def _scanned_to(connection: sa.Connection, wanted: DeadLetterFilter, after_id: int) -> int | None:
     """The last letter to look into for a page; None if there are not so many left."""
     cheap = _conditions(connection, replace(wanted, contains=None, content_id=None))
-    query = _page((DeadLetterRow.id,), cheap, after_id, 1).offset(SCANNED - 1)
+    query = _page((DEAD_LETTERS.c.id,), cheap, after_id, 1).offset(SCANNED - 1)
     last: int | None = connection.execute(query).scalar()
     return last
 
@@ -237,9 +237,9 @@ def _in_group(connection: sa.Connection, wanted: DeadLetterFilter) -> sa.ColumnE
         raise DeadLetterGroupNotFound(wanted.group)
     reason, http_status, kind = known
     # Letters of before there were kinds have none.
-    kinds = [DeadLetterRow.error_kind == kind]
-    kinds += [] if kind else [DeadLetterRow.error_kind.is_(None)]
-    return sa.and_(DeadLetterRow.reason == reason, DeadLetterRow.http_status == http_status, sa.or_(*kinds))
+    kinds = [DEAD_LETTERS.c.error_kind == kind]
+    kinds += [] if kind else [DEAD_LETTERS.c.error_kind.is_(None)]
+    return sa.and_(DEAD_LETTERS.c.reason == reason, DEAD_LETTERS.c.http_status == http_status, sa.or_(*kinds))
 
 
 def _remember(name: str, reason: DeadLetterReason, http_status: int | None, kind: str | None) -> None:
@@ -250,7 +250,7 @@ def _remember(name: str, reason: DeadLetterReason, http_status: int | None, kind
 
 
 def _groups(connection: sa.Connection, conditions: Sequence[sa.ColumnElement[bool]]) -> list[DeadLetterGroup]:
-    row = DeadLetterRow
+    row = DEAD_LETTERS.c
     query = (
         sa.select(
             *_GROUP,
@@ -283,7 +283,7 @@ def _together(one: DeadLetterGroup, other: DeadLetterGroup) -> DeadLetterGroup:
 
 
 def _count(conditions: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:
-    return sa.select(sa.func.count()).select_from(DeadLetterRow).where(*conditions)
+    return sa.select(sa.func.count()).select_from(DEAD_LETTERS).where(*conditions)
 
 
 def _page(
@@ -291,7 +291,7 @@ def _page(
 ) -> sa.Select[Any]:
     return (
         sa.select(*columns)
-        .where(*conditions, DeadLetterRow.id > after_id)
-        .order_by(DeadLetterRow.id)
+        .where(*conditions, DEAD_LETTERS.c.id > after_id)
+        .order_by(DEAD_LETTERS.c.id)
         .limit(limit)
     )

@@ -6,30 +6,29 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.orm import aliased
 
 from gong_worker.domain.error_kinds import error_kind
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.errors import DeadLetterNotFound
-from gong_worker.ledger.models import DeadLetterRow
+from gong_worker.ledger.models import DEAD_LETTERS
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import DeadLetter, MessageRef
 
 _FORGOTTEN: Final[dict[str, Any]] = {"payload": None, "errors": []}
-_COLUMNS: Final = tuple(DeadLetterRow.__table__.columns)
+_COLUMNS: Final = tuple(DEAD_LETTERS.columns)
 _FORGET_BODY: Final = (
-    sa.update(DeadLetterRow)
+    sa.update(DEAD_LETTERS)
     .where(
-        DeadLetterRow.message_id == bindparam("message"),
-        DeadLetterRow.event_id.is_(None),
-        DeadLetterRow.resolution == DeadLetterResolution.REPLAYED,
-        DeadLetterRow.payload.is_not(None),
+        DEAD_LETTERS.c.message_id == bindparam("message"),
+        DEAD_LETTERS.c.event_id.is_(None),
+        DEAD_LETTERS.c.resolution == DeadLetterResolution.REPLAYED,
+        DEAD_LETTERS.c.payload.is_not(None),
     )
     .values(payload=None)
 )
-_ADD: Final = rows.on_each(DeadLetterRow, lambda insert: insert.on_conflict_do_nothing())
+_ADD: Final = rows.OnEach(DEAD_LETTERS, lambda insert: insert.on_conflict_do_nothing())
 
 
 class DeadLetters(LedgerPart):
@@ -71,16 +70,16 @@ class DeadLetters(LedgerPart):
         self, open_only: bool = True, limit: int = 100, after_id: int = 0
     ) -> list[DeadLetter]:
         """At most `limit` letters with a number above `after_id`, oldest first."""
-        query = sa.select(*_COLUMNS).where(DeadLetterRow.id > after_id)
+        query = sa.select(*_COLUMNS).where(DEAD_LETTERS.c.id > after_id)
         if open_only:
-            query = query.where(DeadLetterRow.resolution.is_(None))
+            query = query.where(DEAD_LETTERS.c.resolution.is_(None))
         with reading(self.engine) as connection:
-            found = connection.execute(query.order_by(DeadLetterRow.id).limit(limit)).all()
+            found = connection.execute(query.order_by(DEAD_LETTERS.c.id).limit(limit)).all()
         return [letter_of(row) for row in found]
 
     def get_dead_letter(self, letter_id: int) -> DeadLetter:
         """One letter. Raises DeadLetterNotFound."""
-        query = sa.select(*_COLUMNS).where(DeadLetterRow.id == letter_id)
+        query = sa.select(*_COLUMNS).where(DEAD_LETTERS.c.id == letter_id)
         with reading(self.engine) as connection:
             row = connection.execute(query).first()
         if row is None:
@@ -93,10 +92,10 @@ class DeadLetters(LedgerPart):
         Their payloads and Gong's error texts are gone at once.
         """
         changes = {"resolution": DeadLetterResolution.DISCARDED, "resolved_at": now, "resolved_by": by}
-        still_open = (DeadLetterRow.id.in_(letter_ids), DeadLetterRow.resolution.is_(None))
+        still_open = (DEAD_LETTERS.c.id.in_(letter_ids), DEAD_LETTERS.c.resolution.is_(None))
         with writing(self.engine) as connection:
-            discard = sa.update(DeadLetterRow).where(*still_open).values(changes | _FORGOTTEN)
-            discarded = sorted(connection.execute(discard.returning(DeadLetterRow.id)).scalars())
+            discard = sa.update(DEAD_LETTERS).where(*still_open).values(changes | _FORGOTTEN)
+            discarded = sorted(connection.execute(discard.returning(DEAD_LETTERS.c.id)).scalars())
             for letter_id in discarded:
                 _forget_replayed(connection, letter_id)
         return discarded
@@ -109,21 +108,21 @@ class DeadLetters(LedgerPart):
         replayed before stays as it is.
         """
         changes = {"resolution": DeadLetterResolution.REPLAYED, "resolved_at": now, "resolved_by": by}
-        not_before = DeadLetterRow.resolution.is_distinct_from(DeadLetterResolution.REPLAYED)
+        not_before = DEAD_LETTERS.c.resolution.is_distinct_from(DeadLetterResolution.REPLAYED)
         with writing(self.engine) as connection:
             connection.execute(
-                sa.update(DeadLetterRow).where(DeadLetterRow.id.in_(letter_ids), not_before).values(changes)
+                sa.update(DEAD_LETTERS).where(DEAD_LETTERS.c.id.in_(letter_ids), not_before).values(changes)
             )
 
 
 def _forget_replayed(connection: sa.Connection, letter_id: int) -> None:
     """What the letters before this one kept from before an operator's edit goes with it, unless others need it."""
-    own, others = DeadLetterRow, aliased(DeadLetterRow)
+    own, others = DEAD_LETTERS.c, DEAD_LETTERS.alias().c
     while True:
         before = sa.select(own.replay_of).where(own.id == letter_id).scalar_subquery()
         needed = sa.exists().where(others.replay_of == own.id, others.resolution.is_(None))
         forgotten = connection.execute(
-            sa.update(own)
+            sa.update(DEAD_LETTERS)
             .where(own.id == before, own.resolution == DeadLetterResolution.REPLAYED, ~needed)
             .values(_FORGOTTEN)
             .returning(own.id)

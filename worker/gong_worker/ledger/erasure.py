@@ -12,22 +12,22 @@ from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, Mo
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.dead_letters import letter_of
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery, OperatorAction
+from gong_worker.ledger.models import ATTEMPTS, DEAD_LETTERS, DELIVERIES, OPERATOR_ACTIONS
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import Claim, DeadLetter, MessageRef
 
 PAGE: Final = 200
 READ_AT_ONCE: Final = 1000
 _ERASED: Final[dict[str, Any]] = {"payload": None, "errors": []}
-_ADD: Final = rows.on_each(DeadLetterRow, lambda insert: insert.on_conflict_do_nothing())
-_ATTEMPT: Final = (Attempt.event_id, Attempt.reporting_system, Attempt.attempt_number)
-_NAMES: Final[dict[Any, tuple[Any, ...]]] = {
-    Delivery: (Delivery.event_id, Delivery.content_id, Delivery.source),
-    OperatorAction: (
-        OperatorAction.by,
-        OperatorAction.reason,
-        sa.type_coerce(OperatorAction.target, sa.Text),
-        sa.type_coerce(OperatorAction.details, sa.Text),
+_ADD: Final = rows.OnEach(DEAD_LETTERS, lambda insert: insert.on_conflict_do_nothing())
+_ATTEMPT: Final = (ATTEMPTS.c.event_id, ATTEMPTS.c.reporting_system, ATTEMPTS.c.attempt_number)
+_NAMES: Final[dict[sa.Table, tuple[Any, ...]]] = {
+    DELIVERIES: (DELIVERIES.c.event_id, DELIVERIES.c.content_id, DELIVERIES.c.source),
+    OPERATOR_ACTIONS: (
+        OPERATOR_ACTIONS.c.by,
+        OPERATOR_ACTIONS.c.reason,
+        sa.type_coerce(OPERATOR_ACTIONS.c.target, sa.Text),
+        sa.type_coerce(OPERATOR_ACTIONS.c.details, sa.Text),
     ),
 }
 
@@ -46,10 +46,10 @@ class Erasing(LedgerPart):
     def letters_with_texts(self) -> Iterator[DeadLetter]:
         """Every letter that has a payload or errors, oldest first; a page is one transaction."""
         after = 0
-        has_texts = sa.or_(DeadLetterRow.payload.is_not(None), DeadLetterRow.errors != [])
-        query = sa.select(*DeadLetterRow.__table__.columns).where(has_texts)
+        has_texts = sa.or_(DEAD_LETTERS.c.payload.is_not(None), DEAD_LETTERS.c.errors != [])
+        query = sa.select(*DEAD_LETTERS.columns).where(has_texts)
         while True:
-            page = query.where(DeadLetterRow.id > after).order_by(DeadLetterRow.id).limit(PAGE)
+            page = query.where(DEAD_LETTERS.c.id > after).order_by(DEAD_LETTERS.c.id).limit(PAGE)
             with reading(self.engine) as connection:
                 found = connection.execute(page).all()
             if not found:
@@ -59,13 +59,13 @@ class Erasing(LedgerPart):
 
     def erase_letters(self, letter_ids: Sequence[int], by: str, now: datetime) -> int:
         """Payloads and errors go; an open letter is discarded, any other keeps what became of it. How many."""
-        these = DeadLetterRow.id.in_(letter_ids)
+        these = DEAD_LETTERS.c.id.in_(letter_ids)
         closed = {"resolution": DeadLetterResolution.DISCARDED, "resolved_at": now, "resolved_by": by}
         with writing(self.engine) as connection:
             connection.execute(
-                sa.update(DeadLetterRow).where(these, DeadLetterRow.resolution.is_(None)).values(closed)
+                sa.update(DEAD_LETTERS).where(these, DEAD_LETTERS.c.resolution.is_(None)).values(closed)
             )
-            erased = sa.update(DeadLetterRow).where(these).values(**_ERASED, erased_at=now)
+            erased = sa.update(DEAD_LETTERS).where(these).values(**_ERASED, erased_at=now)
             return connection.execute(erased).rowcount
 
     def erase_claimed(self, claim: Claim, *, by: str, now: datetime) -> bool:
@@ -80,7 +80,7 @@ class Erasing(LedgerPart):
             changes = {"settled_at": now, "updated_at": now, "next_attempt_at": None, **rows.NO_CLAIM}
             rows.update_delivery(connection, claim.key, state, changes, move=Move.DEAD_LETTERED)
             key = {"reporting_system": claim.key.reporting_system, "event_id": claim.key.event_id}
-            connection.execute(sa.insert(DeadLetterRow), key | _empty_letter(claim.message, by, now))
+            connection.execute(sa.insert(DEAD_LETTERS), key | _empty_letter(claim.message, by, now))
             return True
 
     def erase_message(self, message: MessageRef, *, by: str, now: datetime) -> None:
@@ -91,7 +91,7 @@ class Erasing(LedgerPart):
     def attempts_quoting(self, person: Person) -> list[Quote]:
         """The attempts whose error texts have the person. It reads every attempt."""
         with reading(self.engine) as connection:
-            found = _texts_of(connection, Attempt, _ATTEMPT, (Attempt.error,), person)
+            found = _texts_of(connection, ATTEMPTS, _ATTEMPT, (ATTEMPTS.c.error,), person)
             return [Quote(*key) for key, texts in found if any(map(person.in_text, texts))]
 
     def forget_errors(self, quotes: Sequence[Quote]) -> int:
@@ -100,7 +100,7 @@ class Erasing(LedgerPart):
         for start in range(0, len(quotes), PAGE):
             keys = [tuple(quote) for quote in quotes[start : start + PAGE]]
             with writing(self.engine) as connection:
-                these = sa.update(Attempt).where(sa.tuple_(*_ATTEMPT).in_(keys)).values(error=None)
+                these = sa.update(ATTEMPTS).where(sa.tuple_(*_ATTEMPT).in_(keys)).values(error=None)
                 forgotten += connection.execute(these).rowcount
         return forgotten
 
@@ -115,7 +115,7 @@ class Erasing(LedgerPart):
 
 
 def _texts_of(
-    connection: sa.Connection, table: Any, key: Sequence[Any], columns: Sequence[Any], person: Person
+    connection: sa.Connection, table: sa.Table, key: Sequence[Any], columns: Sequence[Any], person: Person
 ) -> Iterator[tuple[Sequence[Any], list[str]]]:
     """The keys of the rows that may have the person, and their texts as they are stored."""
     query = sa.select(*key, *columns).select_from(table)

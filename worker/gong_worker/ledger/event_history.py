@@ -12,7 +12,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.models import DeadLetterRow, OperatorAction
+from gong_worker.ledger.models import DEAD_LETTERS, OPERATOR_ACTIONS
 from gong_worker.ledger.transactions import reading
 
 
@@ -35,8 +35,8 @@ class LetterReport:
     edited: bool = False
 
 
-_LETTER: Final = tuple(getattr(DeadLetterRow, name) for name in LetterReport.__slots__ if name != "edited")
-_LETTERS: Final = sa.select(*_LETTER).where(rows.is_event(DeadLetterRow)).order_by(DeadLetterRow.id)
+_LETTER: Final = tuple(DEAD_LETTERS.c[name] for name in LetterReport.__slots__ if name != "edited")
+_LETTERS: Final = sa.select(*_LETTER).where(rows.is_event(DEAD_LETTERS)).order_by(DEAD_LETTERS.c.id)
 
 
 class EventHistories(LedgerPart):
@@ -55,13 +55,13 @@ def _was_edited(connection: sa.Connection, letter: Any) -> bool:
         return False
     kinds = (AuditAction.REPLAY.value, AuditAction.EDIT.value)
     query = (
-        sa.select(OperatorAction.action)
+        sa.select(OPERATOR_ACTIONS.c.action)
         .where(
-            OperatorAction.action.in_(kinds),
-            OperatorAction.by == letter.resolved_by,
-            OperatorAction.at >= letter.resolved_at,
+            OPERATOR_ACTIONS.c.action.in_(kinds),
+            OPERATOR_ACTIONS.c.by == letter.resolved_by,
+            OPERATOR_ACTIONS.c.at >= letter.resolved_at,
         )
-        .order_by(OperatorAction.id)
+        .order_by(OPERATOR_ACTIONS.c.id)
         .limit(1)
     )
     return connection.execute(query).scalar() == AuditAction.EDIT.value

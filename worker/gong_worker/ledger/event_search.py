@@ -19,7 +19,7 @@ from gong_worker.domain.states import Resolution, Status
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.counters import MESSAGE_COUNTS, PRUNED_SHARD
-from gong_worker.ledger.models import Attempt, Delivery
+from gong_worker.ledger.models import ATTEMPTS, DELIVERIES
 from gong_worker.ledger.transactions import reading
 from gong_worker.ledger.values import Int64
 
@@ -95,8 +95,12 @@ _COUNTED: Final = {
     "already_reported": Status.DELIVERED,
     "dead": Status.DEAD,
 }
-_COLUMNS: Final = tuple(getattr(Delivery, name) for name in EventSummary.__slots__)
-_ORDER: Final = (Delivery.enqueued_at.desc(), Delivery.event_id.desc(), Delivery.reporting_system.desc())
+_COLUMNS: Final = tuple(DELIVERIES.c[name] for name in EventSummary.__slots__)
+_ORDER: Final = (
+    DELIVERIES.c.enqueued_at.desc(),
+    DELIVERIES.c.event_id.desc(),
+    DELIVERIES.c.reporting_system.desc(),
+)
 
 
 class EventSearch(LedgerPart):
@@ -133,14 +137,14 @@ class EventSearch(LedgerPart):
         ]
         ended = sa.select(*sums).where(counts.shard != PRUNED_SHARD)
         states = [status for status in (Status.SENDING, Status.WAITING) if wanted.status in (None, status)]
-        opened = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.status.in_(states))
+        opened = sa.select(sa.func.count()).select_from(DELIVERIES).where(DELIVERIES.c.status.in_(states))
         if wanted.lane is not None:
             ended = ended.where(counts.lane == wanted.lane.value)
-            opened = opened.where(Delivery.lane == wanted.lane)
+            opened = opened.where(DELIVERIES.c.lane == wanted.lane)
         if wanted.reporting_system is not None:
-            system = sa.literal(wanted.reporting_system, Delivery.reporting_system.type)
+            system = sa.literal(wanted.reporting_system, DELIVERIES.c.reporting_system.type)
             ended = ended.where(counts.reporting_system == system)
-            opened = opened.where(Delivery.reporting_system == system)
+            opened = opened.where(DELIVERIES.c.reporting_system == system)
         with reading(self.engine) as connection:
             numbers = list(connection.execute(ended).one()) if sums else []
             if states:
@@ -149,7 +153,7 @@ class EventSearch(LedgerPart):
 
 
 def _places(status: Status | None, lane: Lane | None) -> list[sa.ColumnElement[bool]]:
-    given = ((Delivery.status, status), (Delivery.lane, lane))
+    given = ((DELIVERIES.c.status, status), (DELIVERIES.c.lane, lane))
     return [column == value for column, value in given if value is not None]
 
 
@@ -169,7 +173,7 @@ def _query(wanted: EventFilter, position: Position | None, limit: int) -> sa.Sel
 
 
 def _conditions(wanted: EventFilter) -> list[sa.ColumnElement[bool]]:
-    event = Delivery
+    event = DELIVERIES.c
     given: tuple[tuple[Any, Any], ...] = (
         (event.event_id, wanted.event_id),
         (event.reporting_system, wanted.reporting_system),
@@ -178,8 +182,8 @@ def _conditions(wanted: EventFilter) -> list[sa.ColumnElement[bool]]:
     )
     found: list[sa.ColumnElement[bool]] = [column == value for column, value in given if value is not None]
     if wanted.request_id is not None:
-        call = (Attempt.event_id == event.event_id, Attempt.reporting_system == event.reporting_system)
-        found.append(sa.exists().where(*call, Attempt.request_id == wanted.request_id))
+        call = (ATTEMPTS.c.event_id == event.event_id, ATTEMPTS.c.reporting_system == event.reporting_system)
+        found.append(sa.exists().where(*call, ATTEMPTS.c.request_id == wanted.request_id))
     return found
 
 
@@ -187,16 +191,17 @@ def _span(wanted: EventFilter, position: Position | None) -> list[sa.ColumnEleme
     """The part of the time that is asked for and that the pages before have not shown."""
     found: list[sa.ColumnElement[bool]] = []
     if wanted.since is not None:
-        found.append(Delivery.enqueued_at >= utc(wanted.since))
+        found.append(DELIVERIES.c.enqueued_at >= utc(wanted.since))
     if wanted.until is not None:
-        found.append(Delivery.enqueued_at < utc(wanted.until))
+        found.append(DELIVERIES.c.enqueued_at < utc(wanted.until))
     if position is not None:
         at, event_id, system = position
-        key = sa.tuple_(Delivery.event_id, Delivery.reporting_system)
+        key = sa.tuple_(DELIVERIES.c.event_id, DELIVERIES.c.reporting_system)
         before: Any = key < sa.tuple_(
-            sa.literal(event_id, Delivery.event_id.type), sa.literal(system, Delivery.reporting_system.type)
+            sa.literal(event_id, DELIVERIES.c.event_id.type),
+            sa.literal(system, DELIVERIES.c.reporting_system.type),
         )
-        found += [Delivery.enqueued_at <= at, sa.or_(Delivery.enqueued_at < at, before)]
+        found += [DELIVERIES.c.enqueued_at <= at, sa.or_(DELIVERIES.c.enqueued_at < at, before)]
     return found
 
 
@@ -208,9 +213,9 @@ def _floor(connection: sa.Connection, wanted: EventFilter, position: Position | 
     ends = []
     for status, lane in _pairs(wanted):
         query = (
-            sa.select(Delivery.enqueued_at)
+            sa.select(DELIVERIES.c.enqueued_at)
             .where(*_places(status, lane), *span)
-            .order_by(Delivery.enqueued_at.desc())
+            .order_by(DELIVERIES.c.enqueued_at.desc())
             .limit(1)
             .offset(SCANNED)
         )
@@ -222,7 +227,7 @@ def _by_index(wanted: EventFilter, position: Position | None, floor: datetime | 
     """The page, made of one short read of the index for each status and lane."""
     query = _query(wanted, position, limit)
     if floor is not None:
-        query = query.where(Delivery.enqueued_at >= floor)
+        query = query.where(DELIVERIES.c.enqueued_at >= floor)
     parts = [sa.select(query.where(*_places(*pair)).subquery()) for pair in _pairs(wanted)]
     rows = sa.union_all(*parts).subquery()
     order = (rows.c.enqueued_at.desc(), rows.c.event_id.desc(), rows.c.reporting_system.desc())

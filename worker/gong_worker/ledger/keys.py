@@ -8,15 +8,15 @@ import sqlalchemy as sa
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.errors import LedgerUnavailable
-from gong_worker.ledger.models import InstallationKey
+from gong_worker.ledger.models import INSTALLATION_KEYS
 from gong_worker.ledger.transactions import reading
 
 HASHES: Final = "hashes"
 _BYTES: Final = 32
-_ADD: Final = rows.on_each(
-    InstallationKey, lambda insert: insert.on_conflict_do_nothing(index_elements=["name"])
+_ADD: Final = rows.OnEach(
+    INSTALLATION_KEYS, lambda insert: insert.on_conflict_do_nothing(index_elements=["name"])
 )
-_READ: Final = sa.select(InstallationKey.value).where(InstallationKey.name == HASHES)
+_READ: Final = sa.select(INSTALLATION_KEYS.c.value).where(INSTALLATION_KEYS.c.name == HASHES)
 
 
 class Keys(LedgerPart):

@@ -1,10 +1,11 @@
-"""The ledger's tables. docs/ledger.md explains every column; tests compare this to the migrated schema."""
+"""The ledger's tables; their indexes are in indexes.py.
 
-from datetime import date, datetime
-from typing import Any
+docs/ledger.md explains every column; tests compare this to the migrated schema.
+"""
+
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from gong_views.names import Lane
 from gong_worker.domain.grants import TokenCause
@@ -15,62 +16,51 @@ from gong_worker.ledger.columns import JsonText, KeyText, SafeText, UtcDateTime,
 # SQLite counts up only a column of type INTEGER, which is 64 bits there anyway.
 BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
-_ONCE = "event_id IS NULL AND (resolution IS NULL OR resolution <> 'replayed')"
-
-# What cannot be declared for both dialects at once: the migrations make it.
-ONLY_IN_MIGRATIONS = {
-    "sqlite": {"ix_call_counts_day", "latency_buckets"},
-    "postgresql": {"ix_call_counts_day", "ix_deliveries_settled"},
-}
-
-
-class Base(DeclarativeBase):
-    """Naming makes constraints the same on both dialects."""
-
-    metadata = sa.MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "fk": "fk_%(table_name)s_%(referred_table_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-        }
-    )
+# Naming makes constraints the same on both dialects.
+METADATA: Final = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
 
 
-class Delivery(Base):
-    """One row per event key, made by its first claim; deleted by nothing but pruning."""
+def _column(name: str, kind: Any, *, null: bool = False, **options: Any) -> sa.Column[Any]:
+    return sa.Column(name, kind, nullable=null, **options)
 
-    __tablename__ = "deliveries"
 
-    event_id: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    reporting_system: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    status: Mapped[Status] = mapped_column(Word(Status, 16))
-    resolution: Mapped[Resolution | None] = mapped_column(Word(Resolution, 32))
-    request_id: Mapped[str | None] = mapped_column(SafeText)
-    integration_id: Mapped[int | None] = mapped_column(sa.BigInteger)
-    attempt_count: Mapped[int] = mapped_column(sa.Integer)
-    duplicate_count: Mapped[int] = mapped_column(sa.Integer)
-    first_seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    enqueued_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    settled_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    next_attempt_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    claim_token: Mapped[str | None] = mapped_column(sa.String(32))
-    message_id: Mapped[str] = mapped_column(KeyText)
-    lane: Mapped[Lane] = mapped_column(Word(Lane, 16))
-    source: Mapped[str | None] = mapped_column(SafeText)
-    content_id: Mapped[str] = mapped_column(SafeText)
-    event_timestamp: Mapped[datetime] = mapped_column(UtcDateTime)
-    payload_sha256: Mapped[str] = mapped_column(sa.String(64))
-
-    __table_args__ = (
-        sa.CheckConstraint("status IN ('sending', 'waiting', 'delivered', 'dead')", name="status"),
-        sa.CheckConstraint(
-            "(status = 'sending') = (claim_token IS NOT NULL AND lease_expires_at IS NOT NULL)", name="claim"
-        ),
-        sa.CheckConstraint("(status = 'delivered') = (resolution IS NOT NULL)", name="resolution"),
-        sa.Index("ix_deliveries_status", "status", "lane", "enqueued_at", "resolution"),
-    )
+# One row per event key, made by its first claim; deleted by nothing but pruning.
+DELIVERIES: Final = sa.Table(
+    "deliveries",
+    METADATA,
+    _column("event_id", KeyText, primary_key=True),
+    _column("reporting_system", KeyText, primary_key=True),
+    _column("status", Word(Status, 16)),
+    _column("resolution", Word(Resolution, 32), null=True),
+    _column("request_id", SafeText, null=True),
+    _column("integration_id", sa.BigInteger, null=True),
+    _column("attempt_count", sa.Integer),
+    _column("duplicate_count", sa.Integer),
+    _column("first_seen_at", UtcDateTime),
+    _column("enqueued_at", UtcDateTime),
+    _column("updated_at", UtcDateTime),
+    _column("settled_at", UtcDateTime, null=True),
+    _column("next_attempt_at", UtcDateTime, null=True),
+    _column("lease_expires_at", UtcDateTime, null=True),
+    _column("claim_token", sa.String(32), null=True),
+    _column("message_id", KeyText),
+    _column("lane", Word(Lane, 16)),
+    _column("source", SafeText, null=True),
+    _column("content_id", SafeText),
+    _column("event_timestamp", UtcDateTime),
+    _column("payload_sha256", sa.String(64)),
+    sa.CheckConstraint("status IN ('sending', 'waiting', 'delivered', 'dead')", name="status"),
+    sa.CheckConstraint(
+        "(status = 'sending') = (claim_token IS NOT NULL AND lease_expires_at IS NOT NULL)", name="claim"
+    ),
+    sa.CheckConstraint("(status = 'delivered') = (resolution IS NOT NULL)", name="resolution"),
+)
 
 
 def _event_key() -> sa.ForeignKeyConstraint:
@@ -79,167 +69,134 @@ def _event_key() -> sa.ForeignKeyConstraint:
     )
 
 
-class Attempt(Base):
-    """One row per call, written before the call is made."""
-
-    __tablename__ = "attempts"
-
-    event_id: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    reporting_system: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    attempt_number: Mapped[int] = mapped_column(sa.Integer, primary_key=True, autoincrement=False)
-    claim_token: Mapped[str] = mapped_column(sa.String(32))
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    duration_ms: Mapped[int | None] = mapped_column(sa.BigInteger)
-    outcome: Mapped[AttemptOutcome | None] = mapped_column(Word(AttemptOutcome, 32))
-    http_status: Mapped[int | None] = mapped_column(sa.Integer)
-    request_id: Mapped[str | None] = mapped_column(SafeText)
-    error: Mapped[str | None] = mapped_column(SafeText)
-
-    __table_args__ = (
-        _event_key(),
-        # Calls are stored in the order of time, so the least and the highest of each few pages do for PostgreSQL.
-        sa.Index("ix_attempts_started", "started_at", postgresql_using="brin"),
-        sa.Index(
-            "ix_attempts_in_flight",
-            "started_at",
-            sqlite_where=sa.text("outcome IS NULL"),
-            postgresql_where=sa.text("outcome IS NULL"),
-        ),
-    )
+# One row per call, written before the call is made.
+ATTEMPTS: Final = sa.Table(
+    "attempts",
+    METADATA,
+    _column("event_id", KeyText, primary_key=True),
+    _column("reporting_system", KeyText, primary_key=True),
+    _column("attempt_number", sa.Integer, primary_key=True, autoincrement=False),
+    _column("claim_token", sa.String(32)),
+    _column("started_at", UtcDateTime),
+    _column("duration_ms", sa.BigInteger, null=True),
+    _column("outcome", Word(AttemptOutcome, 32), null=True),
+    _column("http_status", sa.Integer, null=True),
+    _column("request_id", SafeText, null=True),
+    _column("error", SafeText, null=True),
+    _event_key(),
+)
 
 
-class DeadLetterRow(Base):
-    """One row per death of an event, or per message that nobody could read."""
-
-    __tablename__ = "dead_letters"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    reporting_system: Mapped[str | None] = mapped_column(KeyText)
-    event_id: Mapped[str | None] = mapped_column(KeyText)
-    message_id: Mapped[str] = mapped_column(KeyText)
-    lane: Mapped[Lane] = mapped_column(Word(Lane, 16))
-    source: Mapped[str | None] = mapped_column(SafeText)
-    enqueued_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    reason: Mapped[DeadLetterReason] = mapped_column(Word(DeadLetterReason, 32))
-    http_status: Mapped[int | None] = mapped_column(sa.Integer)
-    request_id: Mapped[str | None] = mapped_column(SafeText)
-    errors: Mapped[list[str]] = mapped_column(JsonText)
-    payload: Mapped[Any | None] = mapped_column(JsonText)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    resolution: Mapped[DeadLetterResolution | None] = mapped_column(Word(DeadLetterResolution, 32))
-    resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    resolved_by: Mapped[str | None] = mapped_column(SafeText)
-    error_kind: Mapped[str | None] = mapped_column(SafeText)
-    replay_of: Mapped[int | None] = mapped_column(sa.BigInteger)
-    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-    __table_args__ = (
-        _event_key(),
-        sa.CheckConstraint(
-            "reason IN ('rejected', 'exhausted', 'invalid', 'unreadable', 'refused', 'dropped')",
-            name="reason",
-        ),
-        sa.CheckConstraint("resolution IN ('replayed', 'discarded', 'superseded')", name="resolution"),
-        sa.Index("ix_dead_letters_event", "event_id", "reporting_system"),
-        sa.Index("ix_dead_letters_message", "message_id"),
-        sa.Index("ix_dead_letters_group", "resolution", "reason", "http_status", "error_kind", "created_at"),
-        sa.Index(
-            "ix_dead_letters_open",
-            "id",
-            sqlite_where=sa.text("resolution IS NULL"),
-            postgresql_where=sa.text("resolution IS NULL"),
-        ),
-        # A redelivered message gets no second letter; one that was replayed and is unreadable again does.
-        sa.Index(
-            "uq_dead_letters_message",
-            "message_id",
-            unique=True,
-            sqlite_where=sa.text(_ONCE),
-            postgresql_where=sa.text(_ONCE),
-        ),
-        {"sqlite_autoincrement": True},  # a letter's number is never given to another one
-    )
+# One row per death of an event, or per message that nobody could read.
+DEAD_LETTERS: Final = sa.Table(
+    "dead_letters",
+    METADATA,
+    _column("id", BigId, primary_key=True),
+    _column("reporting_system", KeyText, null=True),
+    _column("event_id", KeyText, null=True),
+    _column("message_id", KeyText),
+    _column("lane", Word(Lane, 16)),
+    _column("source", SafeText, null=True),
+    _column("enqueued_at", UtcDateTime),
+    _column("reason", Word(DeadLetterReason, 32)),
+    _column("http_status", sa.Integer, null=True),
+    _column("request_id", SafeText, null=True),
+    _column("errors", JsonText),
+    _column("payload", JsonText, null=True),
+    _column("created_at", UtcDateTime),
+    _column("resolution", Word(DeadLetterResolution, 32), null=True),
+    _column("resolved_at", UtcDateTime, null=True),
+    _column("resolved_by", SafeText, null=True),
+    _column("error_kind", SafeText, null=True),
+    _column("replay_of", sa.BigInteger, null=True),
+    _column("erased_at", UtcDateTime, null=True),
+    _event_key(),
+    sa.CheckConstraint(
+        "reason IN ('rejected', 'exhausted', 'invalid', 'unreadable', 'refused', 'dropped')",
+        name="reason",
+    ),
+    sa.CheckConstraint("resolution IN ('replayed', 'discarded', 'superseded')", name="resolution"),
+    sqlite_autoincrement=True,  # a letter's number is never given to another one
+)
 
 
-class Duplicate(Base):
-    """One row per message that brought an event Gong had already, or one that is dead."""
-
-    __tablename__ = "duplicates"
-
-    message_id: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    reporting_system: Mapped[str] = mapped_column(KeyText)
-    event_id: Mapped[str] = mapped_column(KeyText)
-    lane: Mapped[Lane] = mapped_column(Word(Lane, 16))
-    source: Mapped[str | None] = mapped_column(SafeText)
-    enqueued_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-    __table_args__ = (_event_key(), sa.Index("ix_duplicates_event", "event_id", "reporting_system"))
-
-
-class EnqueueCount(Base):
-    """Messages that went in, as Redis counted them at enqueue; this copy outlives a wiped Redis."""
-
-    __tablename__ = "intake"
-
-    generation: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    lane: Mapped[Lane] = mapped_column(Word(Lane, 16), primary_key=True)
-    day: Mapped[date] = mapped_column(sa.Date, primary_key=True)
-    message_count: Mapped[int] = mapped_column(sa.BigInteger)
+# One row per message that brought an event Gong had already, or one that is dead.
+DUPLICATES: Final = sa.Table(
+    "duplicates",
+    METADATA,
+    _column("message_id", KeyText, primary_key=True),
+    _column("reporting_system", KeyText),
+    _column("event_id", KeyText),
+    _column("lane", Word(Lane, 16)),
+    _column("source", SafeText, null=True),
+    _column("enqueued_at", UtcDateTime),
+    _column("seen_at", UtcDateTime),
+    _event_key(),
+)
 
 
-class OperatorAction(Base):
-    """One row per change an operator made: who, what, on which selection, how many, when, why."""
-
-    __tablename__ = "operator_actions"
-
-    id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UtcDateTime)
-    by: Mapped[str] = mapped_column(SafeText)
-    action: Mapped[str] = mapped_column(sa.String(32))
-    target: Mapped[Any | None] = mapped_column(JsonText)
-    count: Mapped[int] = mapped_column(sa.BigInteger)
-    reason: Mapped[str | None] = mapped_column(SafeText)
-    details: Mapped[Any | None] = mapped_column(JsonText)
-
-    __table_args__ = ({"sqlite_autoincrement": True},)
+# Messages that went in, as Redis counted them at enqueue; this copy outlives a wiped Redis.
+ENQUEUE_COUNTS: Final = sa.Table(
+    "intake",
+    METADATA,
+    _column("generation", KeyText, primary_key=True),
+    _column("lane", Word(Lane, 16), primary_key=True),
+    _column("day", sa.Date, primary_key=True),
+    _column("message_count", sa.BigInteger),
+)
 
 
-class InstallationKey(Base):
-    """A secret of this installation, made once and never changed; no role that only reads has a right on it."""
+# One row per change an operator made: who, what, on which selection, how many, when, why.
+OPERATOR_ACTIONS: Final = sa.Table(
+    "operator_actions",
+    METADATA,
+    _column("id", BigId, primary_key=True),
+    _column("at", UtcDateTime),
+    _column("by", SafeText),
+    _column("action", sa.String(32)),
+    _column("target", JsonText, null=True),
+    _column("count", sa.BigInteger),
+    _column("reason", SafeText, null=True),
+    _column("details", JsonText, null=True),
+    sqlite_autoincrement=True,
+)
 
-    __tablename__ = "installation_keys"
 
-    name: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
-    value: Mapped[str] = mapped_column(sa.String(128))
-
-
-class Pruning(Base):
-    """A row stands in it inside of a transaction that prunes: what that deletes stays counted (migration 0008)."""
-
-    __tablename__ = "pruning"
-
-    id: Mapped[int] = mapped_column(sa.SmallInteger, primary_key=True, autoincrement=False)
+# A secret of this installation, made once and never changed; no role that only reads has a right on it.
+INSTALLATION_KEYS: Final = sa.Table(
+    "installation_keys",
+    METADATA,
+    _column("name", sa.String(32), primary_key=True),
+    _column("value", sa.String(128)),
+)
 
 
-class OAuthGrantRow(Base):
-    """One row per OAuth client: what an administrator of Gong approved, and its latest tokens, encrypted."""
+# A row stands in it inside of a transaction that prunes: what that deletes stays counted (migration 0008).
+PRUNING: Final = sa.Table(
+    "pruning",
+    METADATA,
+    _column("id", sa.SmallInteger, primary_key=True, autoincrement=False),
+)
 
-    __tablename__ = "oauth_grants"
 
-    client_id: Mapped[str] = mapped_column(KeyText, primary_key=True)
-    generation: Mapped[int] = mapped_column(sa.BigInteger)
-    tokens: Mapped[str] = mapped_column(sa.Text)
-    base_url: Mapped[str | None] = mapped_column(SafeText)
-    scope: Mapped[str | None] = mapped_column(SafeText)
-    cause: Mapped[TokenCause] = mapped_column(Word(TokenCause, 16))
-    granted_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    granted_by: Mapped[str] = mapped_column(SafeText)
-    renewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    lifetime_seconds: Mapped[int | None] = mapped_column(sa.BigInteger)
-    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    refused_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    failure: Mapped[str | None] = mapped_column(SafeText)
-    renewal_token: Mapped[str | None] = mapped_column(sa.String(32))
-    renewal_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+# One row per OAuth client: what an administrator of Gong approved, and its latest tokens, encrypted.
+OAUTH_GRANTS: Final = sa.Table(
+    "oauth_grants",
+    METADATA,
+    _column("client_id", KeyText, primary_key=True),
+    _column("generation", sa.BigInteger),
+    _column("tokens", sa.Text),
+    _column("base_url", SafeText, null=True),
+    _column("scope", SafeText, null=True),
+    _column("cause", Word(TokenCause, 16)),
+    _column("granted_at", UtcDateTime),
+    _column("granted_by", SafeText),
+    _column("renewed_at", UtcDateTime, null=True),
+    _column("lifetime_seconds", sa.BigInteger, null=True),
+    _column("expires_at", UtcDateTime, null=True),
+    _column("refused_at", UtcDateTime, null=True),
+    _column("failing_since", UtcDateTime, null=True),
+    _column("failure", SafeText, null=True),
+    _column("renewal_token", sa.String(32), null=True),
+    _column("renewal_until", UtcDateTime, null=True),
+)

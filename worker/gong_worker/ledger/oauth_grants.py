@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gong_worker.domain.grants import Grant, TokenCause
+from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.models import OAuthGrantRow
+from gong_worker.ledger.models import OAUTH_GRANTS
 from gong_worker.ledger.transactions import reading, writing
 
-_TABLE: Any = OAuthGrantRow.__table__
 _NO_LEASE = {"renewal_token": None, "renewal_until": None}
 _NO_ACCESS = dict.fromkeys(("base_url", "scope", "renewed_at", "lifetime_seconds", "expires_at"))
 _NO_FAILURE = {"failing_since": None, "failure": None}
@@ -45,9 +44,11 @@ class OAuthGrants(LedgerPart):
 
     def read_grant(self, client_id: str, *, with_tokens: bool = False) -> Grant | None:
         """The approval of a client; None when there is none. Not every database user may read the tokens."""
-        columns = [column for column in _TABLE.columns if with_tokens or column.name != "tokens"]
+        columns = [column for column in OAUTH_GRANTS.columns if with_tokens or column.name != "tokens"]
         with reading(self.engine) as connection:
-            row = connection.execute(sa.select(*columns).where(_TABLE.c.client_id == client_id)).one_or_none()
+            row = connection.execute(
+                sa.select(*columns).where(OAUTH_GRANTS.c.client_id == client_id)
+            ).one_or_none()
             now = _now(connection)
         if row is None:
             return None
@@ -59,7 +60,7 @@ class OAuthGrants(LedgerPart):
         """Whether this database user may ask for a grant's tokens."""
         if self.engine.dialect.name != "postgresql":
             return True
-        asked = sa.select(sa.func.has_column_privilege(_TABLE.name, "tokens", "SELECT"))
+        asked = sa.select(sa.func.has_column_privilege(OAUTH_GRANTS.name, "tokens", "SELECT"))
         with reading(self.engine) as connection:
             return bool(connection.scalar(asked))
 
@@ -67,7 +68,7 @@ class OAuthGrants(LedgerPart):
         self, client_id: str, tokens: str, *, by: str, cause: TokenCause, access: AccessFacts | None = None
     ) -> None:
         """Begin with the tokens of a new approval; without `access` there is a refresh token only."""
-        insert = (postgresql if self.engine.dialect.name == "postgresql" else sqlite).insert(OAuthGrantRow)
+        insert = rows.insert_into(self.engine.dialect.name, OAUTH_GRANTS)
         with writing(self.engine) as connection:
             now = _now(connection)
             row = {
@@ -77,7 +78,7 @@ class OAuthGrants(LedgerPart):
             statement = insert.values(client_id=client_id, generation=1, **row)
             connection.execute(
                 statement.on_conflict_do_update(
-                    index_elements=["client_id"], set_={**row, "generation": _TABLE.c.generation + 1}
+                    index_elements=["client_id"], set_={**row, "generation": OAUTH_GRANTS.c.generation + 1}
                 )
             )
 
@@ -92,8 +93,8 @@ class OAuthGrants(LedgerPart):
         """
         with writing(self.engine) as connection:
             now = _now(connection)
-            mine = (_TABLE.c.client_id == client_id) & (_TABLE.c.generation == generation)
-            query = sa.select(_TABLE.c.renewal_token, _TABLE.c.renewal_until).where(mine)
+            mine = (OAUTH_GRANTS.c.client_id == client_id) & (OAUTH_GRANTS.c.generation == generation)
+            query = sa.select(OAUTH_GRANTS.c.renewal_token, OAUTH_GRANTS.c.renewal_until).where(mine)
             row = connection.execute(query.with_for_update()).one_or_none()
             if row is None:
                 return None
@@ -103,7 +104,7 @@ class OAuthGrants(LedgerPart):
                 return None
             until = now + timedelta(seconds=lease_seconds)
             connection.execute(
-                sa.update(OAuthGrantRow).where(mine).values(renewal_token=token, renewal_until=until)
+                sa.update(OAUTH_GRANTS).where(mine).values(renewal_token=token, renewal_until=until)
             )
             return row.renewal_token is not None
 
@@ -116,7 +117,7 @@ class OAuthGrants(LedgerPart):
         """
         with writing(self.engine) as connection:
             values = access.values(_now(connection))
-            values["base_url"] = sa.func.coalesce(access.base_url, _TABLE.c.base_url)
+            values["base_url"] = sa.func.coalesce(access.base_url, OAUTH_GRANTS.c.base_url)
             return _changed(connection, client_id, generation, {
                 "generation": generation + 1, "tokens": tokens, "cause": cause, "refused_at": None,
                 **values, **_NO_LEASE, **_NO_FAILURE,
@@ -127,7 +128,7 @@ class OAuthGrants(LedgerPart):
         with writing(self.engine) as connection:
             now = _now(connection)
             changes = {
-                "refused_at": now, "failing_since": sa.func.coalesce(_TABLE.c.failing_since, now),
+                "refused_at": now, "failing_since": sa.func.coalesce(OAUTH_GRANTS.c.failing_since, now),
                 "failure": why, **_NO_LEASE, **({"expires_at": None} if access_too else {}),
             }  # fmt: skip
             return _changed(connection, client_id, generation, changes)
@@ -137,15 +138,15 @@ class OAuthGrants(LedgerPart):
         with writing(self.engine) as connection:
             now = _now(connection)
             _changed(connection, client_id, generation, {
-                "failing_since": sa.func.coalesce(_TABLE.c.failing_since, now), "failure": why,
+                "failing_since": sa.func.coalesce(OAUTH_GRANTS.c.failing_since, now), "failure": why,
                 "renewal_token": None, "renewal_until": now + timedelta(seconds=pause_seconds),
             })  # fmt: skip
 
 
 def _changed(connection: sa.Connection, client_id: str, generation: int, values: dict[str, Any]) -> bool:
     statement = (
-        sa.update(OAuthGrantRow)
-        .where(_TABLE.c.client_id == client_id, _TABLE.c.generation == generation)
+        sa.update(OAUTH_GRANTS)
+        .where(OAUTH_GRANTS.c.client_id == client_id, OAUTH_GRANTS.c.generation == generation)
         .values(values)
     )
     return connection.execute(statement).rowcount == 1

@@ -7,15 +7,14 @@ that is open goes: no event on its way, none with a letter that somebody may sti
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute
 
 from gong_views.names import Lane
 from gong_worker.domain.states import Status
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery, Duplicate, Pruning
+from gong_worker.ledger.models import ATTEMPTS, DEAD_LETTERS, DELIVERIES, DUPLICATES, PRUNING
 from gong_worker.ledger.transactions import reading, writing
 
 READ_AT_ONCE: Final = 1000
@@ -30,7 +29,7 @@ class Old(NamedTuple):
     reporting_system: str
 
 
-_PLACE: Final = tuple(getattr(Delivery, name) for name in Old._fields)
+_PLACE: Final = tuple(DELIVERIES.c[name] for name in Old._fields)
 
 
 @dataclass(slots=True)
@@ -60,17 +59,17 @@ class Prune(LedgerPart):
 
     def count_old(self, before: datetime, *, keep_keys: bool) -> int:
         """How many events there are to prune. It reads all that ended before then."""
-        conditions = (sa.tuple_(Delivery.status, Delivery.lane).in_(ENDED), *_old(before, keep_keys))
+        conditions = (sa.tuple_(DELIVERIES.c.status, DELIVERIES.c.lane).in_(ENDED), *_old(before, keep_keys))
         with reading(self.engine) as connection:
             return connection.execute(
-                sa.select(sa.func.count()).select_from(Delivery).where(*conditions)
+                sa.select(sa.func.count()).select_from(DELIVERIES).where(*conditions)
             ).scalar_one()
 
     def old_events(
         self, status: Status, lane: Lane, before: datetime, *, keep_keys: bool, after: Old | None
     ) -> tuple[list[Old], Old | None]:
         """Those to prune among the next READ_AT_ONCE events of a status and lane; where to go on, None at the end."""
-        read = [Delivery.status == status, Delivery.lane == lane, Delivery.enqueued_at < before]
+        read = [DELIVERIES.c.status == status, DELIVERIES.c.lane == lane, DELIVERIES.c.enqueued_at < before]
         if after is not None:
             read += _after(after)
         query = sa.select(*_PLACE).order_by(*_PLACE)
@@ -87,33 +86,37 @@ class Prune(LedgerPart):
 
         With `keep_keys` the event's own row stays, and the letter of one that was erased: neither is sent again.
         """
-        named = sa.tuple_(Delivery.event_id, Delivery.reporting_system).in_([event[1:] for event in events])
-        free = sa.select(Delivery.event_id, Delivery.reporting_system).where(named, *_old(before, keep_keys))
+        named = sa.tuple_(DELIVERIES.c.event_id, DELIVERIES.c.reporting_system).in_(
+            [event[1:] for event in events]
+        )
+        free = sa.select(DELIVERIES.c.event_id, DELIVERIES.c.reporting_system).where(
+            named, *_old(before, keep_keys)
+        )
         if not events:
             return Pruned()
         with writing(self.engine) as connection:
             keys = [tuple(row) for row in connection.execute(free.with_for_update(skip_locked=True))]
             if not keys:
                 return Pruned()
-            connection.execute(sa.insert(Pruning).values(id=1))
+            connection.execute(sa.insert(PRUNING).values(id=1))
 
-            def delete(model: Any, *more: sa.ColumnElement[bool]) -> int:
-                these = sa.tuple_(model.event_id, model.reporting_system).in_(keys)
-                return connection.execute(sa.delete(model).where(these, *more)).rowcount
+            def delete(table: sa.Table, *more: sa.ColumnElement[bool]) -> int:
+                these = sa.tuple_(table.c.event_id, table.c.reporting_system).in_(keys)
+                return connection.execute(sa.delete(table).where(these, *more)).rowcount
 
-            kept = [DeadLetterRow.erased_at.is_(None)] if keep_keys else []
+            kept = [DEAD_LETTERS.c.erased_at.is_(None)] if keep_keys else []
             pruned = Pruned(
-                attempts=delete(Attempt),
-                dead_letters=delete(DeadLetterRow, *kept),
-                duplicates=delete(Duplicate),
-                events=0 if keep_keys else delete(Delivery),
+                attempts=delete(ATTEMPTS),
+                dead_letters=delete(DEAD_LETTERS, *kept),
+                duplicates=delete(DUPLICATES),
+                events=0 if keep_keys else delete(DELIVERIES),
             )
-            connection.execute(sa.delete(Pruning))
+            connection.execute(sa.delete(PRUNING))
             return pruned
 
     def prune_keyless_letters(self, before: datetime, limit: int) -> int:
         """Delete some of the old letters that no event stands behind; how many."""
-        row = DeadLetterRow
+        row = DEAD_LETTERS.c
         old = sa.select(row.id).where(
             row.event_id.is_(None), row.resolution.is_not(None), row.payload.is_(None),
             row.created_at < before, row.resolved_at < before,
@@ -123,19 +126,19 @@ class Prune(LedgerPart):
         if not found:
             return 0
         with writing(self.engine) as connection:
-            connection.execute(sa.insert(Pruning).values(id=1))
-            deleted = connection.execute(sa.delete(row).where(row.id.in_(found))).rowcount
-            connection.execute(sa.delete(Pruning))
+            connection.execute(sa.insert(PRUNING).values(id=1))
+            deleted = connection.execute(sa.delete(DEAD_LETTERS).where(row.id.in_(found))).rowcount
+            connection.execute(sa.delete(PRUNING))
         return deleted
 
 
 def _after(place: Old) -> list[sa.ColumnElement[bool]]:
     """Said twice: the first is what the index is searched by."""
-    return [Delivery.enqueued_at >= place.enqueued_at, sa.tuple_(*_PLACE) > _tuple(place)]
+    return [DELIVERIES.c.enqueued_at >= place.enqueued_at, sa.tuple_(*_PLACE) > _tuple(place)]
 
 
 def _up_to(place: Old) -> list[sa.ColumnElement[bool]]:
-    return [Delivery.enqueued_at <= place.enqueued_at, sa.tuple_(*_PLACE) <= _tuple(place)]
+    return [DELIVERIES.c.enqueued_at <= place.enqueued_at, sa.tuple_(*_PLACE) <= _tuple(place)]
 
 
 def _tuple(place: Old) -> sa.Tuple:
@@ -145,16 +148,17 @@ def _tuple(place: Old) -> sa.Tuple:
 def _old(before: datetime, keep_keys: bool) -> tuple[sa.ColumnElement[bool], ...]:
     conditions = (
         # Before it ended it was enqueued; this column is the index's.
-        Delivery.enqueued_at < before,
-        Delivery.settled_at < before,
-        ~_has(DeadLetterRow, sa.or_(DeadLetterRow.resolution.is_(None), DeadLetterRow.payload.is_not(None))),
+        DELIVERIES.c.enqueued_at < before,
+        DELIVERIES.c.settled_at < before,
+        ~_has(DEAD_LETTERS, sa.or_(DEAD_LETTERS.c.resolution.is_(None), DEAD_LETTERS.c.payload.is_not(None))),
     )
     if not keep_keys:
         return conditions
-    more = sa.or_(_has(Attempt), _has(Duplicate), _has(DeadLetterRow, DeadLetterRow.erased_at.is_(None)))
+    more = sa.or_(_has(ATTEMPTS), _has(DUPLICATES), _has(DEAD_LETTERS, DEAD_LETTERS.c.erased_at.is_(None)))
     return (*conditions, more)
 
 
-def _has(model: Any, *conditions: sa.ColumnElement[bool]) -> sa.Exists:
-    key: tuple[InstrumentedAttribute[str], ...] = (model.event_id, model.reporting_system)
-    return sa.exists().where(key[0] == Delivery.event_id, key[1] == Delivery.reporting_system, *conditions)
+def _has(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.Exists:
+    own, event = table.c, DELIVERIES.c
+    of_event = (own.event_id == event.event_id, own.reporting_system == event.reporting_system)
+    return sa.exists().where(*of_event, *conditions)

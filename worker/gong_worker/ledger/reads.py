@@ -12,14 +12,14 @@ from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.buckets import Hour, Minute, literal, parsed
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.errors import LedgerUnavailable
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery
+from gong_worker.ledger.models import ATTEMPTS, DEAD_LETTERS, DELIVERIES
 from gong_worker.ledger.roles import missing_right
 from gong_worker.ledger.transactions import outside_transactions, reading, writing
 from gong_worker.ledger.values import AttemptReport, EventReport
 
-_ATTEMPT_COLUMNS: Final = tuple(getattr(Attempt, name) for name in AttemptReport.__slots__)
+_ATTEMPT_COLUMNS: Final = tuple(ATTEMPTS.c[name] for name in AttemptReport.__slots__)
 _EVENT_COLUMNS: Final = tuple(
-    getattr(Delivery, name) for name in EventReport.__slots__ if name not in ("attempts", "dead_letter_ids")
+    DELIVERIES.c[name] for name in EventReport.__slots__ if name not in ("attempts", "dead_letter_ids")
 )
 
 
@@ -66,9 +66,9 @@ class Reads(LedgerPart):
 
     def event(self, event_id: str, reporting_system: str | None = None) -> list[EventReport]:
         """Every event of this id (one for each reporting system), with its calls and dead letters."""
-        condition = Delivery.event_id == event_id
+        condition = DELIVERIES.c.event_id == event_id
         if reporting_system is not None:
-            condition &= Delivery.reporting_system == reporting_system
+            condition &= DELIVERIES.c.reporting_system == reporting_system
         with reading(self.engine) as connection:
             return list(_reports(connection, condition))
 
@@ -86,17 +86,17 @@ class Reads(LedgerPart):
         `open_until` are left out: they may still wait for their slot.
         """
         since = utc(since)
-        is_open: sa.ColumnElement[bool] = Attempt.outcome.is_(None)
+        is_open: sa.ColumnElement[bool] = ATTEMPTS.c.outcome.is_(None)
         if open_until is not None:
-            is_open = sa.and_(is_open, Attempt.started_at <= utc(open_until))
-        minute: Any = Minute(Attempt.started_at)
+            is_open = sa.and_(is_open, ATTEMPTS.c.started_at <= utc(open_until))
+        minute: Any = Minute(ATTEMPTS.c.started_at)
         first_hour = since.replace(minute=0, second=0, microsecond=0)
         query = (
             sa.select(minute, sa.func.count())
             .where(
-                Hour(Attempt.started_at) >= literal(self.engine.dialect.name, first_hour),
-                Attempt.started_at >= since,
-                sa.or_(is_open, Attempt.outcome != AttemptOutcome.UNREACHABLE),
+                Hour(ATTEMPTS.c.started_at) >= literal(self.engine.dialect.name, first_hour),
+                ATTEMPTS.c.started_at >= since,
+                sa.or_(is_open, ATTEMPTS.c.outcome != AttemptOutcome.UNREACHABLE),
             )
             .group_by(minute)
             .order_by(minute)
@@ -107,10 +107,10 @@ class Reads(LedgerPart):
 
 def _reports(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Iterator[EventReport]:
     """Events in the order of their keys; their calls and letters are read beside them in the same order."""
-    key = (Delivery.event_id, Delivery.reporting_system)
+    key = (DELIVERIES.c.event_id, DELIVERIES.c.reporting_system)
     events = connection.execute(sa.select(*_EVENT_COLUMNS).where(condition).order_by(*key)).all()
-    calls = _by_event(connection, Attempt, _ATTEMPT_COLUMNS, Attempt.attempt_number, condition)
-    letters = _by_event(connection, DeadLetterRow, (DeadLetterRow.id,), DeadLetterRow.id, condition)
+    calls = _by_event(connection, ATTEMPTS, _ATTEMPT_COLUMNS, ATTEMPTS.c.attempt_number, condition)
+    letters = _by_event(connection, DEAD_LETTERS, (DEAD_LETTERS.c.id,), DEAD_LETTERS.c.id, condition)
     for row in events:
         where = (row.event_id, row.reporting_system)
         yield EventReport(
@@ -122,17 +122,18 @@ def _reports(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> It
 
 def _by_event(
     connection: sa.Connection,
-    model: Any,
+    table: sa.Table,
     columns: tuple[Any, ...],
     order: Any,
     condition: sa.ColumnElement[bool],
 ) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
-    key = (model.event_id, model.reporting_system)
+    own, event = table.c, DELIVERIES.c
+    key = (own.event_id, own.reporting_system)
     query = (
         sa.select(*key, *columns)
         .join(
-            Delivery,
-            sa.and_(Delivery.event_id == model.event_id, Delivery.reporting_system == model.reporting_system),
+            DELIVERIES,
+            sa.and_(event.event_id == own.event_id, event.reporting_system == own.reporting_system),
         )
         .where(condition)
         .order_by(*key, order)

@@ -15,13 +15,13 @@ from gong_worker.domain.states import DeadLetterReason, Move, Resolution, Status
 from gong_worker.ledger import attempt_rows, rows, steps
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.errors import ClaimLost
-from gong_worker.ledger.models import DeadLetterRow
+from gong_worker.ledger.models import DEAD_LETTERS
 from gong_worker.ledger.rows import DeliveryState
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import AttemptFacts, Claim
 
 _MAX_INT64: Final = 2**63
-_ADD_DEAD_LETTER: Final = sa.insert(DeadLetterRow)
+_ADD_DEAD_LETTER: Final = sa.insert(DEAD_LETTERS)
 
 
 def _write_result(

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
+from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.counters import (
     CALL_COUNTS,
@@ -92,7 +92,7 @@ def _miscounts(connection: sa.Connection, table: sa.Table) -> list[Miscount]:
 def _addition(dialect: str, found: Miscount) -> Any:
     (table,) = (table for table in _TABLES if table.name == found.table)
     numbers = {column.name: 0 for column in table.columns if not column.primary_key} | found.missing
-    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(table)
+    insert = rows.insert_into(dialect, table)
     insert = insert.values(**found.key, shard=_SHARD[dialect], **numbers)
     changes = {name: table.c[name] + insert.excluded[name] for name in found.missing}
     return insert.on_conflict_do_update(index_elements=[*_keys(table), "shard"], set_=changes)

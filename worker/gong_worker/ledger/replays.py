@@ -10,18 +10,18 @@ from gong_views import EventKey
 from gong_worker.domain.states import DeadLetterResolution, Status
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.models import DeadLetterRow, Delivery
+from gong_worker.ledger.models import DEAD_LETTERS, DELIVERIES
 from gong_worker.ledger.transactions import writing
 from gong_worker.ledger.values import MessageRef
 
-_KNOWN: Final = sa.select(Delivery.event_id).where(rows.is_event(Delivery))
+_KNOWN: Final = sa.select(DELIVERIES.c.event_id).where(rows.is_event(DELIVERIES))
 _REOPEN: Final = (
-    sa.update(DeadLetterRow)
+    sa.update(DEAD_LETTERS)
     .where(
-        DeadLetterRow.id == bindparam("letter"),
-        rows.is_event(DeadLetterRow),
-        DeadLetterRow.resolution == DeadLetterResolution.REPLAYED,
-        DeadLetterRow.payload.is_not(None),
+        DEAD_LETTERS.c.id == bindparam("letter"),
+        rows.is_event(DEAD_LETTERS),
+        DEAD_LETTERS.c.resolution == DeadLetterResolution.REPLAYED,
+        DEAD_LETTERS.c.payload.is_not(None),
     )
     .values(resolution=None, resolved_at=None, resolved_by=None)
 )

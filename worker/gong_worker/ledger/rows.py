@@ -6,16 +6,16 @@ Every statement is built once, its parameters bound by name: building one costs 
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
+from importlib import import_module
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gong_views import EventKey
 from gong_worker.domain.states import DeadLetterResolution, Move, Status, status_after
 from gong_worker.ledger.columns import UtcDateTime, bounded
-from gong_worker.ledger.models import DeadLetterRow, Delivery, Duplicate
+from gong_worker.ledger.models import DEAD_LETTERS, DELIVERIES, DUPLICATES
 from gong_worker.ledger.values import EventFacts, MessageRef
 
 NO_CLAIM: Final[dict[str, None]] = {"claim_token": None, "lease_expires_at": None}
@@ -35,13 +35,25 @@ class DeliveryState(NamedTuple):
     first_seen_at: datetime
 
 
-def on_each(model: Any, build: Callable[[Any], Any]) -> dict[str, Any]:
-    """An INSERT that knows ON CONFLICT, by dialect."""
-    return {"postgresql": build(postgresql.insert(model)), "sqlite": build(sqlite.insert(model))}
+def insert_into(dialect: str, table: sa.Table) -> Any:
+    """The dialect's own INSERT, which knows ON CONFLICT. Only the dialect of the ledger is loaded."""
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
 
 
-INSERT_DELIVERY: Final = on_each(
-    Delivery, lambda insert: insert.on_conflict_do_nothing(index_elements=["event_id", "reporting_system"])
+class OnEach(dict[str, Any]):
+    """An INSERT that knows ON CONFLICT, by dialect; built when a dialect is first asked for."""
+
+    def __init__(self, table: sa.Table, build: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._table, self._build = table, build
+
+    def __missing__(self, dialect: str) -> Any:
+        statement = self[dialect] = self._build(insert_into(dialect, self._table))
+        return statement
+
+
+INSERT_DELIVERY: Final = OnEach(
+    DELIVERIES, lambda insert: insert.on_conflict_do_nothing(index_elements=["event_id", "reporting_system"])
 )
 
 
@@ -53,10 +65,10 @@ def inserted(connection: sa.Connection, insert: dict[str, Any], values: dict[str
     return result.rowcount == 1
 
 
-def is_event(model: Any) -> sa.ColumnElement[bool]:
+def is_event(table: sa.Table) -> sa.ColumnElement[bool]:
     """The rows of the event that `of` names."""
     return sa.and_(
-        model.event_id == bindparam("key_event"), model.reporting_system == bindparam("key_system")
+        table.c.event_id == bindparam("key_event"), table.c.reporting_system == bindparam("key_system")
     )
 
 
@@ -84,8 +96,8 @@ BROUGHT: Final = (
     *("content_id", "event_timestamp", "payload_sha256"),
 )
 _LOCK: Final = (
-    sa.select(*(getattr(Delivery, name) for name in DeliveryState._fields))
-    .where(is_event(Delivery))
+    sa.select(*(DELIVERIES.c[name] for name in DeliveryState._fields))
+    .where(is_event(DELIVERIES))
     .with_for_update()
 )
 
@@ -98,11 +110,11 @@ def lock(connection: sa.Connection, key: EventKey) -> DeliveryState:
 @cache
 def _moving(columns: tuple[str, ...]) -> sa.Update:
     return (
-        sa.update(Delivery)
+        sa.update(DELIVERIES)
         .where(
-            is_event(Delivery),
-            Delivery.status == bindparam("was_status"),
-            Delivery.claim_token.is_not_distinct_from(bindparam("was_token")),
+            is_event(DELIVERIES),
+            DELIVERIES.c.status == bindparam("was_status"),
+            DELIVERIES.c.claim_token.is_not_distinct_from(bindparam("was_token")),
         )
         .values({column: bindparam(f"new_{column}") for column in columns})
     )
@@ -129,12 +141,12 @@ def same_message(state: DeliveryState, message: MessageRef) -> bool:
 
 
 _DEAD_LETTER_OF: Final = (
-    sa.select(DeadLetterRow.id)
-    .where(is_event(DeadLetterRow), DeadLetterRow.message_id == bindparam("message"))
+    sa.select(DEAD_LETTERS.c.id)
+    .where(is_event(DEAD_LETTERS), DEAD_LETTERS.c.message_id == bindparam("message"))
     .limit(1)
 )
-_DUPLICATE_OF: Final = sa.select(Duplicate.message_id).where(
-    is_event(Duplicate), Duplicate.message_id == bindparam("message")
+_DUPLICATE_OF: Final = sa.select(DUPLICATES.c.message_id).where(
+    is_event(DUPLICATES), DUPLICATES.c.message_id == bindparam("message")
 )
 
 
@@ -148,16 +160,16 @@ def is_duplicate(connection: sa.Connection, key: EventKey, message: MessageRef) 
     return connection.execute(_DUPLICATE_OF, {**of(key), "message": message.message_id}).first() is not None
 
 
-_ADD_DUPLICATE: Final = on_each(
-    Duplicate, lambda insert: insert.on_conflict_do_nothing(index_elements=["message_id"])
+_ADD_DUPLICATE: Final = OnEach(
+    DUPLICATES, lambda insert: insert.on_conflict_do_nothing(index_elements=["message_id"])
 )
-_DROP_DUPLICATE: Final = sa.delete(Duplicate).where(
-    is_event(Duplicate), Duplicate.message_id == bindparam("message")
+_DROP_DUPLICATE: Final = sa.delete(DUPLICATES).where(
+    is_event(DUPLICATES), DUPLICATES.c.message_id == bindparam("message")
 )
 COUNT_DUPLICATE: Final = (
-    sa.update(Delivery)
-    .where(is_event(Delivery))
-    .values(duplicate_count=Delivery.duplicate_count + bindparam("more", type_=sa.Integer))
+    sa.update(DELIVERIES)
+    .where(is_event(DELIVERIES))
+    .values(duplicate_count=DELIVERIES.c.duplicate_count + bindparam("more", type_=sa.Integer))
 )
 
 
@@ -193,8 +205,8 @@ class DeadLetterFacts(NamedTuple):
     erased_at: datetime | None
 
 
-_LETTERS: Final = sa.select(*(getattr(DeadLetterRow, name) for name in DeadLetterFacts._fields)).where(
-    is_event(DeadLetterRow)
+_LETTERS: Final = sa.select(*(DEAD_LETTERS.c[name] for name in DeadLetterFacts._fields)).where(
+    is_event(DEAD_LETTERS)
 )
 
 
@@ -203,40 +215,42 @@ def dead_letters_of(connection: sa.Connection, key: EventKey) -> list[DeadLetter
     return [DeadLetterFacts(*row) for row in connection.execute(_LETTERS, of(key))]
 
 
-_NO_EVENT: Final = DeadLetterRow.event_id.is_(None)
-_REPLAYED: Final = DeadLetterRow.resolution == DeadLetterResolution.REPLAYED
-_IS_THE_REPLAYED_ONE: Final = DeadLetterRow.id == bindparam("replayed")
+_NO_EVENT: Final = DEAD_LETTERS.c.event_id.is_(None)
+_REPLAYED: Final = DEAD_LETTERS.c.resolution == DeadLetterResolution.REPLAYED
+_IS_THE_REPLAYED_ONE: Final = DEAD_LETTERS.c.id == bindparam("replayed")
 # A message that could not be read may have been put back as it was, under its own id.
-_WAS_PUT_BACK: Final = sa.and_(_NO_EVENT, DeadLetterRow.message_id == bindparam("message"), _REPLAYED)
+_WAS_PUT_BACK: Final = sa.and_(_NO_EVENT, DEAD_LETTERS.c.message_id == bindparam("message"), _REPLAYED)
 _CLOSED: Final = {
     "payload": None,
-    "resolution": sa.func.coalesce(DeadLetterRow.resolution, DeadLetterResolution.SUPERSEDED),
-    "resolved_at": sa.func.coalesce(DeadLetterRow.resolved_at, bindparam("now", type_=UtcDateTime)),
+    "resolution": sa.func.coalesce(DEAD_LETTERS.c.resolution, DeadLetterResolution.SUPERSEDED),
+    "resolved_at": sa.func.coalesce(DEAD_LETTERS.c.resolved_at, bindparam("now", type_=UtcDateTime)),
 }
 CLOSE_DELIVERED: Final = (
-    sa.update(DeadLetterRow)
+    sa.update(DEAD_LETTERS)
     .where(
-        sa.or_(is_event(DeadLetterRow), sa.and_(_NO_EVENT, _IS_THE_REPLAYED_ONE), _WAS_PUT_BACK),
+        sa.or_(is_event(DEAD_LETTERS), sa.and_(_NO_EVENT, _IS_THE_REPLAYED_ONE), _WAS_PUT_BACK),
         sa.or_(
-            DeadLetterRow.resolution.is_(None), DeadLetterRow.payload.is_not(None), DeadLetterRow.errors != []
+            DEAD_LETTERS.c.resolution.is_(None),
+            DEAD_LETTERS.c.payload.is_not(None),
+            DEAD_LETTERS.c.errors != [],
         ),
     )
     .values(**_CLOSED, errors=[])
 )
 _CLOSE_REPLAYED: Final = (
-    sa.update(DeadLetterRow)
+    sa.update(DEAD_LETTERS)
     .where(
         sa.or_(
             sa.and_(
                 _IS_THE_REPLAYED_ONE,
                 sa.or_(
                     _NO_EVENT,
-                    sa.and_(is_event(DeadLetterRow), DeadLetterRow.payload == bindparam("died_with")),
+                    sa.and_(is_event(DEAD_LETTERS), DEAD_LETTERS.c.payload == bindparam("died_with")),
                 ),
             ),
             _WAS_PUT_BACK,
         ),
-        DeadLetterRow.payload.is_not(None),
+        DEAD_LETTERS.c.payload.is_not(None),
     )
     .values(_CLOSED)
 )

@@ -15,7 +15,7 @@ from sqlalchemy.sql.dml import UpdateBase
 
 from gong_worker.domain.states import Move, Status, status_after
 from gong_worker.ledger import attempt_rows, rows
-from gong_worker.ledger.models import Attempt, DeadLetterRow, Delivery, Duplicate
+from gong_worker.ledger.models import ATTEMPTS, DEAD_LETTERS, DELIVERIES, DUPLICATES
 from gong_worker.ledger.prepared import Prepared, prepare
 
 Condition = sa.ColumnElement[bool]
@@ -61,26 +61,26 @@ CLAIM: Final = Step(
     ),
 )
 
-_MESSAGE: Final = bindparam("message", type_=Duplicate.message_id.type)
+_MESSAGE: Final = bindparam("message", type_=DUPLICATES.c.message_id.type)
 _ENDED_AS_LETTER: Final = sa.exists().where(
-    rows.is_event(DeadLetterRow), DeadLetterRow.message_id == _MESSAGE
+    rows.is_event(DEAD_LETTERS), DEAD_LETTERS.c.message_id == _MESSAGE
 )
 # Delivered is final, so the row needs no lock.
 _BROUGHT_AGAIN: Final = sa.select(
     _MESSAGE,
-    Delivery.reporting_system,
-    Delivery.event_id,
-    *(bindparam(name, type_=getattr(Duplicate, name).type) for name in ("lane", "source", "enqueued_at")),
-    bindparam("now", type_=Duplicate.seen_at.type),
+    DELIVERIES.c.reporting_system,
+    DELIVERIES.c.event_id,
+    *(bindparam(name, type_=DUPLICATES.c[name].type) for name in ("lane", "source", "enqueued_at")),
+    bindparam("now", type_=DUPLICATES.c.seen_at.type),
 ).where(
-    rows.is_event(Delivery),
-    Delivery.status == Status.DELIVERED,
-    Delivery.message_id != _MESSAGE,
+    rows.is_event(DELIVERIES),
+    DELIVERIES.c.status == Status.DELIVERED,
+    DELIVERIES.c.message_id != _MESSAGE,
     ~_ENDED_AS_LETTER,
 )
 DUPLICATE: Final = Step(
-    rows.on_each(
-        Duplicate,
+    rows.OnEach(
+        DUPLICATES,
         lambda insert: insert.from_select(
             ["message_id", "reporting_system", "event_id", "lane", "source", "enqueued_at", "seen_at"],
             _BROUGHT_AGAIN,
@@ -90,33 +90,33 @@ DUPLICATE: Final = Step(
 )
 
 _NEXT_NUMBER: Final = (
-    sa.select(sa.func.coalesce(sa.func.max(Attempt.attempt_number), 0) + 1)
-    .where(rows.is_event(Attempt))
+    sa.select(sa.func.coalesce(sa.func.max(ATTEMPTS.c.attempt_number), 0) + 1)
+    .where(rows.is_event(ATTEMPTS))
     .scalar_subquery()
 )
 _ATTEMPT: Final = {
-    "event_id": bindparam("key_event", type_=Attempt.event_id.type),
-    "reporting_system": bindparam("key_system", type_=Attempt.reporting_system.type),
+    "event_id": bindparam("key_event", type_=ATTEMPTS.c.event_id.type),
+    "reporting_system": bindparam("key_system", type_=ATTEMPTS.c.reporting_system.type),
     "attempt_number": _NEXT_NUMBER,
-    "claim_token": bindparam("token", type_=Attempt.claim_token.type),
-    "started_at": bindparam("now", type_=Attempt.started_at.type),
+    "claim_token": bindparam("token", type_=ATTEMPTS.c.claim_token.type),
+    "started_at": bindparam("now", type_=ATTEMPTS.c.started_at.type),
 }
 BEGIN: Final = Step(
     _on_each(
-        sa.update(Delivery)
+        sa.update(DELIVERIES)
         .where(
-            rows.is_event(Delivery),
-            Delivery.claim_token == bindparam("token"),
-            Delivery.lease_expires_at > bindparam("now"),
+            rows.is_event(DELIVERIES),
+            DELIVERIES.c.claim_token == bindparam("token"),
+            DELIVERIES.c.lease_expires_at > bindparam("now"),
         )
         .values(updated_at=bindparam("now"))
     ),
     then=(
         attempt_rows.INTERRUPT.where,
         lambda held: (
-            sa.insert(Attempt)
+            sa.insert(ATTEMPTS)
             .from_select(list(_ATTEMPT), sa.select(*_ATTEMPT.values()).where(held))
-            .returning(Attempt.attempt_number)
+            .returning(ATTEMPTS.c.attempt_number)
         ),
     ),
     answers=True,
@@ -124,14 +124,14 @@ BEGIN: Final = Step(
 
 COMPLETE: Final = Step(
     _on_each(
-        sa.update(Delivery)
-        .where(rows.is_event(Delivery), Delivery.claim_token == bindparam("token"))
+        sa.update(DELIVERIES)
+        .where(rows.is_event(DELIVERIES), DELIVERIES.c.claim_token == bindparam("token"))
         .values(
             status=status_after(Status.SENDING, Move.COMPLETED),  # a claim is held in no other status
             resolution=bindparam("new_resolution"),
             request_id=bindparam("new_request_id"),
             integration_id=bindparam("new_integration_id"),
-            attempt_count=Delivery.attempt_count + 1,
+            attempt_count=DELIVERIES.c.attempt_count + 1,
             settled_at=bindparam("now"),
             updated_at=bindparam("now"),
             next_attempt_at=None,
