@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from gong_views.environment import FILE_SUFFIX, Found, find_secret, read_variables
 from gong_views.errors import SettingsError
@@ -27,33 +26,25 @@ def blank_is_unset(value: Any) -> Any:
 Secret = Annotated[SecretStr | None, BeforeValidator(blank_is_unset)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """The root of the settings classes. Each field has the name of its variable as `validation_alias`."""
 
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, validate_default=True, hide_input_in_errors=True
     )
 
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What was given, then the variables."""
-        return init_settings, _Variables(settings_cls)
-
-    @classmethod
-    def load(cls, **overrides: Any) -> Self:
-        """The settings of this process.
+    def load(cls, **given: Any) -> Self:
+        """The settings of this process: what is given, by the name of a field or a variable, goes before the variables.
 
         Raises SettingsError, which names each wrong variable and what it wants, never its value if secret.
         """
+        values: dict[str, Any] = {name: one.value for name, one in cls.found(read_variables()).items()}
+        for name, value in given.items():
+            field = cls.model_fields.get(name)
+            values[name if field is None else str(field.validation_alias)] = value
         try:
-            return cls(**overrides)
+            return cls(**values)
         except ValidationError as error:
             raise SettingsError(_explain(cls, error)) from None
 
@@ -74,18 +65,6 @@ class Settings(BaseSettings):
 def is_secret(field: FieldInfo) -> bool:
     """Whether a field's value is not to be shown; it may stand in a file, too (see gong_views.environment)."""
     return SecretStr in (field.annotation, *get_args(field.annotation))
-
-
-class _Variables(PydanticBaseSettingsSource):
-    """The variables of gong_views.environment as a source of pydantic-settings."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Not used: all fields are read at once."""
-        raise NotImplementedError
-
-    def __call__(self) -> dict[str, Any]:
-        cls: Any = self.settings_cls
-        return {name: one.value for name, one in cls.found(read_variables()).items()}
 
 
 class ProducerSettings(Settings):
@@ -110,7 +89,7 @@ class ProducerSettings(Settings):
     )
 
 
-def _explain(cls: type[BaseSettings], error: ValidationError) -> str:
+def _explain(cls: type[Settings], error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_input=False, include_url=False):
         if item["type"] == "default_factory_not_called":

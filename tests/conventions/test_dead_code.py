@@ -26,7 +26,6 @@ CALLED_BY_OTHERS = {
     "Click, of a group": {"get_command", "format_commands"},
     "http.server, of a handler": {"do_GET", "log_message"},
     "FastAPI, to make its document": {"openapi"},
-    "pydantic-settings, of a settings class and of a source": {"settings_customise_sources", "get_field_value"},
     "pydantic, to tell a model's own __init__": {"__pydantic_base_init__"},
     "type checkers, in annotations in quotes": {"AsyncConnection", "AsyncSession"},
     "tests: they share the simulator's client, the crash points and the schema's own list": {
@@ -40,7 +39,7 @@ DECORATORS = [
     "@compiles*", "@*.task*", "@*fixture*", "@*.page*",
 ]  # fmt: skip
 ARGUMENTS_OF_OVERRIDES = {
-    "interval", "num", "format", "local_address", "env_settings", "dotenv_settings", "file_secret_settings",
+    "interval", "num", "format", "local_address",
 }  # fmt: skip
 
 
