@@ -3,6 +3,7 @@
 import hashlib
 import math
 from base64 import urlsafe_b64decode
+from functools import cached_property
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -301,7 +302,7 @@ class WorkerSettings(ProducerSettings):
         """Tells one base URL from another."""
         return hashlib.sha256(self.gong_base_url.encode()).hexdigest()[:16]
 
-    @property
+    @cached_property
     def credential_fingerprint(self) -> str:
         """Tells one credential from another without giving it away (a truncated, salted hash)."""
         parts = [self.gong_access_key, self.gong_access_key_secret, self.gong_bearer_token]

@@ -58,7 +58,7 @@ def status(
         run_watch(lambda found: status_lines(found, utc=utc), interval_seconds=interval, utc=utc)
         return
     found = read_status(open_services(ledger_may_be_away=True))
-    data = to_json(found)
+    data = to_json(found) if as_json else {}
     if check:
         result = check_status(found, max_backlog_age_seconds=max_backlog_age, max_dead_letters=max_dead)
         data["check"] = {"code": int(result.code), "problems": result.problems}

@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from gong_views.event import ViewEvent
-
 MAX_CHARACTERS: Final = 300
 ERRORS_KEPT: Final = 3
 # Shorter values of a payload, such as "1" or "en", would take letters out of Gong's words.
@@ -62,6 +60,10 @@ def _texts(value: Any) -> Iterator[str]:
 @cache
 def _field_names() -> frozenset[str]:
     """Every field of an event, by its name and by its path from the event."""
+    from gong_views.event import (
+        ViewEvent,
+    )  # here, because most commands make no kind and need not build its models
+
     schema = ViewEvent.model_json_schema(by_alias=True)
     return frozenset(_names(schema, schema.get("$defs", {}), ""))
 
