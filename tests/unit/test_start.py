@@ -33,7 +33,15 @@ def test_status_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     assert found.isdisjoint(
         {
             *("gong_views.event", "gong_views.schema", "gong_views.queue", "gong_views.aio"),
-            *("sqlalchemy.orm", "sqlalchemy.dialects.postgresql", "alembic", "celery", "kombu", "httpx", "rich"),
+            *(
+                "sqlalchemy.orm",
+                "sqlalchemy.dialects.postgresql",
+                "alembic",
+                "celery",
+                "kombu",
+                "httpx",
+                "rich",
+            ),
         }
     )
 
