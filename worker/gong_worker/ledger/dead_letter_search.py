@@ -207,7 +207,10 @@ def _conditions(connection: sa.Connection, wanted: DeadLetterFilter) -> list[sa.
         texts = (sa.type_coerce(column, sa.Text) for column in (row.errors, row.payload))
         found.append(sa.or_(*(text.icontains(needle, autoescape=True) for text in texts)))
     if wanted.content_id is not None:
-        of_event = (DELIVERIES.c.event_id == row.event_id, DELIVERIES.c.reporting_system == row.reporting_system)
+        of_event = (
+            DELIVERIES.c.event_id == row.event_id,
+            DELIVERIES.c.reporting_system == row.reporting_system,
+        )
         found.append(sa.exists().where(*of_event, DELIVERIES.c.content_id == wanted.content_id))
     if wanted.group is not None:
         found.append(_in_group(connection, wanted))
