@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 
 from gong_views.names import Lane
 from gong_worker.ledger import migrate
-from tests.integration.deploy.scraped import scraping
+from tests.integration.deploy.scraped import KEY, scraping
 from tests.support import boards
 from tests.support.pipeline import Pipeline
 from tests.support.prometheus import FOLDER, NEEDS_PROMETHEUS, Prometheus
@@ -129,10 +130,17 @@ def test_every_alert_is_evaluated(run: Run) -> None:
     assert [rule["name"] for rule in found] == [rule["alert"] for rule in written]
 
 
-def promtool(*words: str) -> None:
+def promtool(*words: str, given: str = "") -> None:
     """Run it, and nothing may be wrong."""
-    done = subprocess.run(["promtool", *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["promtool", *words], input=given, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_metrics_are_as_prometheus_wants_them(run: Run) -> None:
+    """promtool has nothing to say about a name, a help text or a type."""
+    [target] = run.server.ask("targets")["activeTargets"]
+    page = httpx.get(target["scrapeUrl"], headers={"Authorization": f"Bearer {KEY}"})
+    promtool("check", "metrics", given=page.text)
 
 
 def test_promtool_finds_nothing_wrong() -> None:
