@@ -1,10 +1,14 @@
 """Gate, events and audit in a real browser."""
 
+from datetime import UTC, datetime
+
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 
 from gong_views import ViewQueue
 from gong_worker.domain.audit import AuditAction
+from gong_worker.ledger.models import Attempt
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
 from tests.console.served import World, connected, open_dialog, signed_in
@@ -101,6 +105,50 @@ def test_a_part_is_held_by_itself_and_dropped(browser: Browser, world: World) ->
         expect(page.get_by_text("no part is held")).to_be_visible()
     actions = {entry.action for entry in world.services.ledger.list_actions(limit=50, by="anna").entries}
     assert {AuditAction.HOLD, AuditAction.DROP, AuditAction.RELEASE} <= actions
+
+
+def test_events_are_searched_by_every_filter(browser: Browser, world: World) -> None:
+    """Each filter of the command: a value that fits finds what another does not, a time from and a time before."""
+    fields = {
+        "Event id": ("view-3", "view-0"),
+        "Gong's request id": ("request-of-view-3", "none"),
+        "Content id": ("deck-3", "deck-9"),
+        "Reporting system": ("portal", "crm"),
+        "Source": ("backend", "other"),
+        "Enqueued from (UTC)": ("2020-01-01T00:00", "2999-01-01T00:00"),
+        "Enqueued before (UTC)": ("2999-01-01T00:00", "2020-01-01T00:00"),
+    }
+    choices = {"Status": ("dead", "delivered"), "Lane": ("live", "bulk")}
+    with world.services.ledger.engine.begin() as connection:
+        connection.execute(
+            sa.insert(Attempt),
+            {
+                "event_id": "view-3", "reporting_system": "portal", "attempt_number": 1, "claim_token": "0" * 32,
+                "started_at": datetime.now(UTC), "request_id": "request-of-view-3",
+            },
+        )  # fmt: skip
+    with signed_in(browser, world, "vera") as page:
+        open_page(page, "Events")
+        where, search = page.locator(".pager > span"), page.get_by_role("button", name="Search")
+        for label, values in (fields | choices).items():
+            for value, found in zip(reversed(values), ("0 to 0", "1 to"), strict=True):
+                field = page.get_by_label(label, exact=True)
+                if label in choices:
+                    field.click()
+                    page.get_by_role("option", name=value, exact=True).click()
+                else:
+                    field.fill(value)
+                search.click()
+                expect(where).to_contain_text(found)
+            if label in choices:
+                page.get_by_label(label, exact=True).click()
+                page.get_by_role("option", name="any", exact=True).click()
+            else:
+                page.get_by_label(label, exact=True).fill("")
+        page.get_by_label("Enqueued from (UTC)").fill("2026-07-02T00:00")
+        page.get_by_label("Enqueued before (UTC)").fill("2026-07-01T00:00")
+        search.click()
+        expect(page.get_by_role("alert")).to_contain_text("the time ends before it begins")
 
 
 def test_an_event_is_found_and_its_story_told(browser: Browser, world: World) -> None:

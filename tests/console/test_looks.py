@@ -1,4 +1,4 @@
-"""Files of dead letters, calls as they end, what waits, the reconciliation and the theme, in a real browser."""
+"""Files of dead letters, calls as they end, what waits and the theme, in a real browser."""
 
 import csv
 import json
@@ -11,7 +11,6 @@ from gong_views import ViewQueue
 from gong_views.message import parse
 from gong_views.names import Lane
 from gong_worker.domain.audit import AuditAction
-from gong_worker.queue.alerts import AlertBoard
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
 from tests.console.served import World, connected, open_dialog, signed_in
@@ -75,6 +74,7 @@ def test_calls_are_followed_as_they_end(browser: Browser, world: World) -> None:
         go_to(page, "Events")
         page.get_by_role("button", name="Follow").click()
         live = page.locator(".live")
+        expect(live).to_be_visible()
         expect(live).to_contain_text("no call has ended since")
         before = live.bounding_box()
         bury(world.services.ledger, [view(700 + number) for number in range(5)], lambda _: "no")
@@ -88,8 +88,27 @@ def test_calls_are_followed_as_they_end(browser: Browser, world: World) -> None:
         expect(page.get_by_text("Off. 5 calls were seen.")).to_be_visible()
 
 
-def test_what_waits_and_whether_all_is_accounted_for(browser: Browser, world: World) -> None:
-    """The next messages of the lane that is chosen; the sums and the drift that the letters of nowhere make."""
+def test_followed_calls_are_chosen_by_answer_and_beginning(browser: Browser, world: World) -> None:
+    """From minutes ago on, and of one answer alone, as the command has it; a change begins anew."""
+    bury(world.services.ledger, [view(800)], lambda _: "no")
+    with signed_in(browser, world, "vera") as page:
+        go_to(page, "Events")
+        page.get_by_label("Begin").click()
+        page.get_by_role("option", name="10 minutes ago").click()
+        page.get_by_role("button", name="Follow").click()
+        row = page.locator(".live").get_by_role("row").filter(has_text="content-hub/view-800")
+        expect(row).to_contain_text("rejected 400")
+        page.get_by_label("Answer").click()
+        page.get_by_role("option", name="throttled").click()
+        expect(page.locator(".live")).to_contain_text("no call has ended since")
+        expect(row).to_have_count(0)
+        page.get_by_label("Answer").click()
+        page.get_by_role("option", name="rejected").click()
+        expect(row).to_be_visible()
+
+
+def test_what_waits_is_shown(browser: Browser, world: World) -> None:
+    """The next messages of the lane that is chosen."""
     with signed_in(browser, world, "vera") as page:
         page.get_by_role("button", name="What waits …").click()
         dialog = open_dialog(page)
@@ -98,21 +117,6 @@ def test_what_waits_and_whether_all_is_accounted_for(browser: Browser, world: Wo
         dialog.get_by_label("Where").click()
         page.get_by_role("option", name="waiting for another try").click()
         expect(dialog).to_contain_text("none waits")
-        dialog.get_by_role("button", name="Close").click()
-        page.get_by_role("button", name="Reconcile …").click()
-        expect(dialog).to_contain_text("Drift: see below.")
-        expect(dialog.locator("tbody tr").last).to_contain_text("live")
-        assert faults(page, "[role=dialog][aria-modal=true]") == []
-
-
-def test_alerts_that_stand_are_shown(browser: Browser, world: World) -> None:
-    """Each with since when and whether it was told."""
-    AlertBoard(world.services.client).stands("a1b2c3d4", "no_worker", "no worker is alive; 3 events wait", 0)
-    with signed_in(browser, world, "vera") as page:
-        page.get_by_role("button", name="Alerts …").click()
-        row = open_dialog(page).get_by_role("row").filter(has_text="no_worker")
-        expect(row).to_contain_text("no worker is alive; 3 events wait")
-        expect(row).to_contain_text("not yet")
 
 
 def test_the_theme_is_chosen_and_kept(browser: Browser, world: World) -> None:

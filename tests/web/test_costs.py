@@ -12,7 +12,7 @@ import pytest
 
 from gong_views import InvalidViewEvent, ViewEvent
 from gong_views.json_input import MAX_EVENT_VALUES, read_json
-from gong_worker.web.body import MAX_BODY_VALUES
+from gong_worker.body_settings import MAX_BODY_VALUES
 from gong_worker.web.rate_limit import BURST_SECONDS, RateLimit
 from tests.support.views import view
 from tests.web.conftest import KEY, KEYS, OTHER_KEY, MakeApp, TestClient

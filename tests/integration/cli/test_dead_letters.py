@@ -266,6 +266,29 @@ def test_an_export_is_edited_and_replayed(desk: Desk, command: Command, tmp_path
 
 
 @ONLY_SQLITE
+def test_an_edited_file_is_told_of_by_its_lines(desk: Desk, command: Command, tmp_path: Path) -> None:
+    """Every line that cannot be read or sent is named; nothing goes then, unless told to leave those out."""
+    path = tmp_path / "letters.jsonl"
+    bury(desk.ledger, [view(number) for number in range(3)], lambda _: "no")
+    words = ("dead-letters", "replay", "--from", str(path))
+
+    def write(*lines: object) -> None:
+        path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+    write({"id": 1, "payload": view(0)}, {"id": 10**30, "payload": {}}, 7)
+    done = command(desk.environment, *words)
+    assert done.code == 2 and "line 2: " in done.err and "line 3 is no exported dead letter" in done.err
+    write({"id": 1.0, "payload": view(0)}, {"id": 2, "payload": {}}, {"id": 3, "payload": view(2)})
+    done = command(desk.environment, *words)
+    assert (done.code, queued(desk)) == (1, []) and "line 2, dead letter 2: not a valid event" in done.err
+    assert "line 2, dead letter 2 cannot be" in command(desk.environment, *words, "--dry-run").out
+    done = command(desk.environment, *words, "--skip-invalid", "--json")
+    assert (done.code, done.json["done"], done.json["failed"]) == (1, 2, 1)
+    assert [event["eventId"] for event in queued(desk)] == ["view-0", "view-2"]
+    assert command(desk.environment, "dead-letters", "replay", "1", "--skip-invalid").code == 2
+
+
+@ONLY_SQLITE
 def test_letters_that_no_command_may_stumble_over(desk: Desk, command: Command, tmp_path: Path) -> None:
     """A body nested beyond reading and one with half an emoji keep no other letter from a replay or an export."""
     now = datetime.now(UTC)

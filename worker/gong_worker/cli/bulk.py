@@ -3,7 +3,7 @@
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -123,12 +123,17 @@ def tell_changes(examples: list[Result]) -> None:
         table(("field", "before", "after"), (_change(change) for change in one.changes))
 
 
-def tell_invalid(invalid: list[Result]) -> None:
-    """The letters with which nothing could be done, and why."""
+def tell_invalid(invalid: list[Result], lines: Mapping[int, int] = {}) -> None:
+    """The letters with which nothing could be done, and why. `lines`: where each stands in its file."""
     for one in invalid[:SHOWN]:
-        click.echo(f"dead letter {one.id} cannot be: {cell_text(one.error)}")
+        click.echo(f"{letter_name(one, lines)} cannot be: {cell_text(one.error)}")
     if len(invalid) > SHOWN:
         click.echo(f"… and {len(invalid) - SHOWN} more; --json has all")
+
+
+def letter_name(one: Result, lines: Mapping[int, int]) -> str:
+    """A letter, and the line on which it stands if it comes from a file."""
+    return f"line {lines[one.id]}, dead letter {one.id}" if one.id in lines else f"dead letter {one.id}"
 
 
 def _change(change: Change) -> tuple[object, object, object]:

@@ -1,5 +1,6 @@
 """`gong-views dead-letters replay` and `edit`, and `gong-views replays`."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gong_worker.cli.bulk import (
     confirmed,
     cost_text,
     finish,
+    letter_name,
     running,
     selection_options,
     tell_changes,
@@ -23,7 +25,7 @@ from gong_worker.cli.filters import LETTER_ID
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, cell_text, show, table
 from gong_worker.domain.edits import EditError, edit_from
 from gong_worker.ledger import DeadLetterFilter
-from gong_worker.operations.exports import read_export
+from gong_worker.operations.edited_letters import EditedLetters, read_export
 from gong_worker.operations.replays import (
     Plan,
     Replacement,
@@ -44,6 +46,9 @@ TO_LANE = click.option(
     show_default=True,
     help="live goes first",
 )
+SKIP_INVALID = click.option(
+    "--skip-invalid", is_flag=True, help="replay the others when some are no valid events afterwards"
+)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -57,12 +62,14 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--from", "from_file", type=FILE, help="an edited export (JSON lines): those letters, those payloads"
 )
+@SKIP_INVALID
 def replay(
     wanted: DeadLetterFilter,
     dry_run: bool,
     to_lane: str,
     payload_file: Path | None,
     from_file: Path | None,
+    skip_invalid: bool,
     yes: bool,
     utc: bool,
     as_json: bool,
@@ -71,7 +78,10 @@ def replay(
 
     Exit 1 when one could not be replayed; with --dry-run when one could not.
     """
+    if skip_invalid and from_file is None:
+        raise click.UsageError("--skip-invalid goes with --from")
     replacement: Replacement | None = None
+    letters = EditedLetters()
     if payload_file is not None:
         if wanted.ids is None or len(wanted.ids) != 1:
             raise click.UsageError("--payload goes with exactly one ID")
@@ -81,8 +91,8 @@ def replay(
             raise click.UsageError(f"{payload_file} {error}") from None
         replacement = payloads_of({wanted.ids[0]: payload})
     elif from_file is not None:
-        payloads = read_export(from_file)
-        wanted, replacement = replace(wanted, ids=tuple(payloads)), payloads_of(payloads)
+        letters = read_export(from_file)
+        wanted, replacement = replace(wanted, ids=tuple(letters.payloads)), payloads_of(letters.payloads)
     details = {"file": bool(from_file)} if replacement is not None else None
     _run(
         open_services(),
@@ -94,6 +104,8 @@ def replay(
         yes=yes,
         utc=utc,
         as_json=as_json,
+        skip_invalid=skip_invalid,
+        lines=letters.lines,
     )
 
 
@@ -105,9 +117,7 @@ def replay(
     "--set", "assignments", multiple=True, metavar="PATH=TEXT", help="or PATH:=JSON; may be repeated"
 )
 @click.option("--unset", "unset", multiple=True, metavar="PATH", help="remove a field; may be repeated")
-@click.option(
-    "--skip-invalid", is_flag=True, help="replay the others when some are no valid events afterwards"
-)
+@SKIP_INVALID
 def edit(
     wanted: DeadLetterFilter,
     dry_run: bool,
@@ -149,13 +159,14 @@ def _run(
     utc: bool,
     as_json: bool,
     skip_invalid: bool = False,
+    lines: Mapping[int, int] = {},
 ) -> None:
     lane = Lane(to_lane)
     found = plan(services, wanted, lane=lane, replacement=replacement, each=dry_run)
     refused = [one for one in found.invalid if replacement is not None and not skip_invalid]
     if dry_run:
         data = {"dry_run": True, **to_json(found)}
-        show(data, as_json=as_json, text=lambda: _tell_plan(found, utc=utc, none_goes=bool(refused)))
+        show(data, as_json=as_json, text=lambda: _tell_plan(found, lines, utc=utc, none_goes=bool(refused)))
         if found.invalid:
             raise SystemExit(1)
         return
@@ -167,7 +178,7 @@ def _run(
                 text=lambda: None,
             )
         for one in refused[:20]:
-            click.echo(f"dead letter {one.id}: {cell_text(one.error)}", err=True)
+            click.echo(f"{letter_name(one, lines)}: {cell_text(one.error)}", err=True)
         click.echo(f"{len(refused)} cannot be replayed like this; nothing was enqueued", err=True)
         raise SystemExit(1)
     if not as_json and not yes:
@@ -183,11 +194,11 @@ def _question(found: Plan, *, utc: bool) -> str:
     return f"{found.letters:,} dead letters are replayed: {cost_text(found.cost, utc=utc)}"
 
 
-def _tell_plan(found: Plan, *, utc: bool, none_goes: bool) -> None:
+def _tell_plan(found: Plan, lines: Mapping[int, int], *, utc: bool, none_goes: bool) -> None:
     tell_changes(found.examples)
     if not none_goes:
         click.echo(_question(found, utc=utc))
-    tell_invalid(found.invalid)
+    tell_invalid(found.invalid, lines)
     if none_goes:
         click.echo(f"{len(found.invalid)} cannot be replayed like this: nothing would be enqueued")
 

@@ -4,7 +4,15 @@ from gong_worker.cli.output import at_time, duration
 from gong_worker.domain.holds import PROBED, GateState
 from gong_worker.operations.drain import Drain
 from gong_worker.operations.serialize import to_json
-from gong_worker.operations.status import CallsReport, GateReport, Hold, ProbeReport, Status, WorkerReport
+from gong_worker.operations.status import (
+    CallsReport,
+    GateReport,
+    Hold,
+    ProbeReport,
+    Status,
+    WorkerReport,
+    other_ledgers,
+)
 
 
 def status_lines(found: Status, *, utc: bool) -> dict[str, object]:
@@ -95,9 +103,8 @@ def _worker_lines(workers: list[WorkerReport], *, utc: bool) -> list[str]:
         for worker in workers
         if not worker.alive
     ]
-    ledgers = sorted({worker.ledger for worker in alive if worker.ledger})
-    if len(ledgers) > 1:
-        lines.append(f"they name {len(ledgers)} ledgers, so events may be called twice: {', '.join(ledgers)}")
+    if (several := other_ledgers(workers)) is not None:
+        lines.append(several)
     return lines
 
 

@@ -18,6 +18,7 @@ from gong_worker.console.login import login_router
 from gong_worker.console.origin import SameOrigin
 from gong_worker.console.pages import audit, dead_letters, events, gate, overview
 from gong_worker.console.settings import ConsoleSettings
+from gong_worker.console.uploads import uploads_router
 
 STATIC: Final = Path(__file__).parent / "static"
 # How long a page may be cut off, or too busy to answer, before it has to load anew.
@@ -43,6 +44,7 @@ def create_app(console: Console, settings: ConsoleSettings) -> FastAPI:
 
     app.include_router(login_router(console.sessions))
     app.include_router(downloads_router(console.downloads, console.sessions, console.backend))
+    app.include_router(uploads_router(console.uploads, console.sessions))
     for page in (overview, dead_letters, events, gate, audit):
         page.add(console)
     # What the browser reports of itself, and tracebacks with the texts of exceptions, which may quote a payload.

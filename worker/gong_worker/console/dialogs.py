@@ -1,7 +1,7 @@
 """Dialogs: one that shows something, and one that counts, asks, does and tells."""
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from nicegui import ui
@@ -59,20 +59,42 @@ class BulkDialog(Dialog):
         super().__init__(page, title)
         self._verb, self._done = verb, done
 
-    def ask(self, lines: list[str], confirm: str, total: int, work: Work, *, danger: bool = False) -> None:
-        """Tell what would be done, and do it when told to."""
+    def ask(
+        self, lines: Sequence[str], confirm: str, total: int, work: Work, *, danger: bool = False
+    ) -> None:
+        """Tell what would be done, and do it when told to; nothing can be done when `total` is 0."""
         with self.anew():
+            self.place_question()
+        self.question(lines, confirm, total, work, danger=danger)
+
+    def place_question(self) -> None:
+        """Where the question stands in a body that has more in it."""
+        self._lines = ui.element("div").props("role=status")
+
+    def question(
+        self,
+        lines: Sequence[str],
+        confirm: str,
+        total: int,
+        work: Work,
+        *,
+        danger: bool = False,
+        names: Mapping[int, int] | None = None,
+    ) -> None:
+        """As `ask`, in its place, once more as well. `names`: the line of its file on which each letter stands."""
+        self._lines.clear()
+        with self._lines:
             for line in lines:
                 Text("p", line)
         with self.buttons():
             if total:
                 button(
                     confirm,
-                    self.page.action(lambda: self._run(total, work)),
+                    self.page.action(lambda: self._run(total, work, names or {})),
                     kind="danger" if danger else "primary",
                 )
 
-    async def _run(self, total: int, work: Work) -> None:
+    async def _run(self, total: int, work: Work, names: Mapping[int, int]) -> None:
         user = self.page.console.operator()
         handled, stop = 0, threading.Event()
 
@@ -102,7 +124,7 @@ class BulkDialog(Dialog):
         if self.page.is_gone:
             return
         with self.anew():
-            for line in result_lines(result, self._verb):
+            for line in result_lines(result, self._verb, names):
                 Text("p", line).props("role=status")
         with self.buttons():
             pass

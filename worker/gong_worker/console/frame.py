@@ -1,5 +1,6 @@
 """What every page has: the head with the ways to the others, who is signed in, its refreshing, its troubles."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from gong_worker.console.downloads import Downloads
 from gong_worker.console.identity import LOGIN_PATH, SESSION
 from gong_worker.console.sessions import Forbidden, Session, Sessions
 from gong_worker.console.theme import ThemeSwitch
+from gong_worker.console.uploads import Uploads
 from gong_worker.console.users import User
 from gong_worker.console.widgets import Text
 from gong_worker.ledger import DeadLetterFilter
@@ -36,6 +38,7 @@ class Console:
 
     sessions: Sessions
     backend: Backend
+    uploads: Uploads
     downloads: Downloads = field(default_factory=Downloads)
 
     def user(self) -> User:
@@ -56,6 +59,11 @@ class Console:
         """The path of a file of dead letters for this user; raises Forbidden."""
         self.reader()
         return self.downloads.offer(_session(), wanted, form)
+
+    def expect_file(self) -> tuple[str, asyncio.Future[bytearray]]:
+        """Where this operator's browser may send a file once, and what then holds it; raises Forbidden."""
+        self.operator()
+        return self.uploads.expect(_session())
 
     def reader(self) -> User:
         """The user if they may see payloads; raises Forbidden."""

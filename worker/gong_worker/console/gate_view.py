@@ -1,5 +1,6 @@
 """The gate as pages show it: its state, its holds, the day's calls."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from nicegui import ui
@@ -7,7 +8,7 @@ from nicegui import ui
 from gong_worker.console.widgets import Text, until
 from gong_worker.console.words import hold_text
 from gong_worker.domain.holds import GateState
-from gong_worker.operations.status import CallsReport, GateReport, ShareReport
+from gong_worker.operations.status import CallsReport, GateReport
 
 
 class GateView:
@@ -39,39 +40,84 @@ class GateView:
 
 
 class BudgetBar:
-    """The day's calls: ours, what is left to us, and the reserve for other integrations; and each second's."""
+    """The calls of the day and of each second: ours, what is left to us, and what is left to other integrations.
+
+    How many calls the others make is told by nobody. They show in the second alone, by the calls that are refused.
+    """
 
     def __init__(self) -> None:
-        with ui.element("div").classes("bar").props("role=img") as self._bar:
-            self._used = ui.element("div").classes("used")
-            ui.element("div").classes("left")
-            self._reserve = ui.element("div").classes("reserve")
-        self._lines = [Text("p", "") for _ in range(3)]
+        self._day = _Bar(("used", "left", "reserve"))
+        self._day_told = Text("p", "")
+        self._second = _Bar(("bulk", "live", "others", "reserve"))
+        self._second_told = Text("p", "", "told")
 
     def show(self, calls: CallsReport | None, now: datetime) -> None:
-        """Show the day."""
+        """Show the day and the second."""
         if calls is None:
-            lines = ["unknown while the queue does not answer", "", ""]
-        else:
-            reserve = calls.per_day_limit - calls.per_day_cap
-            left = max(0, calls.per_day_cap - calls.last_24h)
-            self._used.style(f"flex-grow: {min(calls.last_24h, calls.per_day_limit)}")
-            self._reserve.style(f"flex-grow: {reserve}")
-            self._bar.style(f"--left: {left}")
-            lines = [
-                f"{calls.last_24h:,} made, {left:,} left to us, {reserve:,} kept for other integrations; "
-                f"the company's limit is {calls.per_day_limit:,}.",
-                f"At present {calls.current_rate:.3g} of {calls.per_second_limit:g} calls a second; in a window "
-                f"{_share(calls.live, now)} for live events, {_share(calls.bulk, now)} for bulk.",
-                "No 429 tells of use by others."
-                if calls.throttled_at is None
-                else f"Others use the limit too: the latest 429 came at {calls.throttled_at:%H:%M:%S} UTC.",
-            ]
-            self._bar.props["aria-label"] = lines[0]
-        for text, line in zip(self._lines, lines, strict=True):
-            text.show(line)
+            self._day.show({"left": (1, "unknown while the queue does not answer")})
+            self._second.show({"others": (0, "")})
+            self._day_told.show("")
+            self._second_told.show("")
+            return
+        reserve = calls.per_day_limit - calls.per_day_cap
+        left = max(0, calls.per_day_cap - calls.last_24h)
+        self._day.show(
+            {
+                "used": (calls.last_24h, f"{calls.last_24h:,} made by us"),
+                "left": (left, f"{left:,} left to us"),
+                "reserve": (
+                    min(reserve, max(0, calls.per_day_limit - calls.last_24h)),
+                    f"{reserve:,} kept for other integrations",
+                ),
+            }
+        )
+        self._day_told.show(
+            f"The company's limit is {calls.per_day_limit:,} in 24 hours. Gong tells nobody what others use of it."
+        )
+        self._second.show(_second(calls))
+        self._second_told.show(
+            f"At present {calls.current_rate:.3g} of {calls.per_second_limit:g} calls a second. {_others(calls, now)}"
+        )
 
 
-def _share(share: ShareReport, now: datetime) -> str:
-    text = f"{share.calls} of {share.most}"
-    return text if share.whole_at is None else f"{text} (all again {until(share.whole_at, now)})"
+class _Bar:
+    """A bar of segments with its legend, an item for each."""
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        with ui.element("div").classes("bar").props("role=img") as self._bar:
+            self._segments = {kind: ui.element("div").classes(kind) for kind in kinds}
+        with ui.element("ul").classes("legend"):
+            self._legend = {kind: Text("li", "", kind) for kind in kinds}
+
+    def show(self, told: Mapping[str, tuple[int, str]]) -> None:
+        """Show each segment's size and what it is; one that is not told of has no place."""
+        for kind, segment in self._segments.items():
+            size, text = told.get(kind, (0, ""))
+            # However few calls among thousands, they are seen.
+            segment.style(f"flex-grow: {size}; min-width: {3 if size else 0}px")
+            self._legend[kind].show(text)
+        self._bar.props["aria-label"] = ", ".join(text for _, text in told.values() if text)
+
+
+def _second(calls: CallsReport) -> dict[str, tuple[int, str]]:
+    """Whole calls of a window (a second, or longer for a limit below 1 a second) by who may make them."""
+    limit = max(1, int(calls.per_second_limit))
+    bulk = min(calls.bulk.calls, calls.live.calls)
+    more, yielded = calls.live.calls - bulk, calls.live.most - calls.live.calls
+    reserve = max(0, limit - calls.live.most)
+    window = "each second" if calls.per_second_limit >= 1 else f"each {1 / calls.per_second_limit:.3g} s"
+    return {
+        "bulk": (bulk, f"{bulk:,} {window} for live events or bulk"),
+        "live": (more, f"{more:,} more for live events"),
+        "others": (yielded, f"{yielded:,} left to others since a 429"),
+        "reserve": (reserve, f"{reserve:,} kept for others"),
+    }
+
+
+def _others(calls: CallsReport, now: datetime) -> str:
+    if calls.throttled_at is None:
+        return "No 429 tells of use by others."
+    told = f"Others use the limit too: the latest 429 came at {calls.throttled_at:%H:%M:%S} UTC"
+    if calls.live.whole_at is not None:
+        told += f"; without another one all is ours again {until(calls.live.whole_at, now)}"
+    return f"{told}."

@@ -13,6 +13,7 @@ from gong_worker.console.backend import Backend
 from gong_worker.console.frame import Console
 from gong_worker.console.sessions import Sessions
 from gong_worker.console.settings import ConsoleSettings
+from gong_worker.console.uploads import Uploads
 from gong_worker.console.users import Users
 from gong_worker.operations.services import SharedServices
 from gong_worker.settings import WorkerSettings, is_loopback
@@ -51,7 +52,8 @@ def listen(host: str, port: int) -> socket.socket:
 def run(settings: ConsoleSettings, sessions: Sessions, listener: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT."""
     worker = WorkerSettings.load()
-    app = create_app(Console(sessions, Backend(SharedServices(lambda: worker))), settings)
+    console = Console(sessions, Backend(SharedServices(lambda: worker)), Uploads(settings))
+    app = create_app(console, settings)
     config = uvicorn.Config(
         app,
         loop="asyncio",

@@ -6,13 +6,13 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from gong_views.settings import ProducerSettings
+from gong_worker.body_settings import BodySettings
 
 Network = IPv4Network | IPv6Network
 USERS_FILE = "console-users.json"
 
 
-class ConsoleSettings(ProducerSettings):
+class ConsoleSettings(BodySettings):
     """Where the console listens, who may use it, and how long a session lasts."""
 
     host: str = Field(

@@ -1,5 +1,6 @@
 """What the pages say in sentences."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from gong_worker.console.widgets import span, until
@@ -44,16 +45,26 @@ def cost_text(cost: Cost, now: datetime) -> str:
     return f"{text}, but not now: {cost.blocked}." if cost.blocked else f"{text}."
 
 
-def result_lines(result: BulkResult, verb: str) -> list[str]:
+def result_lines(result: BulkResult, verb: str, lines: Mapping[int, int]) -> list[str]:
     """What became of a selection: the number, and what could not be done."""
     failed = [one for one in result.results if one.error is not None]
-    lines = [f"{result.done:,} {verb}" + (f", {result.failed:,} not:" if failed else ".")]
-    lines += [f"dead letter {one.id}: {one.error}" for one in failed[:SHOWN]]
-    if len(failed) > SHOWN:
-        lines.append(f"… and {len(failed) - SHOWN:,} more")
+    told = [f"{result.done:,} {verb}" + (f", {result.failed:,} not:" if failed else ".")]
+    told += shortened([f"{letter_name(one.id, lines)}: {one.error}" for one in failed])
     if result.interrupted:
-        lines.append("Stopped. Do the same again to go on.")
-    return lines
+        told.append("Stopped. Do the same again to go on.")
+    return told
+
+
+def letter_name(letter_id: int, lines: Mapping[int, int]) -> str:
+    """A dead letter, and the line on which it stands if it comes from a file."""
+    name = f"dead letter {letter_id}"
+    return f"line {lines[letter_id]}, {name}" if letter_id in lines else name
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """The first lines of many, and how many more there are."""
+    more = len(lines) - SHOWN
+    return [*lines[:SHOWN], *([f"… and {more:,} more"] if more > 0 else [])]
 
 
 def number(count: int | None) -> str:

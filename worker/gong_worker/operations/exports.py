@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from gong_views.errors import GongViewsError
-from gong_views.json_input import JsonError, read_json
 from gong_worker.display import json_text
 from gong_worker.domain.audit import AuditAction
 from gong_worker.file_import.csv_rows import columns
@@ -27,8 +25,6 @@ _LETTER: Final = (
     "id", "created_at", "reason", "http_status", "request_id", "error_kind", "errors", "lane", "source",
     "resolution",
 )  # fmt: skip
-# How a CSV of ours begins, also as a spreadsheet has saved it.
-_HEADING: Final = re.compile(rb'(?:\xef\xbb\xbf)?"?id"?[,;\t]"?created_at')
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -118,40 +114,6 @@ def exported(
         out.seek(0)
         out.truncate()
     yield out.getvalue()  # the heading, if there was no letter
-
-
-def read_export(path: Path) -> dict[int, Any]:
-    """The payload of each letter in an exported file of JSON lines. Raises ExportProblem, which names the line."""
-    found: dict[int, Any] = {}
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
-                if raw.strip():
-                    add_edited(found, _line(path, number, raw), f"{path} line {number}")
-    except OSError as error:
-        raise ExportProblem(f"cannot read {path}: {error.strerror}") from None
-    return found
-
-
-def add_edited(found: dict[int, Any], letter: Any, where: str) -> None:
-    """Add the payload of one exported letter by its number. Raises ExportProblem, which says where it is."""
-    if not isinstance(letter, dict) or type(letter.get("id")) is not int or "payload" not in letter:
-        raise ExportProblem(f'{where} is no exported dead letter: it needs "id" and "payload"')
-    if letter["id"] in found:
-        raise ExportProblem(f"{where}: dead letter {letter['id']} comes twice")
-    found[letter["id"]] = letter["payload"]
-
-
-def _line(path: Path, number: int, raw: bytes) -> Any:
-    try:
-        return read_json(raw)
-    except JsonError as error:
-        if path.suffix.lower() == ".csv" or (number == 1 and _HEADING.match(raw)):
-            raise ExportProblem(
-                f"{path} is CSV, which cannot be replayed: export the letters as JSON lines "
-                "(gong-views dead-letters export -o letters.jsonl) and edit that file"
-            ) from None
-        raise ExportProblem(f"{path} line {number} {error}") from None
 
 
 def _facts(letter: DeadLetter) -> dict[str, Any]:

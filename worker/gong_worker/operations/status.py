@@ -254,6 +254,14 @@ def _share(share: Share) -> ShareReport:
     return ShareReport(share.calls, share.most, grows_at, grows_to, whole_at)
 
 
+def other_ledgers(workers: Sequence[WorkerReport]) -> str | None:
+    """What is wrong when the workers that live name several ledgers; None when they share one."""
+    ledgers = sorted({worker.ledger for worker in workers if worker.alive and worker.ledger})
+    if len(ledgers) < 2:
+        return None
+    return f"they name {len(ledgers)} ledgers, so events may be called twice: {', '.join(ledgers)}"
+
+
 def _probe(probe: Probe) -> ProbeReport:
     reporting_system, _, event_id = probe.event.partition("\x00")
     return ProbeReport(reporting_system, event_id, probe.out, probe.answer, probe.at)

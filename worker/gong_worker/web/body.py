@@ -1,21 +1,19 @@
-"""The body of a request: read within limits, taken apart into events that are not validated yet."""
+"""The body of a request, taken apart into events that are not validated yet."""
 
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-import anyio
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from gong_views.json_input import JsonError, count_values, read_array, read_json
 from gong_views.validation_errors import kind_of
+from gong_worker.body_settings import MAX_BODY_VALUES
 
 JSON_TYPE: Final = "application/json"
 LINES_TYPES: Final = ("application/x-ndjson", "application/jsonl")
-MAX_BODY_VALUES: Final = 100_000
-"""The most JSON values of one request: what it costs in memory and time depends on them more than on its bytes."""
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
 
 
@@ -38,29 +36,6 @@ def media_type(request: Request) -> str:
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise HTTPException(415, "send the body uncompressed")
     return kind
-
-
-async def read_body(request: Request, *, max_bytes: int, seconds: float) -> bytearray:
-    """The whole body, of a declared length or chunked; HTTPException 413, or 408 when it does not come."""
-    declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared) > max_bytes:
-        _too_long(max_bytes)
-    body = bytearray()
-    try:
-        with anyio.fail_after(seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > max_bytes:
-                    _too_long(max_bytes)
-    except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {seconds:g} s") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the body ended early") from None
-    return body
-
-
-def _too_long(max_bytes: int) -> NoReturn:
-    raise HTTPException(413, f"the body is longer than {max_bytes} bytes: send it in parts")
 
 
 def candidates(body: bytearray, kind: str, *, max_events: int, what: str = "event") -> list[Candidate]:

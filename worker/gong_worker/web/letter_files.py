@@ -6,21 +6,22 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from gong_worker.domain.ids import MAX_ID
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations import replays
 from gong_worker.operations.dead_letters import Bulk, BulkResult
-from gong_worker.operations.exports import ExportFormat, ExportProblem, add_edited, exported
+from gong_worker.operations.edited_letters import MAX_LETTERS, LetterTwice, add_edited
+from gong_worker.operations.exports import ExportFormat, ExportProblem, exported
 from gong_worker.operations.services import Services
+from gong_worker.request_body import read_body
 from gong_worker.web.answers import BulkDone, PlannedReplay, answer
 from gong_worker.web.api import Api, body_of
-from gong_worker.web.body import BadLine, candidates, media_type, read_body
+from gong_worker.web.body import BadLine, candidates, media_type
 from gong_worker.web.bulk import Replay, replay_letters, selected_letters
 from gong_worker.web.document import edited_request
 from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import system_of
 from gong_worker.web.request_log import note
-from gong_worker.web.requests import MAX_IDS, EditedQuery, ExportBody, read_request
+from gong_worker.web.requests import EditedQuery, ExportBody, read_request
 
 
 def letter_files_router(api: Api) -> APIRouter:
@@ -69,7 +70,7 @@ def letter_files_router(api: Api) -> APIRouter:
         responses=api.responses(
             PlannedReplay | BulkDone, "The cost and ten examples, or what was done.", 408, 409, 413, 415
         ),
-        openapi_extra=edited_request(max_letters=MAX_IDS),
+        openapi_extra=edited_request(max_letters=MAX_LETTERS),
     )
     async def replay_edited(
         request: Request, key: Operator, query: Annotated[EditedQuery, Query()]
@@ -97,19 +98,14 @@ async def _edited(request: Request, api: Api) -> dict[int, Any]:
     kind, settings = media_type(request), api.settings
     body = await read_body(request, max_bytes=settings.max_body_bytes, seconds=settings.body_timeout_seconds)
     found: dict[int, Any] = {}
-    for index, letter in enumerate(candidates(body, kind, max_events=MAX_IDS, what="letter")):
+    for index, letter in enumerate(candidates(body, kind, max_events=MAX_LETTERS, what="letter")):
         where = f"letter {index}"
         if isinstance(letter, BadLine):
             raise HTTPException(400, f"{where} {letter}")
-        number = letter.get("id")
-        if isinstance(number, float) and number.is_integer():  # JSON has no integers of its own
-            number = int(number)
-        if type(number) is int and not 1 <= number <= MAX_ID:
-            raise HTTPException(400, f'{where}: "id" is the number of no dead letter')
-        if type(number) is int and number in found:
-            raise HTTPException(409, f"{where}: dead letter {number} comes twice, with which payload?")
         try:
-            add_edited(found, {**letter, "id": number}, where)
+            add_edited(found, letter, where)
+        except LetterTwice as error:
+            raise HTTPException(409, str(error)) from None
         except ExportProblem as error:
             raise HTTPException(400, str(error)) from None
     return found

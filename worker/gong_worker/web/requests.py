@@ -25,16 +25,18 @@ from gong_worker.domain.parts import Part, PartKind
 from gong_worker.domain.reasons import MOST_CHARACTERS
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState, Status
 from gong_worker.ledger import AttemptFilter, DeadLetterFilter, EventFilter
+from gong_worker.operations.edited_letters import MAX_LETTERS
 from gong_worker.operations.exports import ExportFormat
 from gong_worker.operations.gate import LONGEST_HOLD_SECONDS
+from gong_worker.request_body import read_body
 from gong_worker.settings import MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
-from gong_worker.web.body import JSON_TYPE, media_type, read_body
+from gong_worker.web.body import JSON_TYPE, media_type
 from gong_worker.web.parameters import Parameters
 from gong_worker.web.problems import is_other_branch, place
 from gong_worker.web.settings import WebSettings
 
 MAX_PAGE: Final = 500
-MAX_IDS: Final = 5_000
+MAX_IDS: Final = MAX_LETTERS
 _PATH: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,4}\])*(\.[A-Za-z_][A-Za-z0-9_]*(\[[0-9]{1,4}\])*)*$"
 
 

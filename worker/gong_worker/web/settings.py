@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from gong_views.settings import ProducerSettings, blank_is_unset
+from gong_views.settings import blank_is_unset
+from gong_worker.body_settings import BodySettings
 from gong_worker.settings import is_loopback
 from gong_worker.web.keys import ApiKey, parse_keys
 
@@ -16,7 +17,7 @@ def _readable_keys(value: SecretStr | None) -> SecretStr | None:
     return value
 
 
-class WebSettings(ProducerSettings):
+class WebSettings(BodySettings):
     """Where the intake listens, which keys it takes, and how much at once."""
 
     api_keys: Annotated[SecretStr | None, BeforeValidator(blank_is_unset), AfterValidator(_readable_keys)] = (
@@ -31,9 +32,6 @@ class WebSettings(ProducerSettings):
     )
     port: int = Field(
         8080, ge=0, le=65535, validation_alias="GONG_VIEWS_HTTP_PORT", description="0: any free one"
-    )
-    max_body_bytes: int = Field(
-        5_000_000, ge=1_000, validation_alias="GONG_VIEWS_HTTP_MAX_BODY_BYTES", description="longest body"
     )
     max_batch_events: int = Field(
         1_000,
@@ -58,12 +56,6 @@ class WebSettings(ProducerSettings):
         gt=0,
         validation_alias="GONG_VIEWS_HTTP_HEAD_TIMEOUT_SECONDS",
         description="longest time a request's head may take to arrive",
-    )
-    body_timeout_seconds: float = Field(
-        30.0,
-        gt=0,
-        validation_alias="GONG_VIEWS_HTTP_BODY_TIMEOUT_SECONDS",
-        description="longest time a body may take to arrive",
     )
 
     @model_validator(mode="after")

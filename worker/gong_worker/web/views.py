@@ -13,8 +13,9 @@ from gong_views.aio import AsyncViewQueue
 from gong_views.names import Lane
 from gong_views.trace_context import TraceContext
 from gong_views.tracing import calling_trace
+from gong_worker.request_body import read_body
 from gong_worker.web.auth import caller
-from gong_worker.web.body import candidates, media_type, read_body
+from gong_worker.web.body import candidates, media_type
 from gong_worker.web.document import UNAVAILABLE_RESPONSE, problems, views_request
 from gong_worker.web.enqueue import Checked, Enqueuer, check
 from gong_worker.web.keys import ApiKey, Scope

@@ -9,6 +9,7 @@ from gong_worker.console.frame import Console, Page
 from gong_worker.console.pager import PAGE_SIZE, Pager
 from gong_worker.console.pages.letter_actions import discard, edit_many, export, replay
 from gong_worker.console.pages.letter_detail import show_letter
+from gong_worker.console.pages.letter_file import replay_file
 from gong_worker.console.pages.letter_filter import LetterFilter
 from gong_worker.console.pages.waiting_replays import WaitingReplays
 from gong_worker.console.widgets import Cell, Table, Text, at, button, section
@@ -94,6 +95,7 @@ class DeadLetters:
             button("Replay …", page.action(lambda: replay(page, self._meant(), self._acted)), kind="primary")
             button("Edit and replay …", page.action(lambda: edit_many(page, self._meant(), self._acted)))
             button("Discard …", page.action(lambda: discard(page, self._meant(), self._acted)), kind="danger")
+            button("Replay an edited file …", page.action(lambda: replay_file(page, self._acted)))
 
     def _meant(self) -> DeadLetterFilter:
         """The letters that are selected, or all of the filter."""

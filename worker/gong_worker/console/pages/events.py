@@ -1,7 +1,6 @@
 """Events: search them, and what happened to one, from its enqueue to its end."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from nicegui import ui
@@ -10,8 +9,9 @@ from gong_views.names import Lane
 from gong_worker.console.frame import Console, Page
 from gong_worker.console.pager import PAGE_SIZE, Pager
 from gong_worker.console.pages.event_story import show_story
-from gong_worker.console.pages.letter_filter import AGES, choice, text_field
+from gong_worker.console.pages.fields import choice, text_field
 from gong_worker.console.pages.live_calls import LiveCalls
+from gong_worker.console.pages.period import Period
 from gong_worker.console.widgets import Cell, Table, Text, at, button, section
 from gong_worker.domain.states import Status
 from gong_worker.ledger import AttemptFilter, EventFilter, EventPage, EventSummary
@@ -51,7 +51,7 @@ class Events:
             self._source = text_field("Source")
             self._status = choice("Status", {"": "any", **{one.value: one.value for one in Status}}, "")
             self._lane = choice("Lane", {"": "any", **{one.value: one.value for one in Lane}}, "")
-            self._since = choice("Enqueued in", AGES, "")
+            self._period = Period("Enqueued")
             button("Search", lambda: None, kind="primary").props("type=submit")
         self._live = LiveCalls(page)
         with section("Events"):
@@ -90,7 +90,7 @@ class Events:
         )  # fmt: skip
 
     async def _apply(self) -> None:
-        hours = self._since.value
+        since, until = self._period.read()
         self._wanted = EventFilter(
             event_id=self._event.value or None,
             request_id=self._request.value or None,
@@ -99,7 +99,8 @@ class Events:
             status=Status(self._status.value) if self._status.value else None,
             source=self._source.value or None,
             lane=Lane(self._lane.value) if self._lane.value else None,
-            since=datetime.now(UTC) - timedelta(hours=int(hours)) if hours else None,
+            since=since,
+            until=until,
         )
         self._live.restrict(
             AttemptFilter(

@@ -9,8 +9,8 @@ from nicegui import ui
 from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Console, Page
 from gong_worker.console.gate_view import BudgetBar, GateView
+from gong_worker.console.pages.fields import choice, text_field
 from gong_worker.console.pages.held_parts import HeldParts, tell_change
-from gong_worker.console.pages.letter_filter import choice, text_field
 from gong_worker.console.widgets import Table, Text, button, section
 from gong_worker.domain.parts import Part, PartKind
 from gong_worker.gate.types import LimitOrigin, LimitView

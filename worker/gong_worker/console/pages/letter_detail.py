@@ -8,7 +8,7 @@ from gong_views.json_input import JsonError, read_json
 from gong_worker.console.dialogs import BulkDialog
 from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Page
-from gong_worker.console.pages.letter_actions import Refresh, ask_edit
+from gong_worker.console.pages.letter_edits import Edits, Refresh, ask_edit
 from gong_worker.console.widgets import Table, Text, at, button
 from gong_worker.display import json_text
 from gong_worker.ledger import DeadLetter, DeadLetterFilter
@@ -51,7 +51,7 @@ async def show_letter(page: Page, letter_id: int, done: Refresh) -> None:
         except JsonError as error:
             raise InputProblem(f"the payload {error}") from None
         only = DeadLetterFilter(ids=(letter_id,))
-        await ask_edit(page, dialog, only, payloads_of({letter_id: payload}), {"payload": True})
+        await ask_edit(page, dialog, Edits(only, payloads_of({letter_id: payload}), {"payload": True}))
 
     with dialog.buttons():
         if user.operates and letter.resolution is None and letter.payload is not None:

@@ -1,19 +1,17 @@
 """The form that says which dead letters are meant."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from nicegui import ui
 
 from gong_views.names import Lane
 from gong_worker.console.errors import InputProblem
+from gong_worker.console.pages.fields import choice, text_field
+from gong_worker.console.pages.period import Period
 from gong_worker.console.widgets import button
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
 from gong_worker.ledger import DeadLetterFilter
-
-AGES = {"": "any time", "1": "the last hour", "24": "the last day", "168": "the last week"}
 
 
 class LetterFilter:
@@ -29,10 +27,10 @@ class LetterFilter:
             self._content = text_field("Content id")
             self._source = text_field("Source")
             self._lane = choice("Lane", {"": "any", **_names(Lane)}, "")
-            self._since = choice("Died in", AGES, "")
             self._group = text_field("Group")
             # A search in what one may not see would tell of it.
             self._contains = text_field("Contains") if sees_payloads else None
+            self._period = Period("Died")
             button("Apply", lambda: None, kind="primary").props("type=submit")
             button("Clear", self._cleared(apply))
 
@@ -41,8 +39,8 @@ class LetterFilter:
         self._group.value = group
 
     def read(self) -> DeadLetterFilter:
-        """What the form says now; raises InputProblem for an HTTP status that is none."""
-        hours = self._since.value
+        """What the form says now; raises InputProblem for an HTTP status or a time that is none."""
+        since, until = self._period.read()
         try:
             status = int(self._status.value) if self._status.value else None
         except ValueError:
@@ -55,7 +53,8 @@ class LetterFilter:
             content_id=self._content.value or None,
             source=self._source.value or None,
             lane=Lane(self._lane.value) if self._lane.value else None,
-            since=datetime.now(UTC) - timedelta(hours=int(hours)) if hours else None,
+            since=since,
+            until=until,
             group=self._group.value or None,
             state=DeadLetterState(self._state.value),
         )
@@ -68,8 +67,9 @@ class LetterFilter:
             for field in fields:
                 if field is not None:
                     field.value = ""
-            for one in (self._reason, self._lane, self._since):
+            for one in (self._reason, self._lane):
                 one.value = ""
+            self._period.clear()
             self._state.value = "open"
             await apply()
 
@@ -78,13 +78,3 @@ class LetterFilter:
 
 def _names(kind: type[StrEnum]) -> dict[str, str]:
     return {one.value: one.value for one in kind}
-
-
-def text_field(label: str) -> ui.input:
-    """A field for a text."""
-    return ui.input(label).props("dense outlined")
-
-
-def choice(label: str, options: dict[str, Any], value: str) -> ui.select:
-    """A field for one of several values."""
-    return ui.select(options, label=label, value=value).props("dense outlined options-dense")

@@ -7,12 +7,14 @@ from nicegui import ui
 from gong_worker.console import chart
 from gong_worker.console.frame import Console, Page
 from gong_worker.console.gate_view import BudgetBar, GateView
-from gong_worker.console.pages.looks import show_alerts, show_queue, show_reconciliation
+from gong_worker.console.pages.alerts import show_alerts
+from gong_worker.console.pages.reconciliation import show_reconciliation
+from gong_worker.console.pages.waiting import show_queue
 from gong_worker.console.widgets import Table, Text, at, button, section
 from gong_worker.console.words import age, drained, number
 from gong_worker.ledger import HourOutcome
 from gong_worker.operations.activity import last_day
-from gong_worker.operations.status import Status
+from gong_worker.operations.status import Status, other_ledgers
 
 
 def add(console: Console) -> None:
@@ -61,6 +63,7 @@ class Overview:
                     "Workers", ("Worker", "Version", "Threads", "In hand", "State", "Silent since"),
                     empty="none has been heard of: start gong-views worker",
                 )  # fmt: skip
+                self._ledgers = Text("p", "", "problem")
 
     def show(self, found: Status, now: datetime) -> None:
         """Show the status."""
@@ -81,7 +84,9 @@ class Overview:
         events = [
             ("delivered", number(ledger.delivered)), ("waiting", number(ledger.waiting)),
             ("sending", number(ledger.sending)), ("dead", number(ledger.dead)),
-            ("open dead letters", number(found.dead_letters.open)), ("duplicates", number(ledger.duplicates)),
+            ("open dead letters", number(found.dead_letters.open)),
+            ("dead without one: discarded, or their replay waits", number(_without_letter(found))),
+            ("duplicates", number(ledger.duplicates)),
         ]  # fmt: skip
         self._events.fill(events, lambda: events)
         self._ledger_problem.show(ledger.error or "")
@@ -94,9 +99,15 @@ class Overview:
             for worker in found.workers
         ]  # fmt: skip
         self._workers.fill(workers, lambda: workers)
+        self._ledgers.show(other_ledgers(found.workers) or "")
 
     def show_day(self, found: list[HourOutcome], now: datetime) -> None:
         """Show the last day's attempts."""
         self._chart.set_content(chart.svg(found, now))
         for name, count in chart.totals(found).items():
             self._legend[name].show(f"{count:,} {name}")
+
+
+def _without_letter(found: Status) -> int | None:
+    dead, letters = found.ledger.dead, found.dead_letters.open
+    return None if dead is None or letters is None else max(0, dead - letters)

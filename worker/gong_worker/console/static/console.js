@@ -30,3 +30,16 @@
     window.socket.on("connect_error", check);
   }, 50);
 })();
+// Sends the chosen file; gives what is wrong, or nothing.
+window.gongViewsUpload = async (field, path, most) => {
+  const file = field.files[0];
+  if (!file) return "choose a file first";
+  if (file.size > most) return `the file is longer than ${most} bytes: send it in parts`;
+  try {
+    const answer = await fetch(path, { method: "POST", body: file, redirect: "manual" });
+    if (answer.type === "opaqueredirect") location.assign("/login");
+    return answer.ok ? "" : await answer.text();
+  } catch {
+    return "the file could not be read or sent; if it was changed meanwhile, choose it again";
+  }
+};
