@@ -66,16 +66,16 @@ def test_the_bars_show_what_is_ours_and_what_is_left_to_others(browser: Browser,
             )
             expect(legend.nth(1)).to_contain_text("2 more for live events")
             assert sizes(page, 1) == pytest.approx(
-                {"bulk": 0.5, "live": 0.25, "others": 0, "reserve": 0.25}, abs=0.01
+                {"bulk": 0.5, "live-alone": 0.25, "others": 0, "reserve": 0.25}, abs=0.01
             )
             expect(page.get_by_role("img", name="4 each second for live events or bulk")).to_be_visible()
             client = world.services.client
             now = 1_000_000 * int(client.time()[0])
             learned = {"share": 3, "rate_at": now, "decreased_at": now, "dwell": 600_000_000}
             client.hset("{gong-views.gate}:state", mapping=learned)  # as after two 429s within seconds
-            expect(legend.nth(1)).to_contain_text("3 left to others since a 429")
+            expect(legend.nth(1)).to_contain_text("3 left to others after a 429")
             assert sizes(page, 1) == pytest.approx(
-                {"bulk": 0.375, "live": 0, "others": 0.375, "reserve": 0.25}, abs=0.01
+                {"bulk": 0.375, "live-alone": 0, "others": 0.375, "reserve": 0.25}, abs=0.01
             )
             expect(page.get_by_text("Others use the limit too: the latest 429 came at")).to_be_visible()
             assert faults(page) == []

@@ -48,7 +48,7 @@ class BudgetBar:
     def __init__(self) -> None:
         self._day = _Bar(("used", "left", "reserve"))
         self._day_told = Text("p", "")
-        self._second = _Bar(("bulk", "live", "others", "reserve"))
+        self._second = _Bar(("bulk", "live-alone", "others", "reserve"))
         self._second_told = Text("p", "", "told")
 
     def show(self, calls: CallsReport | None, now: datetime) -> None:
@@ -108,8 +108,8 @@ def _second(calls: CallsReport) -> dict[str, tuple[int, str]]:
     window = "each second" if calls.per_second_limit >= 1 else f"each {1 / calls.per_second_limit:.3g} s"
     return {
         "bulk": (bulk, f"{bulk:,} {window} for live events or bulk"),
-        "live": (more, f"{more:,} more for live events"),
-        "others": (yielded, f"{yielded:,} left to others since a 429"),
+        "live-alone": (more, f"{more:,} more for live events"),
+        "others": (yielded, f"{yielded:,} left to others after a 429"),
         "reserve": (reserve, f"{reserve:,} kept for others"),
     }
 
@@ -119,5 +119,5 @@ def _others(calls: CallsReport, now: datetime) -> str:
         return "No 429 tells of use by others."
     told = f"Others use the limit too: the latest 429 came at {calls.throttled_at:%H:%M:%S} UTC"
     if calls.live.whole_at is not None:
-        told += f"; without another one all is ours again {until(calls.live.whole_at, now)}"
+        told += f"; without another one all is ours again from {until(calls.live.whole_at, now)}"
     return f"{told}."

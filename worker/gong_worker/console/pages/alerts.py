@@ -24,7 +24,8 @@ async def show_alerts(page: Page) -> None:
             (one.key, at(one.since), "yes" if one.told else "not yet", one.target, one.text) for one in found
         ]
         heads = ("Alert", "Since", "Told", "Target", "What")
-        Table("One for each address that is told", heads, empty="none").fill(rows, lambda: rows)
+        standing_now = Table("One for each address that is told", heads, empty="none", classes="words")
+        standing_now.fill(rows, lambda: rows)
         trial = _TestMessage(page) if user.operates else None
     with dialog.buttons():
         if trial is not None:

@@ -45,7 +45,7 @@ class GatePage:
             with section("Gate"):
                 self._gate = GateView()
                 self._told = Text("p", "").props("role=status")
-            with section("Calls of the rolling day"):
+            with section("Calls to Gong"):
                 self._budget = BudgetBar()
             if page.user.operates:
                 with section("Hold"), ui.element("div").classes("stack"):

@@ -39,7 +39,7 @@ class Overview:
         with ui.element("div").classes("cards"):
             with section("Gate"):
                 self._gate = GateView()
-            with section("Calls of the rolling day"):
+            with section("Calls to Gong"):
                 self._budget = BudgetBar()
             with section("Backlog"):
                 self._backlog = Table("Messages that wait", ("Lane", "Messages", "Oldest waits"), empty="")
