@@ -122,6 +122,19 @@ def test_every_message_is_accounted_for(api: TestClient, redis_url: str) -> None
     assert (drift["lane"], drift["missing"]) == ("live", -6)
 
 
+def test_drift_is_written_off_with_a_reason(api: TestClient, ledger: Ledger) -> None:
+    """An operator's key accepts what is found now; it is no drift any more, and the audit keeps who and why."""
+    assert ask(api, "reconcile/accept", {"why": "x"}, key=READ_KEY).status_code == 403
+    for why in ("", "  "):
+        assert ask(api, "reconcile/accept", {"why": why}).status_code == 400
+    done = told(api, "reconcile/accept", {"why": "a ledger from a backup"})
+    assert (done["drift_accepted"], done["found"]["drift"][0]["missing"]) == (True, -6)
+    assert told(api, "reconcile")["drift"] == []
+    assert told(api, "reconcile/accept", {"why": "again"})["drift_accepted"] is False
+    [entry] = ledger.list_actions(limit=9).entries
+    assert (entry.action.value, entry.by, entry.reason) == ("write_off", "ops", "a ledger from a backup")
+
+
 def test_alerts_are_listed_and_tried(
     api: TestClient, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -139,6 +139,7 @@ def test_no_key_does_what_its_scopes_do_not_say(api: TestClient, make_app: MakeA
         ("POST", "dead-letters/export", letters),
         ("POST", "dead-letters/replay-edited", [{"id": 1, "payload": {}}]),
         ("POST", "alerts/test", {}),
+        ("POST", "reconcile/accept", {"why": "x"}),
     ]
     reads = [
         "events",

@@ -11,6 +11,7 @@ from gong_worker.operations.alerts import Trial
 from gong_worker.operations.cost import Cost
 from gong_worker.operations.dead_letters import BulkResult, Result
 from gong_worker.operations.queue import WaitingMessage
+from gong_worker.operations.reconcile import Reconciliation
 from gong_worker.operations.replays import Plan, WaitingReplay
 from gong_worker.operations.serialize import to_json
 from gong_worker.queue.alerts import StandingAlert
@@ -39,6 +40,14 @@ class Waiting:
 
     messages: list[WaitingMessage]
     complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedDrift:
+    """What a reconciliation has found. `drift_accepted`: its drift is written off; False: there was none."""
+
+    drift_accepted: bool
+    found: Reconciliation
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Query, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from gong_views.errors import SettingsError
 from gong_views.names import Lane
@@ -10,13 +10,13 @@ from gong_worker import notify
 from gong_worker.alerts_settings import AlertSettings
 from gong_worker.operations.alerts import send_test, standing_alerts
 from gong_worker.operations.queue import find, peek
-from gong_worker.operations.reconcile import Reconciliation, reconcile
+from gong_worker.operations.reconcile import Reconciliation, accept_drift, reconcile
 from gong_worker.operations.services import Services
-from gong_worker.web.answers import Alerts, AlertTrials, Waiting, answer
-from gong_worker.web.api import Api
+from gong_worker.web.answers import AcceptedDrift, Alerts, AlertTrials, Waiting, answer
+from gong_worker.web.api import Api, body_of
 from gong_worker.web.keys import ApiKey, Scope
 from gong_worker.web.operators import of_the_company, system_of
-from gong_worker.web.requests import FindQuery, PeekQuery, WaitsAt
+from gong_worker.web.requests import AcceptBody, FindQuery, PeekQuery, WaitsAt, read_request
 
 FIND_SECONDS = 5.0
 
@@ -66,6 +66,25 @@ def queue_router(api: Api) -> APIRouter:
         """Whether what went in is delivered, dead or still on its way, by the ledger's counters and the queue."""
         of_the_company(key)
         return answer(await api.operators.run(reconcile, scans=True))
+
+    @router.post(
+        "/v1/reconcile/accept",
+        operation_id="acceptDrift",
+        responses=api.responses(AcceptedDrift, "What was found, once more, and accepted.", 408, 413, 415),
+        openapi_extra=body_of(AcceptBody),
+    )
+    async def accept(request: Request, key: Operator) -> Response:
+        """Write off the drift that is found now, such as after a backup was restored; the audit keeps it."""
+        of_the_company(key)
+        body: AcceptBody = await read_request(request, AcceptBody, api.settings)
+
+        def work(services: Services) -> AcceptedDrift:
+            found = reconcile(services)
+            if found.drift:
+                accept_drift(services, found.drift, by=key.name, reason=body.why)
+            return AcceptedDrift(bool(found.drift), found)
+
+        return answer(await api.operators.run(work, scans=True))
 
     @router.get(
         "/v1/alerts",

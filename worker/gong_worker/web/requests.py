@@ -321,6 +321,12 @@ class ReleaseBody(Body):
     part: PartBody | None = Field(None, description="only the hold of these events; null: every other one")
 
 
+class AcceptBody(Body):
+    """Write off the drift that a reconciliation finds."""
+
+    why: Text = Field(description="for the audit", pattern=r"\S")
+
+
 class DropBody(Body):
     """Make dead letters of what is set aside of a held part."""
 
