@@ -18,7 +18,7 @@ TOLD: Final = 20
 # How a CSV of ours begins, also as a spreadsheet has saved it.
 _HEADING: Final = re.compile(rb'(?:\xef\xbb\xbf)?"?id"?[,;\t]"?created_at')
 _CSV: Final = (
-    "it is CSV, which cannot be replayed: export the letters as JSON lines (--format jsonl), and edit that file"
+    "it is CSV, which cannot be replayed: export the letters as JSON lines (--format jsonl), edit that"
 )
 
 

@@ -324,7 +324,7 @@ class ReleaseBody(Body):
 class AcceptBody(Body):
     """Write off the drift that a reconciliation finds."""
 
-    why: Text = Field(description="for the audit", pattern=r"\S")
+    why: Why = Field(description="for the audit")
 
 
 class DropBody(Body):

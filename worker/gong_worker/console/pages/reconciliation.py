@@ -6,6 +6,7 @@ from gong_worker.console.dialogs import Dialog
 from gong_worker.console.errors import InputProblem
 from gong_worker.console.frame import Page
 from gong_worker.console.widgets import Table, Text, button
+from gong_worker.domain.reasons import check_reason
 from gong_worker.operations.reconcile import Reconciliation, accept_drift, reconcile
 from gong_worker.operations.serialize import to_json
 from gong_worker.operations.services import Services
@@ -59,8 +60,7 @@ def _offer_write_off(page: Page, dialog: Dialog, found: Reconciliation) -> None:
 
     async def write_off() -> None:
         by, why = page.console.operator().name, reason.value.strip()
-        if not why:
-            raise InputProblem("say why: it is for the audit")
+        check_reason(why)
 
         def accept(services: Services) -> None:
             if reconcile(services).drift != found.drift:
