@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     Strict,
     TypeAdapter,
     ValidationError,
@@ -31,6 +32,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from gong_views.canonical import NUMERIC, json_number, json_value
 from gong_views.errors import InvalidViewEvent
+from gong_views.field_texts import field_texts
 from gong_views.timestamps import date_text
 from gong_views.validation_errors import kind_of, validation_errors
 
@@ -128,7 +130,6 @@ class Part(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
     )
 
@@ -147,6 +148,20 @@ class Part(BaseModel):
 
         # Nested parts are then built inside pydantic's core: one validation, one list of errors, full paths.
         __init__.__pydantic_base_init__ = True
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """The schema with the texts under the fields as their descriptions."""
+        found = handler(schema)
+        properties = handler.resolve_ref_schema(found)["properties"]
+        for part in reversed(cls.__mro__[: cls.__mro__.index(Part)]):
+            for name, text in field_texts(part).items():
+                shown = properties.get(to_camel(name), properties.get(name))
+                if shown is not None:
+                    shown["description"] = text
+        return found
 
     def __repr_args__(self) -> Sequence[tuple[str | None, Any]]:
         return []

@@ -55,3 +55,17 @@ def test_gong_views_loads_what_is_asked_for() -> None:
     assert set(gong_views.__all__) <= set(dir(gong_views))
     with pytest.raises(AttributeError, match="module 'gong_views' has no attribute 'ViewQueues'"):
         _ = gong_views.ViewQueues
+
+
+def test_the_schema_tells_what_each_field_is() -> None:
+    """The text under a field in the source is its description, in a class derived from ours as well."""
+
+    class PagedEvent(gong_views.ViewEvent):
+        page_count: int = 0
+        """How many pages it has."""
+
+    schema = PagedEvent.model_json_schema(by_alias=True)
+    assert schema["properties"]["pageCount"]["description"] == "How many pages it has."
+    parts = [schema, *schema["$defs"].values()]
+    fields = [field for part in parts for field in part.get("properties", {}).values()]
+    assert len(fields) > 40 and all(field["description"] for field in fields)
