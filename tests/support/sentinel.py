@@ -33,7 +33,8 @@ class Watched:
     def primary(self) -> Valkey:
         """The server that the Sentinel names now."""
         with self.sentinel() as client:
-            port = int(client.sentinel_get_master_addr_by_name(SERVICE)[1])  # type: ignore[no-untyped-call]
+            # redis-py 6.4 has a method for it that fails on a client of one server.
+            port = int(client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE)[1])  # type: ignore[no-untyped-call]
         return next(server for server in self.servers if server.port == port)
 
     def has_replica(self) -> bool:
