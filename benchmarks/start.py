@@ -20,6 +20,14 @@ from gong_worker.ledger import migrate
 from tests.support.processes import clean_environment, process
 from tests.support.servers import Valkey, valkey, wait_until
 
+# redis-py imports OpenTelemetry's SDK where that is installed.
+WITHOUT_OTEL = """
+import sys
+sys.modules["opentelemetry"] = None
+sys.argv[1:] = ["status"]
+from gong_worker.__main__ import main
+main()
+"""
 LIBRARIES = ("redis", "sqlalchemy", "pydantic", "click")
 
 
@@ -34,7 +42,7 @@ def command(arguments: list[str], environment: Mapping[str, str]) -> list[float]
     )
     _, status, used = os.wait4(child.pid, 0)
     seconds = time.monotonic() - began
-    child.returncode = os.waitstatus_to_exitcode(status)  # it is not to be waited for again
+    child.returncode = os.waitstatus_to_exitcode(status)  # so that Popen does not wait for it again
     assert child.stderr is not None
     with child.stderr as told:
         assert child.returncode == 0, told.read().decode()
@@ -88,6 +96,7 @@ def ways_to_start(server: Valkey, folder: Path) -> tuple[dict[str, Callable[[], 
         ),
         "gong-views --help": lambda: command(["-m", "gong_worker", "--help"], ours),
         "gong-views status": lambda: command(["-m", "gong_worker", "status"], ours),
+        "gong-views status, without the extra otel": lambda: command(["-c", WITHOUT_OTEL], ours),
     }
     workers = {
         "a plain task's worker until it is ready": lambda: worker(peer, {"PYTHONPATH": "."}, folder),
