@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from gong_views import ViewQueue
 from gong_worker.domain.audit import AuditAction
-from gong_worker.ledger.models import Attempt
+from gong_worker.ledger.models import ATTEMPTS
 from tests.console.accessibility import faults
 from tests.console.letters import insert, payload
 from tests.console.served import World, connected, open_dialog, signed_in
@@ -121,7 +121,7 @@ def test_events_are_searched_by_every_filter(browser: Browser, world: World) -> 
     choices = {"Status": ("dead", "delivered"), "Lane": ("live", "bulk")}
     with world.services.ledger.engine.begin() as connection:
         connection.execute(
-            sa.insert(Attempt),
+            sa.insert(ATTEMPTS),
             {
                 "event_id": "view-3", "reporting_system": "portal", "attempt_number": 1, "claim_token": "0" * 32,
                 "started_at": datetime.now(UTC), "request_id": "request-of-view-3",

@@ -58,6 +58,7 @@ class BulkDialog(Dialog):
     def __init__(self, page: Page, title: str, verb: str, done: Callable[[], Awaitable[None]]) -> None:
         super().__init__(page, title)
         self._verb, self._done = verb, done
+        self._under_way = False
 
     def ask(
         self, lines: Sequence[str], confirm: str, total: int, work: Work, *, danger: bool = False
@@ -70,6 +71,7 @@ class BulkDialog(Dialog):
     def place_question(self) -> None:
         """Where the question stands in a body that has more in it."""
         self._lines = ui.element("div").props("role=status")
+        self._asked: object = None
 
     def question(
         self,
@@ -82,20 +84,26 @@ class BulkDialog(Dialog):
         names: Mapping[int, int] | None = None,
     ) -> None:
         """As `ask`, in its place, once more as well. `names`: the line of its file on which each letter stands."""
+        if self._under_way:
+            return  # it was answered while this was being reckoned
         self._lines.clear()
         with self._lines:
             for line in lines:
                 Text("p", line)
+        self._work, self._names = work, names or {}
+        if (confirm, total) == self._asked:
+            return  # one who is about to press the button finds it where it was
+        self._asked = (confirm, total)
         with self.buttons():
             if total:
-                button(
-                    confirm,
-                    self.page.action(lambda: self._run(total, work, names or {})),
-                    kind="danger" if danger else "primary",
-                )
+                kind = "danger" if danger else "primary"
+                button(confirm, self.page.action(lambda: self._run(total)), kind=kind)
 
-    async def _run(self, total: int, work: Work, names: Mapping[int, int]) -> None:
+    async def _run(self, total: int) -> None:
         user = self.page.console.operator()
+        if self._under_way:
+            return
+        self._under_way = True
         handled, stop = 0, threading.Event()
 
         def progress(done: int) -> None:
@@ -115,7 +123,7 @@ class BulkDialog(Dialog):
             button("Stop", stop.set)
         try:
             bulk = Bulk(user.name, progress=progress, stop=stop)
-            result = await self.page.console.backend.run(work, bulk)
+            result = await self.page.console.backend.run(self._work, bulk)
         except Exception:
             self.close()  # the page says why; what was done until then stays
             raise
@@ -124,7 +132,7 @@ class BulkDialog(Dialog):
         if self.page.is_gone:
             return
         with self.anew():
-            for line in result_lines(result, self._verb, names):
+            for line in result_lines(result, self._verb, self._names):
                 Text("p", line).props("role=status")
         with self.buttons():
             pass

@@ -55,7 +55,7 @@ class BudgetBar:
         """Show the day and the second."""
         if calls is None:
             self._day.show({"left": (1, "unknown while the queue does not answer")})
-            self._second.show({"others": (0, "")})
+            self._second.show({})
             self._day_told.show("")
             self._second_told.show("")
             return
@@ -96,7 +96,7 @@ class _Bar:
             # However few calls among thousands, they are seen.
             segment.style(f"flex-grow: {size}; min-width: {3 if size else 0}px")
             self._legend[kind].show(text)
-        self._bar.props["aria-label"] = ", ".join(text for _, text in told.values() if text)
+        self._bar.props["aria-label"] = ", ".join(text for _, text in told.values() if text) or "unknown"
 
 
 def _second(calls: CallsReport) -> dict[str, tuple[int, str]]:

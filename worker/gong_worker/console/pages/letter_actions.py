@@ -34,13 +34,12 @@ async def replay(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None:
         to = choice("To the lane", LANES, Lane.BULK.value)
 
     async def ask() -> None:
-        lane = Lane(to.value)
-        found = await page.console.backend.run(plan, wanted, lane=lane)
+        found = await page.console.backend.run(plan, wanted, lane=Lane(to.value))
         dialog.question(
             [f"{found.letters:,} dead letters: {cost_text(found.cost, datetime.now(UTC))}"],
             f"Replay {found.letters:,}",
             found.letters,
-            lambda services, bulk: run_replay(services, wanted, bulk, lane=lane),
+            lambda services, bulk: run_replay(services, wanted, bulk, lane=Lane(to.value)),
         )
 
     to.on_value_change(page.action(ask))

@@ -55,19 +55,18 @@ async def ask_edit(page: Page, dialog: BulkDialog, edits: Edits) -> None:
     to.set_visibility(found.letters > 0)
     others.set_visibility(found.letters > 0 and bool(found.invalid))
 
+    def work(services: Services, bulk: Bulk) -> BulkResult:
+        return run_replay(
+            services,
+            edits.wanted,
+            bulk,
+            lane=Lane(to.value),
+            replacement=edits.replacement,
+            details=edits.details,
+        )
+
     def tell() -> None:
-        lane, skips = Lane(to.value), bool(others.value)
-
-        def work(services: Services, bulk: Bulk) -> BulkResult:
-            return run_replay(
-                services,
-                edits.wanted,
-                bulk,
-                lane=lane,
-                replacement=edits.replacement,
-                details=edits.details,
-            )
-
+        skips = bool(others.value)
         sent = found.letters if skips or not found.invalid else 0
         dialog.question(
             _question(found, edits, skips=skips), f"Replay {sent:,}", sent, work, names=edits.lines
