@@ -8,9 +8,12 @@ from sqlalchemy.engine import Engine
 
 from gong_views.outbox import rows
 from gong_views.outbox.errors import translated
+from gong_views.outbox.relay_lock import RelayLock
 from gong_views.outbox.table import table
 
 _PAGE: Final = 500
+#: How long a relay on SQLite is waited for; a batch of one that is well takes less.
+PATIENCE_SECONDS: Final = 10.0
 
 
 class OutboxRows:
@@ -18,6 +21,7 @@ class OutboxRows:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._lock = RelayLock(engine)
 
     def find(self, wanted: Callable[[str], bool]) -> list[tuple[int, str]]:
         """The id and the payload of each row that `wanted` says yes to; a page is one transaction."""
@@ -41,10 +45,16 @@ class OutboxRows:
         deleted = 0
         sqlite = self._engine.dialect.name == "sqlite"
         for start in range(0, len(ids), _PAGE):
-            with translated(self._engine), rows.connect(self._engine) as connection:
+            with (
+                self._lock.kept_out(PATIENCE_SECONDS) as nobody,
+                translated(self._engine),
+                rows.connect(self._engine) as connection,
+            ):
                 if sqlite:
                     connection.exec_driver_sql("PRAGMA secure_delete = ON")
                 free = sa.select(table.c.id).where(table.c.id.in_(ids[start : start + _PAGE]))
+                if not nobody:
+                    free = free.where(table.c.relayed_at.is_not(None))
                 found = connection.execute(free.with_for_update(skip_locked=True)).scalars().all()
                 deleted += connection.execute(sa.delete(table).where(table.c.id.in_(found))).rowcount
                 connection.commit()

@@ -18,6 +18,7 @@ from sqlalchemy.engine import Engine
 from gong_views.outbox.errors import OutboxUnavailable, translated
 
 SUFFIX = "-gong-views-relay"
+_POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,32 @@ class RelayLock:
                 note = json.dumps({"pid": os.getpid(), "since": time.time()}).encode()
                 os.ftruncate(descriptor, len(note))
                 os.pwrite(descriptor, note, 0)
+            yield ours
+        finally:
+            os.close(descriptor)
+
+    @contextmanager
+    def kept_out(self, seconds: float) -> Iterator[bool]:
+        """Whether no relay is at work for the length of the block; False when one still is after so many seconds.
+
+        It makes no file: where there is none no relay has run.
+        """
+        if self._engine.dialect.name != "sqlite" or not (path := self._lock_path()):
+            yield True
+            return
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield True
+            return
+        except OSError as error:
+            raise OutboxUnavailable(
+                f"the relay's lock file {path} cannot be opened: {error.strerror}"
+            ) from None
+        deadline = time.monotonic() + seconds
+        try:
+            while not (ours := _locked(descriptor)) and time.monotonic() < deadline:
+                time.sleep(_POLL_SECONDS)
             yield ours
         finally:
             os.close(descriptor)

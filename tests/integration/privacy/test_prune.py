@@ -205,8 +205,10 @@ def test_one_worker_prunes_once_a_day(pipeline: Pipeline, run: Command) -> None:
 
 @on_sqlite
 def test_an_age_has_a_unit(run: Command) -> None:
-    """A number alone could be anything; and nothing is pruned without being asked."""
+    """A number alone could be anything, and m could be months; and nothing is pruned without being asked."""
     assert "400d" in run("prune", "--older-than", "400", "--yes", exit_code=2)
     assert "--yes" in run("prune", "--older-than", "400d", exit_code=2)
     assert "--keep-keys" in run("prune", "--older-than", "1h", "--yes", exit_code=2)
+    for months in ("12m", "59m", "0d"):
+        assert "m is minutes" in run("prune", "--older-than", months, "--keep-keys", "--yes", exit_code=2)
     assert run("prune", "--older-than", "1h", "--keep-keys", "--yes")["events"] == 0

@@ -172,6 +172,11 @@ def prune(
             "without --keep-keys at least 1d: a message of the event may still come back, and would be sent again",
             param_hint="'--older-than'",
         )
+    if older_than < timedelta(hours=1):
+        raise click.BadParameter(
+            f"{older_than} is less than an hour (m is minutes; months are days or weeks)",
+            param_hint="'--older-than'",
+        )
     services = open_services()
     before = datetime.now(UTC) - older_than
     with patient_ledger(services) as ledger:
