@@ -57,6 +57,17 @@ def test_what_a_backend_would_log_is_found() -> None:
     assert [finding.value for finding in guard.told()] == ["Sam Porter"]
 
 
+def test_what_a_command_says_is_found() -> None:
+    """On standard error whatever is personal or secret; on standard output, which shows people, its own secrets."""
+    guard, said = LogGuard(), "dana@globex.example tok-en-84213"
+    guard.said("status", {"GONG_BEARER_TOKEN": "tok-en-84213"}, stdout=said, stderr=said)
+    assert [(finding.place, finding.value) for finding in guard.told()] == [
+        ("standard error of status", "dana@globex.example"),
+        ("standard error of status", "tok-en-84213"),
+        ("standard output of status", "tok-en-84213"),
+    ]
+
+
 def test_lines_are_looked_at_once_they_are_whole(tmp_path: Path) -> None:
     """A value that is written in two parts is found; a log that is gone with its folder is no failure."""
     guard, log = LogGuard(), tmp_path / "worker.log"

@@ -18,6 +18,7 @@ from gong_worker.domain.states import DeadLetterReason
 from gong_worker.ledger import AttemptFacts, Claimed, EventFacts, Ledger, MessageRef, migrate
 from gong_worker.operations.services import Services, open_services
 from gong_worker.settings import WorkerSettings
+from tests.support.log_guard import GUARD
 from tests.support.views import view
 
 
@@ -113,6 +114,8 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             run_cli()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
+        done = Done(int(ended.value.code or 0), *capsys.readouterr())
+        GUARD.said(" ".join(words), environment, stdout=done.out, stderr=done.err)
+        return done
 
     return call

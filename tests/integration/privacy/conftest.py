@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from gong_worker.cli import cli
 from gong_worker.ledger import Ledger, migrate, open_engine
+from tests.support.log_guard import GUARD
 from tests.support.pipeline import Pipeline
 from tests.support.servers import Valkey, valkey
 from tests.support.simulator import simulator_process
@@ -48,6 +49,7 @@ def run(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Command:
 
     def call(*words: str, exit_code: int = 0) -> Any:
         done = CliRunner().invoke(cli, [*words, "--json"])
+        GUARD.said(words[0], pipeline.environment, stdout=done.stdout, stderr=done.stderr)
         assert done.exit_code == exit_code, f"{done.output}\n{done.exception!r}"
         return json.loads(done.stdout) if exit_code in (0, 1) else done.output
 
