@@ -25,6 +25,8 @@ def list_alerts(utc: bool, as_json: bool) -> None:
     def text() -> None:
         rows = ((one.key, at_time(one.since, utc=utc), one.told, one.target, one.text) for one in found)
         table(("alert", "since", "told", "target", "text"), rows)
+        if not found:
+            click.echo("none stands; who looks are the processes that have GONG_VIEWS_ALERT_URLS")
 
     show(to_json(found), as_json=as_json, text=text)
 

@@ -13,13 +13,20 @@ from gong_worker.settings import default_bulk_reserve
 # Width of the buckets of the rolling day (lua/day.lua).
 _BUCKET_US = 300_000_000
 
+# Why, and what may be done: this is read at night, by somebody who has no document at hand.
 _NOTES = {
-    HoldReason.RETRY_AFTER: "Gong asked to wait (429 or 503 with Retry-After)",
-    HoldReason.DAILY_QUOTA: "the calls of the rolling day are spent",
-    HoldReason.BREAKER: "calls of different events failed in a row; one probe tries when the time has come",
-    HoldReason.UNAUTHORIZED: "Gong refuses this credential; one event tries again from time to time",
-    HoldReason.MISCONFIGURED: "the base URL does not answer as Gong does; one event tries from time to time",
-    HoldReason.REJECTIONS: "too many events were refused in a row; look at the dead letters, then release",
+    HoldReason.RETRY_AFTER: "Gong asked to wait (429 or 503 with Retry-After); if it was a proxy: "
+    "gong-views release --even-retry-after",
+    HoldReason.DAILY_QUOTA: "the calls of the rolling day are spent, and come back as it rolls on; "
+    "see gong-views limits",
+    HoldReason.BREAKER: "calls of different events failed in a row; one probe tries when the time has come, "
+    "gong-views release at once",
+    HoldReason.UNAUTHORIZED: "Gong refuses this credential; one event tries again from time to time, and workers "
+    "that are started with another one go on",
+    HoldReason.MISCONFIGURED: "the base URL does not answer as Gong does; one event tries from time to time, and "
+    "workers that are started with another GONG_BASE_URL go on",
+    HoldReason.REJECTIONS: "too many events were refused in a row; see gong-views dead-letters groups, then "
+    "gong-views release",
 }
 
 

@@ -84,8 +84,12 @@ def drop(services: Services, part: Part, reason: str, *, by: str) -> GateChange:
     redis.RedisError.
     """
     check_reason(reason)
-    if part not in {hold.part for hold in read_part_holds(services.client)}:
-        raise ValueError(f"{part} is not held: hold it first, then what is set aside of it can be dropped")
+    held = {hold.part for hold in read_part_holds(services.client)}
+    if part not in held:
+        others = f"; held are {', '.join(sorted(map(str, held)))}" if held else ""
+        raise ValueError(
+            f"{part} is not held: hold it first, then what is set aside of it can be dropped{others}"
+        )
     count = drop_held(services.client, part)
     changed = f"dropped: {count} events of {part}, as dead letters within seconds"
     return _done(services, AuditAction.DROP, changed, by, reason, {}, target=_target(part), count=count)

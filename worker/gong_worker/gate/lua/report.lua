@@ -151,7 +151,9 @@ local function rejections()
     local mine = marked(REJECTED_BY, mark)
     if #mine >= most then
       held_part = 'reporting_system:' .. system
-      hold_part(held_part, string.format('%d different events of it were refused in a row', #mine))
+      hold_part(held_part, string.format(
+        '%d different events of it were refused in a row; see gong-views dead-letters groups, then gong-views release',
+        #mine))
       redis.call('SREM', REJECTED_BY, unpack(mine))
       redis.call('SREM', REJECTED, unpack(mine))
       return
