@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gong_worker.simulator.calllog import CallLog, NotACallLog
 from tests.support.simulator import PATH, gong_client, sample_event, simulator_process
 
 
@@ -72,3 +73,13 @@ def test_a_taken_port_and_wrong_settings_are_told(tmp_path: Path) -> None:
     assert (taken.returncode, wrong.returncode) == (1, 2)
     assert "cannot serve on" in taken.stderr
     assert "Traceback" not in taken.stderr + wrong.stderr
+
+
+@pytest.mark.parametrize("text", ["notes\nof mine", "notes", '{"a": 1}\n{"tor'])
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path, text: str) -> None:
+    """What is no record of calls is refused by its name, and not a byte of it is cut off."""
+    path = tmp_path / "notes"
+    path.write_text(text)
+    with pytest.raises(NotACallLog, match="notes holds something else"):
+        CallLog(path)
+    assert path.read_text() == text

@@ -25,6 +25,8 @@ DEFAULT_REQUEST_TIMEOUT_SECONDS = 10.0
 LEAST_HASH_KEY = 32
 # The law of docs/pacing.md has been tried up to here. A Redis on one core paces some 3,000 a second.
 MOST_CALLS_PER_SECOND = 10_000
+# One in 100 s; to make none at all, hold the gate.
+LEAST_CALLS_PER_SECOND = 0.01
 MOST_CALLS_PER_DAY = 10**9
 
 
@@ -150,7 +152,7 @@ class WorkerSettings(ProducerSettings):
     )
     calls_per_second: float = Field(
         3.0,
-        gt=0,
+        ge=LEAST_CALLS_PER_SECOND,
         le=MOST_CALLS_PER_SECOND,
         validation_alias="GONG_VIEWS_CALLS_PER_SECOND",
         description="the company's limit",

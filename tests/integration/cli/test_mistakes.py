@@ -142,6 +142,12 @@ def test_the_gate_is_held_and_released_while_the_ledger_is_away(run: Run) -> Non
         ("erase", "--email", "j\udcfcrgen@customer.example", "--dry-run"),
         ("limits", "set"),
         ("limits", "set", "--calls-per-day", "99999999999999999999"),
+        ("limits", "set", "--calls-per-second", "1e-320"),
+        ("status", "--check", "--max-backlog-age", "nan"),
+        ("events", "tail", "--since", "0001-01-01T00:00:00+14:00"),
+        ("relay", "--since", "0001-01-01T00:00:00+14:00"),
+        ("dead-letters", "list", "--contains", "x" * 60_000),
+        ("simulator", "--host", "x" * 64),
         ("hold",),
         ("hold", "--reason", " "),
         ("hold", "--reason", "x", "--for", "nan"),
@@ -150,6 +156,10 @@ def test_the_gate_is_held_and_released_while_the_ledger_is_away(run: Run) -> Non
         ("drop", "--reporting-system", "crm", "--yes", "--why", "x" * 1_001),
         ("drop", "--reporting-system", "crm", "--yes", "--why", " "),
         ("dead-letters", "discard", "1", "--why", "x" * 1_001),
+        ("drop", "--reporting-system", "crm", "--why", "nobody is asked without a terminal"),
+        ("relay", "--once", "--database-url", f"sqlite:////{'a' * 300}"),
+        ("simulator", "--log", "/dev/null/calls.jsonl"),
+        ("console", "--host", "\x1b[31mred"),
         ("reconcile", "--accept", "x" * 1_001),
         ("prune", "--older-than", "400d", "--yes", "--why", "x" * 1_001),
         ("erase", "--email", "a@b.example", "--yes", "--why", ""),
@@ -162,3 +172,4 @@ def test_wrong_words_get_a_text_not_a_traceback(run: Run, words: tuple[str, ...]
     assert done.returncode != 0
     assert done.stderr.strip()
     assert "Traceback" not in done.stderr
+    assert "\x1b" not in done.stderr

@@ -122,12 +122,14 @@ def test_an_approval_that_is_refused(
     assert ledger.read_grant("sim-client") is None
 
 
-def test_import_and_status(typed: Callable[..., Result], sim: SimulatorClient) -> None:
+def test_import_and_status(typed: Callable[..., Result], sim: SimulatorClient, tmp_path: Path) -> None:
     """A refresh token comes by standard input or a file, never as an argument; no secret is shown of it."""
     before = typed("status")
     assert before.exit_code == 1 and "oauth login" in before.stdout
     for wrong in ("", "two tokens"):
         assert typed("import", given=wrong).exit_code == 2
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    assert typed("import", str(tmp_path / "token")).exit_code == 2
     token = sim.grant()
     done = typed("import", "--json", given=f"{token}\n")
     told = json.loads(done.stdout)

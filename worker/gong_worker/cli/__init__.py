@@ -147,10 +147,11 @@ def run() -> None:
         sys.exit(1)
     except Exception as error:
         from gong_worker.cli.failures import explained
+        from gong_worker.display import escape_controls
 
         told = explained(error)
         if told is None:
             raise
         text, code = told
-        click.echo(f"Error: {text}", err=True)
+        click.echo(f"Error: {escape_controls(text)}", err=True)
         sys.exit(code)

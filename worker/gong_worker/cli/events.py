@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from gong_views.names import Lane
-from gong_worker.cli.filters import moment
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, at_time, cell_text, duration, facts, show, table
+from gong_worker.cli.values import moment
 from gong_worker.display import json_text
 from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.domain.states import Status

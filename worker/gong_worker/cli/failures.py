@@ -16,6 +16,8 @@ from gong_worker.queue.availability import ANSWER_SECONDS, away
 USAGE = 2
 # The queue, or the ledger, does not answer.
 SERVER_AWAY = 3
+# Of a path that somebody has given.
+_FILE: Final = {errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _DISK: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
@@ -30,6 +32,8 @@ def explained(error: Exception) -> tuple[str, int] | None:
             return str(error), USAGE
         case OSError() if error.errno in _DISK:
             return f"cannot write {error.filename or 'what is to be written'}: {error.strerror}", USAGE
+        case OSError() if error.errno in _FILE and error.filename is not None:
+            return f"cannot use {error.filename}: {error.strerror}", USAGE
         case _:
             return None
 

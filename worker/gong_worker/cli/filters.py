@@ -1,51 +1,20 @@
 """The options that select dead letters: the same for every command on them."""
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any
 
 import click
 
 from gong_views.names import Lane
+from gong_worker.cli.values import moment
 from gong_worker.domain.ids import MAX_ID
 from gong_worker.domain.reasons import BadReason, check_reason
 from gong_worker.domain.states import DeadLetterReason, DeadLetterState
 from gong_worker.ledger import DeadLetterFilter
 
-_LONGEST = timedelta(days=36_500)
+_LONGEST_TEXT = 1_000
 LETTER_ID = click.IntRange(1, MAX_ID)
-_AGO = re.compile(r"(\d{1,6})([smhdw])")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-
-
-def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
-    """A time as an option's value: ISO 8601 with an offset, or how long ago (30m, 12h, 7d)."""
-    if value is None:
-        return None
-    if _AGO.fullmatch(value):
-        return datetime.now(UTC) - age(_ctx, _param, value)
-    try:
-        found = datetime.fromisoformat(value)
-    except ValueError:
-        raise click.BadParameter(
-            "no time; write it like 2026-07-01T12:00:00Z, or 12h for twelve hours ago"
-        ) from None
-    if found.tzinfo is None:
-        raise click.BadParameter("it needs an offset, like 2026-07-01T12:00:00Z")
-    return found
-
-
-def age(_ctx: click.Context, _param: click.Parameter, value: str) -> timedelta:
-    """A length of time as an option's value, such as 400d or 56w."""
-    match = _AGO.fullmatch(value)
-    if match is None:
-        raise click.BadParameter("no length of time; write it like 400d")
-    found = timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-    if found > _LONGEST:
-        raise click.BadParameter(f"longer than {_LONGEST.days} days; that is before there was anything")
-    return found
 
 
 def reason(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -57,6 +26,12 @@ def reason(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     return value
 
 
+def _short(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and len(value) > _LONGEST_TEXT:
+        raise click.BadParameter(f"longer than {_LONGEST_TEXT:,} characters")
+    return value
+
+
 def _choices(values: Any) -> click.Choice[str]:
     return click.Choice([value.value for value in values])
 
@@ -64,7 +39,10 @@ def _choices(values: Any) -> click.Choice[str]:
 _OPTIONS: list[Callable[[Any], Any]] = [
     click.option("--reason", type=_choices(DeadLetterReason), help="why they died"),
     click.option(
-        "--contains", metavar="TEXT", help="in Gong's error texts or the payload, whatever its case"
+        "--contains",
+        metavar="TEXT",
+        callback=_short,
+        help="in Gong's error texts or the payload, whatever its case",
     ),
     click.option("--http-status", type=click.IntRange(100, 599), help="Gong's last answer"),
     click.option("--reporting-system", help="of the event"),

@@ -1,6 +1,7 @@
 """Commands on the gate: stop and go on by hand, and the company's limits."""
 
 import getpass
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 from gong_worker.cli.filters import reason as given_reason
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show, table
 from gong_worker.cli.status_text import hold_lines
+from gong_worker.cli.values import Number
 from gong_worker.domain.parts import Part, PartKind
 from gong_worker.gate.settings import LIMITS
 from gong_worker.operations import gate as use_cases
@@ -106,6 +108,8 @@ def drop(
         raise click.UsageError("name the part: --reporting-system or --content-id")
     services = open_services(ledger_may_be_away=True)
     if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("add --yes to do it")
         click.confirm(f"Make dead letters of what is set aside of {part}?", abort=True)
     try:
         change = use_cases.drop(services, part, reason, by=operator())
@@ -133,7 +137,7 @@ def limits(context: click.Context, as_json: bool) -> None:
 
 
 @limits.command("set")
-@click.option("--calls-per-second", type=click.FloatRange(min=0, min_open=True))
+@click.option("--calls-per-second", type=Number(min=0, min_open=True))
 @click.option("--calls-per-day", type=click.IntRange(min=1))
 @click.option("--day-reserve", type=click.IntRange(min=0), help="calls a day left to other integrations")
 @click.option("--reserve-per-second", type=click.IntRange(min=0), help="whole calls a second left to them")

@@ -64,7 +64,10 @@ def login(
 @JSON_OPTION
 def import_token(file: TextIO, replace: bool, utc: bool, as_json: bool) -> None:
     """Begin with the refresh token in FILE (default: standard input), which is spent by it."""
-    token = file.read().strip()
+    try:
+        token = file.read().strip()
+    except UnicodeDecodeError:
+        token = ""
     if not token or any(character.isspace() for character in token):
         raise click.UsageError("there must be one refresh token and nothing else")
     services = open_services()

@@ -11,9 +11,10 @@ import click
 from gong_views.options import spool_at
 from gong_worker.__main__ import INTERRUPTED
 from gong_worker.cli.bulk import DRY_RUN_OPTION, YES_OPTION, confirmed, stopped_by_interrupt
-from gong_worker.cli.filters import age, reason
+from gong_worker.cli.filters import reason
 from gong_worker.cli.gate import operator
 from gong_worker.cli.output import JSON_OPTION, facts, show
+from gong_worker.cli.values import age
 from gong_worker.domain.person import Person
 from gong_worker.ledger import DeadLetterFilter
 from gong_worker.operations.erasure import counts_of

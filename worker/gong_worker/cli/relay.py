@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 
 from gong_worker.cli.output import JSON_OPTION, facts, show
+from gong_worker.cli.values import Number, moment
 
 UNAVAILABLE = 3
 
@@ -20,17 +21,22 @@ UNAVAILABLE = 3
 )
 @click.option(
     "--poll-seconds",
-    type=click.FloatRange(0.01, 60),
+    type=Number(0.01, 60),
     default=0.5,
     show_default=True,
     help="pause after finding nothing more",
 )
 @click.option("--once", is_flag=True, help="end when no row waits")
-@click.option("--since", metavar="TIME", help="enqueue again all rows created since this ISO time, then end")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=moment,
+    help="enqueue again all rows created since this ISO time, or so long ago (12h), then end",
+)
 @click.option(
     "--prune-after",
     metavar="DAYS",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=7.0,
     show_default=True,
     help="delete relayed rows after this long; --since cannot reach further back",
@@ -42,7 +48,7 @@ def relay(
     batch: int,
     poll_seconds: float,
     once: bool,
-    since: str | None,
+    since: datetime | None,
     prune_after: float,
     no_prune: bool,
     as_json: bool,
@@ -54,7 +60,6 @@ def relay(
     """
     if once and since:
         raise click.UsageError("--once and --since exclude each other")
-    moment = _moment(since) if since else None
 
     from gong_worker import logs, tracing
     from gong_worker.outbox_relay import run_relay
@@ -67,7 +72,7 @@ def relay(
         poll_seconds=poll_seconds,
         keep_days=None if no_prune else prune_after,
         once=once,
-        since=moment,
+        since=since,
     )
     tracing.close()
     totals = asdict(run.totals)
@@ -77,15 +82,3 @@ def relay(
         sys.exit(UNAVAILABLE)
     if run.totals.invalid and (once or since):
         sys.exit(1)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(
-            "no ISO time; write it like 2026-07-01T12:00:00Z", param_hint="--since"
-        ) from None
-    if moment.tzinfo is None:
-        raise click.BadParameter("it needs an offset, like 2026-07-01T12:00:00Z", param_hint="--since")
-    return moment

@@ -117,6 +117,7 @@ def simulator(
 ) -> None:
     """Stand in for Gong: strict, steerable under /_sim/. Accepts sim-key/sim-secret and the token sim-token."""
     from gong_worker.simulator import SimulatorConfig, run
+    from gong_worker.simulator.calllog import NotACallLog
 
     def ready(url: str) -> None:
         click.echo(json.dumps({"url": url}) if as_json else f"the Gong simulator answers at {url}")
@@ -130,7 +131,13 @@ def simulator(
             ready=ready,
             log_path=log_path,
         )
+    except NotACallLog as error:
+        raise click.UsageError(f"--log: {error}: name another file") from None
+    except UnicodeError:
+        raise click.UsageError(f"--host: {host!r} is the name of no host") from None
     except OSError as error:
+        if error.filename is not None:
+            raise click.UsageError(f"--log: cannot use {error.filename}: {error.strerror}") from None
         raise click.ClickException(
             f"cannot serve on {host}:{port}: {error.strerror}; try another --port"
         ) from None

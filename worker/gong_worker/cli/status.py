@@ -5,6 +5,7 @@ import sys
 import click
 
 from gong_worker.cli.output import JSON_OPTION, UTC_OPTION, facts, show
+from gong_worker.cli.values import Number
 
 SERVER_AWAY = 3
 
@@ -12,7 +13,7 @@ SERVER_AWAY = 3
 @click.command()
 @click.option("--check", is_flag=True, help="one line, and an exit code for monitoring")
 @click.option(
-    "--max-backlog-age", type=click.FloatRange(min=0), metavar="SECONDS",
+    "--max-backlog-age", type=Number(min=0), metavar="SECONDS",
     help="with --check: alert when the oldest event has waited longer",
 )  # fmt: skip
 @click.option(
@@ -21,7 +22,7 @@ SERVER_AWAY = 3
 )  # fmt: skip
 @click.option("--watch", is_flag=True, help="on the whole screen, again and again, until q or Ctrl-C")
 @click.option(
-    "--interval", type=click.FloatRange(min=0.5), default=2.0, show_default=True, metavar="SECONDS",
+    "--interval", type=Number(min=0.5), default=2.0, show_default=True, metavar="SECONDS",
     help="with --watch: between two looks",
 )  # fmt: skip
 @UTC_OPTION

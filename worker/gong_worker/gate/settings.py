@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 
-from gong_worker.settings import MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
+from gong_worker.settings import LEAST_CALLS_PER_SECOND, MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,10 @@ def check_limits(
     bulk_reserve_per_second: float | None = None,
 ) -> None:
     """ValueError unless these make sense together."""
-    if not 0 < calls_per_second <= MOST_CALLS_PER_SECOND:
+    if not LEAST_CALLS_PER_SECOND <= calls_per_second <= MOST_CALLS_PER_SECOND:
         raise ValueError(
-            f"calls_per_second is {calls_per_second:g}; set it to more than 0, at most {MOST_CALLS_PER_SECOND}"
+            f"calls_per_second is {calls_per_second:g}; set it to at least {LEAST_CALLS_PER_SECOND}, at most "
+            f"{MOST_CALLS_PER_SECOND}; to make no call, hold the gate"
         )
     if not 1 <= calls_per_day <= MOST_CALLS_PER_DAY:
         raise ValueError(

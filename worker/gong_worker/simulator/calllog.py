@@ -10,12 +10,16 @@ Entry = dict[str, Any]
 Key = tuple[str, str]
 
 
+class NotACallLog(ValueError):
+    """The file holds something else, of which nothing is touched; the text names it."""
+
+
 class CallLog:
     """Every call in the order it was judged, the accepted keys, and the counts by outcome.
 
     With a path each entry is one JSON line, written in a single write before the call is answered: whatever
     a client was told is in the file, also after kill -9. A line torn by the kill belongs to a call that was
-    never answered and is cut off.
+    never answered and is cut off. Raises NotACallLog, OSError.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -26,8 +30,17 @@ class CallLog:
         self._file: int | None = None
         if path is None:
             return
-        for line in _whole_lines(path) if path.exists() else ():
-            self._keep(json.loads(line), line)
+        raw = path.read_bytes() if path.exists() else b""
+        whole = raw[: raw.rfind(b"\n") + 1]
+        try:
+            for line in whole.splitlines():
+                self._keep(json.loads(line), line)
+        except (ValueError, KeyError, TypeError):
+            raise NotACallLog(f"{path} holds something else than a simulator's calls") from None
+        if not raw.startswith(b"{"[: len(raw)]):
+            raise NotACallLog(f"{path} holds something else than a simulator's calls")
+        if len(whole) < len(raw):
+            os.truncate(path, len(whole))
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def append(self, entry: Entry) -> None:
@@ -57,12 +70,3 @@ class CallLog:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    """The lines of the file, which loses a torn last one."""
-    raw = path.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if len(whole) < len(raw):
-        os.truncate(path, len(whole))
-    return whole.splitlines()

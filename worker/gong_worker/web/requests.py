@@ -29,7 +29,7 @@ from gong_worker.operations.edited_letters import MAX_LETTERS
 from gong_worker.operations.exports import ExportFormat
 from gong_worker.operations.gate import LONGEST_HOLD_SECONDS
 from gong_worker.request_body import read_body
-from gong_worker.settings import MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
+from gong_worker.settings import LEAST_CALLS_PER_SECOND, MOST_CALLS_PER_DAY, MOST_CALLS_PER_SECOND
 from gong_worker.web.body import JSON_TYPE, media_type
 from gong_worker.web.parameters import Parameters
 from gong_worker.web.problems import is_other_branch, place
@@ -339,7 +339,9 @@ class LimitsBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    calls_per_second: Annotated[float, Field(ge=0.01, le=MOST_CALLS_PER_SECOND)] | Absent = None
+    calls_per_second: (
+        Annotated[float, Field(ge=LEAST_CALLS_PER_SECOND, le=MOST_CALLS_PER_SECOND)] | Absent
+    ) = None
     calls_per_day: Annotated[int, Field(ge=1, le=MOST_CALLS_PER_DAY), Whole] | Absent = None
     day_reserve: Annotated[int, Field(ge=0, le=MOST_CALLS_PER_DAY), Whole] | Absent = None
     reserve_per_second: Annotated[int, Field(ge=0, le=MOST_CALLS_PER_SECOND), Whole] | Absent = None

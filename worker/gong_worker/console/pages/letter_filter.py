@@ -29,7 +29,7 @@ class LetterFilter:
             self._lane = choice("Lane", {"": "any", **_names(Lane)}, "")
             self._group = text_field("Group")
             # A search in what one may not see would tell of it.
-            self._contains = text_field("Contains") if sees_payloads else None
+            self._contains = text_field("Contains").props("maxlength=1000") if sees_payloads else None
             self._period = Period("Died")
             button("Apply", lambda: None, kind="primary").props("type=submit")
             button("Clear", self._cleared(apply))
