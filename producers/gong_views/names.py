@@ -49,6 +49,8 @@ CLOCK_KEY: Final = "gong-views.clock"
 UNREADABLE_KEY: Final = "gong-views.unreadable"
 # string, expires by itself: written to find out whether Redis takes writes
 WRITE_CHECK_KEY: Final = "gong-views.write_check"
+# a stream that is never written: reading it is a wait on the server that no refusal of writes touches
+NEVER_KEY: Final = "gong-views.never"
 # hash: a part's name -> its hold as JSON (gong_worker/queue/part_holds.py)
 PART_HOLDS_KEY: Final = "{gong-views.gate}:part_holds"
 # hash: a held part's name -> how many messages are set aside in the list under HELD_PREFIX + name;

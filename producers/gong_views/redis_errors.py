@@ -33,16 +33,18 @@ _NO_PRIMARY = (
 )
 _READ_ONLY = ("read_only", "is a read-only replica: point REDIS_URL at the primary")
 _AUTHENTICATION = ("authentication", "refused the user or the password: correct REDIS_URL")
+_NO_PERMISSION = (
+    "no_permission",
+    "does not let this user do that: give it the rights of its kind of process, which `gong-views acl` prints (to "
+    "enqueue: MULTI, EXEC, LPUSH and HINCRBY on gong-views.*), or name another user in REDIS_URL",
+)
 _BY_CLASS: Mapping[type[Exception], tuple[str, str]] = {
     sentinel.MasterNotFoundError: _NO_PRIMARY,
     async_sentinel.MasterNotFoundError: _NO_PRIMARY,
     rex.OutOfMemoryError: _OUT_OF_MEMORY,
     rex.ReadOnlyError: _READ_ONLY,
     rex.BusyLoadingError: ("loading", "is still loading its data from disk: try again in a moment"),
-    rex.NoPermissionError: (
-        "no_permission",
-        "does not let this user write: allow it MULTI, EXEC, LPUSH and HINCRBY on gong-views.*",
-    ),
+    rex.NoPermissionError: _NO_PERMISSION,
     rex.AuthenticationError: _AUTHENTICATION,
     rex.AuthorizationError: _AUTHENTICATION,
 }
@@ -141,6 +143,8 @@ def _response(error: Exception) -> tuple[str, str]:
         return _CLUSTER
     if code in _BY_CODE:
         return _BY_CODE[code]
+    if "user executing the script" in text:  # Redis 7.0; later ones say NOPERM
+        return _NO_PERMISSION
     if "DB index" in text:
         return "database", "has no database of that number: correct the end of REDIS_URL"
     if "hash value is not an integer" in text or "overflow" in text:

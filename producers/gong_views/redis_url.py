@@ -38,11 +38,13 @@ def redis_options(url: str, *, asynchronous: bool = False) -> dict[str, Any]:
         raise ValueError(f"it must begin with redis://, rediss:// or unix://; it looks like {_FORM}")
     if "#" in url or ("@" not in parts.netloc and "@" in url and parts.scheme != "unix"):
         # Cut at the sign, the rest would pass for a host, a port or a database.
-        raise ValueError("in a user or a password write %23 for #, %2F for /, %3F for ? and %40 for @")
+        raise ValueError(
+            "in a user or a password write %23 for #, %2F for /, %3F for ?, %40 for @ and %25 for %"
+        )
     for name in _FILES:
         for file in parse_qs(parts.query).get(name, ()):
             if not Path(file).is_file():
-                raise ValueError(f"its {name} is no file that can be read")
+                raise ValueError(f"its {name} is no file that can be read: {file}")
     sentinels: dict[str, Any] = {}
     if parts.scheme in SENTINEL_SCHEMES:
         url, sentinels = _without_sentinels(parts)
@@ -83,8 +85,9 @@ def _options(url: str, module: Any) -> dict[str, Any]:
             **{name: value for name, value in options.items() if name not in ("connection_class", *_OF_POOL)}
         )
     except (ValueError, TypeError, redis.RedisError):
+        names = ", ".join(parse_qs(urlsplit(url).query, keep_blank_values=True)) or "nothing"
         raise ValueError(
-            "what follows the ? does not go with the rest; options of TLS go with rediss://"
+            f"what follows the ? ({names}) has an option or a value that there is none of; those of TLS go with rediss://"
         ) from None
     return options
 

@@ -196,3 +196,5 @@ def test_without_users_it_answers_this_machine_only(tmp_path: Path, valkey_serve
         answer = client.get(found[0])
         assert answer.status_code == 200 and "(operator)" in answer.text
         assert client.get(found[0], headers={"Host": f"rebound.example:{found[1]}"}).status_code == 403
+        running.popen.terminate()
+        assert running.popen.wait(30) == 0, "to be told to stop is no failure"

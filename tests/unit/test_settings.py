@@ -1,6 +1,7 @@
 """Settings of the application: defaults, contradictions, secrets."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,13 @@ def test_a_setting_that_is_gone_says_what_to_do() -> None:
     """A variable that nothing reads, and that resembles none, is to be removed."""
     [text] = unknown_variables(["GONG_VIEWS_ADAPTIVE_INCREASE"])
     assert text.startswith("GONG_VIEWS_ADAPTIVE_INCREASE: there is no such setting; remove it")
+
+
+def test_a_mistake_in_the_options_of_a_redis_url_is_named(tmp_path: Path) -> None:
+    """The option that there is none of, or the file that is not there, stands in the error."""
+    for option, named in (
+        ("ssl_ca=/ca.pem", "ssl_ca"),
+        (f"ssl_ca_certs={tmp_path}/none.pem", f"{tmp_path}/none.pem"),
+    ):
+        with pytest.raises(SettingsError, match=re.escape(named)):
+            load(REDIS_URL=f"rediss://host:6379/0?{option}")

@@ -7,9 +7,11 @@ as well, and supervises it. Producers import `gong_views`, which has no Celery a
 import logging
 import os
 import signal
+import warnings
 from typing import Any
 
 from celery import Celery, signals
+from celery.exceptions import SecurityWarning
 from kombu import Queue
 
 from gong_views.embedded import recorded_url
@@ -42,6 +44,8 @@ try:
 except GongViewsError as error:
     raise SystemExit(f"gong-views: {error}") from None
 
+# It recommends an option that our command has not, in several lines of no format, before the log is set up.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 app = Celery("gong-views", set_as_current=False)
 app.conf.update(
     broker_url=broker["broker_url"],
@@ -113,6 +117,7 @@ def _start(instance: Any, **_: Any) -> None:
             app.conf.update({**started, "broker_transport_options": options})
         services = open_services(settings)
         refuse_unfit(services.client)
+        services.ledger.ping()
         reduce_panel()
         _runtime = Runtime(services, concurrency=instance.concurrency)
     except (GongViewsError, SchemaOutdated, LedgerUnavailable) as error:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -21,8 +22,9 @@ from gong_worker.operations.retention import prune
 from gong_worker.settings import WorkerSettings
 from tests.integration.ledger.support import PAYLOAD, at, claimed, deliver, result
 from tests.integration.ledger.test_migrate import VIEWS
+from tests.support.processes import process
 from tests.support.roles import ROLES, Roles, ledger_roles
-from tests.support.servers import Postgres
+from tests.support.servers import Postgres, Valkey
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,20 @@ def test_a_key_is_not_checked_without_the_right_to_the_tokens(roles: Roles) -> N
         assert oauth_report(settings, ledger).key_fits is True
     with ledger_of(roles, "console") as ledger:
         assert oauth_report(settings, ledger).key_fits is None
+
+
+def test_a_worker_without_the_rights_does_not_start(
+    roles: Roles, valkey_server: Valkey, tmp_path: Path
+) -> None:
+    """A worker that was given the role of `serve` says at its start which right is missing, and takes no message."""
+    settings = {
+        "REDIS_URL": valkey_server.url, "DATABASE_URL": roles.url("web"), "GONG_BEARER_TOKEN": "x",
+        "GONG_BASE_URL": "http://127.0.0.1:1", "GONG_VIEWS_DATA_DIR": str(tmp_path),
+    }  # fmt: skip
+    with process(["gong_worker", "worker"], tmp_path / "worker.log", settings) as started:
+        assert started.popen.wait(60) == 1
+        assert "the database user lacks rights: GRANT" in started.log
+        assert "worker_ready" not in started.log
 
 
 def test_a_lost_right_is_an_unavailable_ledger(roles: Roles) -> None:

@@ -22,7 +22,7 @@ from gong_worker.queue.server import refuse_unfit
 from tests.support.guarded import PASSWORDS, GuardedValkey, guarded_valkey
 from tests.support.pipeline import Pipeline
 from tests.support.sentinel import SERVICE, watched
-from tests.support.servers import wait_until
+from tests.support.servers import free_port, wait_until
 from tests.support.simulator import simulator_process
 from tests.support.views import view
 
@@ -79,15 +79,37 @@ def test_each_user_is_refused_what_is_not_its_job(server: GuardedValkey, user: R
 
 
 def test_a_worker_with_another_users_rights_does_not_start(server: GuardedValkey) -> None:
-    """A worker that was given a producer's or the web's user says so at its start; its own will do."""
+    """A worker that was given another one's user, an operator's too, says so at its start; its own will do."""
     for user in RedisUser:
         client = redis_client(server.url_of(user))
-        if user in (RedisUser.WORKER, RedisUser.OPERATOR):
+        if user is RedisUser.WORKER:
             refuse_unfit(client)
         else:
             with pytest.raises(SettingsError, match="gong-views-worker"):
                 refuse_unfit(client)
         client.close()
+
+
+def test_a_worker_with_a_wrong_password_or_database_does_not_start(server: GuardedValkey) -> None:
+    """What waiting cannot mend ends the start with the setting to correct, and without the password."""
+    for url, mend in (
+        (server.url.replace("-password", "-hunter2"), "correct REDIS_URL"),
+        (server.url.removesuffix("/0") + "/99", "correct the end of REDIS_URL"),
+    ):
+        client = redis_client(url)
+        with pytest.raises(SettingsError, match=mend) as caught:
+            refuse_unfit(client)
+        assert "hunter2" not in str(caught.value)
+        client.close()
+
+
+def test_a_worker_waits_for_a_queue_that_is_away(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that may still come ends no start; one line says where it is looked for, and what may be wrong."""
+    client = redis_client(f"redis://127.0.0.1:{free_port()}/0")
+    refuse_unfit(client)
+    (line,) = caplog.records
+    assert "refuses connections: start it, or correct REDIS_URL" in line.getMessage()
+    client.close()
 
 
 def test_a_producer_enqueues(server: GuardedValkey) -> None:

@@ -72,3 +72,12 @@ def test_only_what_changed_is_written(pipeline: Pipeline, monkeypatch: pytest.Mo
     monkeypatch.setattr(pipeline.ledger, "mirror_enqueue_counts", lambda *_: pytest.fail("a write"))
     mirror_enqueue_counts(pipeline.redis, pipeline.ledger)
     assert enqueued(pipeline) == 3
+
+
+def test_what_is_no_count_hides_no_count(pipeline: Pipeline) -> None:
+    """A producer's user may write any field among the counts: reconciling passes over what it cannot read."""
+    pipeline.enqueue(range(3))
+    for field in ("junk", "noon|2026-03-01", "live|yesterday", b"\xff|2026-03-01"):
+        pipeline.redis.hset(ENQUEUE_COUNTS_KEY, field, "1")
+    assert reconcile(pipeline.services).drift == []
+    assert enqueued(pipeline) == 3

@@ -17,6 +17,7 @@ from gong_worker.console.uploads import Uploads
 from gong_worker.console.users import Users
 from gong_worker.operations.services import SharedServices
 from gong_worker.settings import WorkerSettings, is_loopback
+from gong_worker.stopping import end_well_when_told
 
 GRACE_SECONDS: Final = 2
 
@@ -65,4 +66,5 @@ def run(settings: ConsoleSettings, sessions: Sessions, listener: socket.socket) 
     )
     # Below WARNING it tells of itself.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    end_well_when_told()
     uvicorn.Server(config).run(sockets=[listener])

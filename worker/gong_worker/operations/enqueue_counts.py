@@ -47,7 +47,7 @@ return behind
 
 
 def read_enqueue_counts(client: redis.Redis) -> tuple[str, Counts]:
-    """The generation of the counts in Redis, and the counts by lane and UTC day."""
+    """The generation of the counts in Redis, and the counts by lane and UTC day; what is no count is passed over."""
     fields = cast(dict[bytes, bytes], client.hgetall(ENQUEUE_COUNTS_KEY))
     if GENERATION_FIELD.encode() not in fields:
         # One transaction: a wipe in between would give the counts of one life to the next. Written only when it
@@ -57,12 +57,16 @@ def read_enqueue_counts(client: redis.Redis) -> tuple[str, Counts]:
             pipe.hgetall(ENQUEUE_COUNTS_KEY)
             fields = cast(dict[bytes, bytes], pipe.execute()[1])
     generation = fields.pop(GENERATION_FIELD.encode()).decode()
-    return generation, dict(_count(name.decode(), value) for name, value in fields.items())
+    return generation, dict(count for field in fields.items() if (count := _count(*field)) is not None)
 
 
-def _count(field: str, value: bytes) -> tuple[tuple[Lane, date], int]:
-    lane, _, day = field.partition("|")
-    return (Lane(lane), date.fromisoformat(day)), int(value)
+def _count(field: bytes, value: bytes) -> tuple[tuple[Lane, date], int] | None:
+    # Whoever may enqueue may write any field here; one that is no count must not stop the others from being read.
+    try:
+        lane, _, day = field.decode().partition("|")
+        return (Lane(lane), date.fromisoformat(day)), int(value)
+    except ValueError:
+        return None
 
 
 def mirror_enqueue_counts(client: redis.Redis, ledger: Ledger) -> None:

@@ -44,8 +44,13 @@ def place(client: redis.Redis) -> str:
 
 def away(error: BaseException, where: str) -> str:
     """What is the matter with Redis, when no event is on its way there, so that nothing is said about one."""
+    return str(trouble(error, where))
+
+
+def trouble(error: BaseException, where: str) -> QueueUnavailable:
+    """`away`, with the stable reason."""
     unsent: BaseException = error
     if not isinstance(error, redis.ResponseError | QueueUnavailable):
         unsent = ConnectFailed()
         unsent.__cause__ = error if isinstance(error, RedisError) else error.__cause__
-    return str(explain(unsent, where, ANSWER_SECONDS))
+    return explain(unsent, where, ANSWER_SECONDS)

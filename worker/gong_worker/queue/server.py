@@ -11,7 +11,8 @@ from typing import Any, Final
 import redis
 
 from gong_views.errors import SettingsError
-from gong_views.names import UNACKED_KEY, Lane
+from gong_views.names import NEVER_KEY, UNACKED_KEY, Lane
+from gong_worker.queue.availability import place, trouble
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,8 @@ LEAST_MAJOR: Final = 7
 KEEPS_ALL: Final = "noeviction"
 # Changes nothing: takes an entry out of a hash that has none of that name.
 _AS_WORKER: Final = "return redis.call('LLEN', KEYS[1]) + redis.call('HDEL', KEYS[2], '')"
+#: What no waiting mends.
+_MISTAKES: Final = ("authentication", "tls", "database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +81,24 @@ def evicting(facts: ServerFacts) -> str | None:
 
 
 def refuse_unfit(client: redis.Redis) -> None:
-    """Raise SettingsError when no worker may run on this server; nothing when it is away or does not tell.
+    """Raise SettingsError when no worker may run on this server or as this user; one that is away is waited for.
 
-    Asked as the user of REDIS_URL: Celery would take a command that is forbidden to it for a lost connection, for ever.
+    Asked as the user of REDIS_URL: Celery would take a command that is forbidden to it, or a wrong password, for a lost
+    connection, for ever.
     """
     try:
         client.eval(_AS_WORKER, 2, Lane.LIVE.queue, UNACKED_KEY)
+        client.xread({NEVER_KEY: "$"})
     except redis.exceptions.NoPermissionError:
         raise SettingsError(
             "REDIS_URL: its user may not do a worker's work: give it the rights that `gong-views acl` prints for "
             "gong-views-worker, or name that user"
         ) from None
-    except redis.RedisError:
-        pass  # it is away, or refuses writes for the moment
+    except redis.RedisError as error:
+        why_not = trouble(error, place(client))
+        if why_not.reason in _MISTAKES:
+            raise SettingsError(str(why_not)) from None
+        log.warning("waiting for the queue: %s", why_not, extra={"action": "queue_unavailable"})
     try:
         why = unfit(read_server(client))
     except redis.RedisError:

@@ -23,7 +23,7 @@ from kombu import __version__ as kombu_version
 from kombu.transport import redis as stock
 from kombu.transport.virtual import base as virtual
 
-from gong_views.names import TASK_NAME, Lane
+from gong_views.names import NEVER_KEY, TASK_NAME, Lane
 from gong_views.redis_url import redis_options
 from gong_worker.queue.consumer_pause import ConsumerPause
 from gong_worker.queue.in_hand import ReceivedMessage
@@ -41,8 +41,6 @@ BULK_FULL_SECONDS = 0.1
 REDIS_FULL_SECONDS = 0.2
 # A Redis that refuses the pop itself is asked again after this long.
 REFUSED_SECONDS = 1.0
-# A stream that is never written: reading it is a wait on the server that no refusal of writes touches.
-NEVER_KEY = "gong-views.never"
 
 for _owner, _names in {
     stock.Channel: ("_brpop_start", "_brpop_read", "_connparams", "close", "_do_restore_message"),

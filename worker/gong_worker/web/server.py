@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import socket
 from functools import partial
 from typing import Any, Final, cast
@@ -10,6 +9,7 @@ from typing import Any, Final, cast
 import uvicorn
 from fastapi import FastAPI
 
+from gong_worker.stopping import end_well_when_told
 from gong_worker.web.http_protocol import (
     ACCEPT_BATCH,
     BoundedProtocol,
@@ -65,9 +65,7 @@ def run(app: FastAPI, settings: WebSettings, listener: socket.socket) -> None:
     )
     # Below ERROR it tells of itself, and of each malformed request, which the connection table counts.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    # uvicorn raises the signal again once it has shut down in order: to be told to stop is no failure.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+    end_well_when_told()
     asyncio.run(_serve(_Server(config), listener, table))
 
 
