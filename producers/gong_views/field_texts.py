@@ -7,19 +7,20 @@ event took, for what few programs ask for.
 import ast
 import inspect
 from itertools import pairwise
-from textwrap import dedent
 
 
 def field_texts(model: type) -> dict[str, str]:
-    """The text under each field in the class's source; none where the source is not there."""
+    """The text under each field in the class's source; none where that is not there, or is another by now."""
     try:
         source = inspect.getsource(model)
-    except (OSError, TypeError):
+        # Not dedented: a text may go back to the margin.
+        found = ast.walk(ast.parse(f"if True:\n{source}" if source[:1].isspace() else source))
+    except (OSError, TypeError, SyntaxError):
         return {}
+    classes = (one for one in found if isinstance(one, ast.ClassDef) and one.name == model.__name__)
+    definition = next(classes, None)
     texts = {}
-    (definition,) = ast.parse(dedent(source)).body
-    assert isinstance(definition, ast.ClassDef)
-    for field, under in pairwise(definition.body):
+    for field, under in pairwise(definition.body if definition else ()):
         match field, under:
             case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
                 texts[name] = inspect.cleandoc(text)

@@ -156,11 +156,12 @@ class Part(BaseModel):
         """The schema with the texts under the fields as their descriptions."""
         found = handler(schema)
         properties = handler.resolve_ref_schema(found)["properties"]
-        for part in reversed(cls.__mro__[: cls.__mro__.index(Part)]):
+        for part in cls.__mro__[: cls.__mro__.index(Part)]:
             for name, text in field_texts(part).items():
-                shown = properties.get(to_camel(name), properties.get(name))
+                field = cls.model_fields.get(name)
+                shown = properties.get(field.alias if field else None, properties.get(name))
                 if shown is not None:
-                    shown["description"] = text
+                    shown.setdefault("description", text)
         return found
 
     def __repr_args__(self) -> Sequence[tuple[str | None, Any]]:

@@ -1,12 +1,13 @@
 """In which encodings a person is found in a text."""
 
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gong_worker.domain.person import Person
-from gong_worker.domain.readings import readings
+from gong_worker.domain.readings import marks, readings
 from tests.support.encodings import addresses, encoded
 
 
@@ -37,6 +38,14 @@ def test_a_space_in_a_query_is_a_plus() -> None:
     """An encoded address behind one is found, as `quote_plus` writes it."""
     query = quote_plus("mail someone@example.com")
     assert Person("someone@example.com").in_text(f"https://portal.example/?q={query}")
+
+
+@given(st.text(alphabet="ab +", min_size=1).filter(str.strip), st.sampled_from([quote, quote_plus]))
+def test_a_mark_tells_which_texts_to_read(name: str, encode: Callable[[str], str]) -> None:
+    """The ledger is searched for the name and for these alone: no text that has the person may be without them."""
+    text = f"https://portal.example/?q={encode(name)}"
+    if Person(tracking_id=name).in_text(text):
+        assert any(mark in text for mark in marks(name))
 
 
 def test_a_third_layer_is_not_taken_off() -> None:

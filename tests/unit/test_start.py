@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 import gong_views
+from gong_views.field_texts import field_texts
 from tests.support.processes import clean_environment
 
 
@@ -69,3 +71,28 @@ def test_the_schema_tells_what_each_field_is() -> None:
     parts = [schema, *schema["$defs"].values()]
     fields = [field for part in parts for field in part.get("properties", {}).values()]
     assert len(fields) > 40 and all(field["description"] for field in fields)
+
+
+def test_the_texts_of_fields_in_unusual_classes() -> None:
+    """A text that goes back to the margin, a field's own alias, a description of its own: each told, none an error."""
+
+    class MarginEvent(gong_views.ViewEvent):
+        page_count: int = Field(0, alias="pages")
+        """How many pages
+it has."""
+        page_shown: int = Field(0, description="Which page.")
+        """Not this one."""
+
+    found = MarginEvent.model_json_schema(by_alias=True)["properties"]
+    assert found["pages"]["description"] == "How many pages\nit has."
+    assert found["pageShown"]["description"] == "Which page."
+
+
+@pytest.mark.parametrize(
+    "source", ["    x = (\n", "x = 1\n", "", "class Other:\n    content_id: str\n    '''No.'''\n"]
+)
+def test_a_source_that_is_another_by_now(monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+    """A file that was replaced under a running process is no error: a worker asks for the schema with a dead letter."""
+    monkeypatch.setattr("inspect.getsource", lambda _: source)
+    assert "contentId" in gong_views.ViewEvent.model_json_schema(by_alias=True)["properties"]
+    assert field_texts(gong_views.ViewEvent) == {}

@@ -98,6 +98,20 @@ def test_what_ended_goes_and_every_count_stays(ledger: Ledger) -> None:
     assert entries[1].details == {"begun": True}
 
 
+def test_the_audit_has_a_run_from_the_first_row_that_goes(ledger: Ledger) -> None:
+    """Its beginning is there before the first batch is done with, also of letters that no event stands behind."""
+    ledger.dead_letter_message(b"?", message("odd"), reason_text="what?", now=at(6))
+    ledger.mark_discarded(open_ids(ledger), "ops", at(7))
+    found: list[tuple[int, list[Any]]] = []
+
+    def look() -> None:
+        entries = ledger.list_actions(limit=9).entries
+        found.append((rows(ledger)["dead_letters"], [(one.count, one.details) for one in entries]))
+
+    prune(ledger, LATER, keep_keys=False, by="ops", reason=None, stop=threading.Event(), progress=look)
+    assert found[0] == (1, []) and found[-1] == (0, [(0, {"begun": True})])
+
+
 def total(page: EventPage) -> int | None:
     return page.total
 

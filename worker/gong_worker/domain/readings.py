@@ -37,6 +37,11 @@ def readings(text: str) -> Iterator[str]:
                 yield one
 
 
+def marks(name: str) -> tuple[str, ...]:
+    """A text of ASCII that quotes this name of ASCII has one of these, whatever its case."""
+    return (name, "%", "\\", "&", *(("+",) if " " in name else ()))
+
+
 def folded(text: str) -> str:
     """The same for a text in whatever case, its accents in one character with their letter or in one of their own."""
     if text.isascii():
@@ -75,5 +80,3 @@ _DECODERS: Final[tuple[tuple[str, _Decoder], ...]] = (
     ("\\", _unescaped),
     ("&", html.unescape),
 )
-MARKS: Final = "%\\&"
-"""A text of ASCII that quotes a name of ASCII has the name itself, or one of these."""

@@ -36,6 +36,28 @@ class AuditPage:
     entries: list[AuditEntry]
 
 
+def audit_row(
+    action: AuditAction,
+    *,
+    by: str,
+    at: datetime,
+    count: int = 1,
+    target: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """A row of `operator_actions`, for a transaction in which there is more."""
+    return {
+        "action": action.value,
+        "by": by,
+        "at": at,
+        "count": count,
+        "target": None if target is None else dict(target),
+        "reason": reason,
+        "details": None if details is None else dict(details),
+    }
+
+
 class Audit(LedgerPart):
     """Rows of `operator_actions`; nothing personal is in one."""
 
@@ -51,15 +73,7 @@ class Audit(LedgerPart):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """Add a row."""
-        row = {
-            "action": action.value,
-            "by": by,
-            "at": at,
-            "count": count,
-            "target": None if target is None else dict(target),
-            "reason": reason,
-            "details": None if details is None else dict(details),
-        }
+        row = audit_row(action, by=by, at=at, count=count, target=target, reason=reason, details=details)
         with writing(self.engine) as connection:
             connection.execute(sa.insert(OPERATOR_ACTIONS).values(row))
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from gong_worker.domain.person import Person
-from gong_worker.domain.readings import MARKS
+from gong_worker.domain.readings import marks
 from gong_worker.domain.states import DeadLetterReason, DeadLetterResolution, Move
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
@@ -120,10 +120,8 @@ def _texts_of(
     """The keys of the rows that may have the person, and their texts as they are stored."""
     query = sa.select(*key, *columns).select_from(table)
     if person.name.isascii():
-        marks = (person.name, *MARKS)
-        query = query.where(
-            sa.or_(*(one.icontains(mark, autoescape=True) for one in columns for mark in marks))
-        )
+        found = (one.icontains(mark, autoescape=True) for one in columns for mark in marks(person.name))
+        query = query.where(sa.or_(*found))
     for row in connection.execute(query, execution_options={"yield_per": READ_AT_ONCE}):
         yield row[: len(key)], [text for text in row[len(key) :] if text]
 

@@ -4,17 +4,24 @@ What it deletes stays counted: triggers move its numbers to a shard of the count
 that is open goes: no event on its way, none with a letter that somebody may still replay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from gong_views.names import Lane
 from gong_worker.domain.states import Status
 from gong_worker.ledger.base import LedgerPart
-from gong_worker.ledger.models import ATTEMPTS, DEAD_LETTERS, DELIVERIES, DUPLICATES, PRUNING
+from gong_worker.ledger.models import (
+    ATTEMPTS,
+    DEAD_LETTERS,
+    DELIVERIES,
+    DUPLICATES,
+    OPERATOR_ACTIONS,
+    PRUNING,
+)
 from gong_worker.ledger.transactions import reading, writing
 
 READ_AT_ONCE: Final = 1000
@@ -81,10 +88,18 @@ class Prune(LedgerPart):
             found = connection.execute(query.where(*read, *_old(before, keep_keys)))
             return [Old(*one) for one in found], last
 
-    def prune_events(self, events: Sequence[Old], before: datetime, *, keep_keys: bool) -> Pruned:
+    def prune_events(
+        self,
+        events: Sequence[Old],
+        before: datetime,
+        *,
+        keep_keys: bool,
+        note: Mapping[str, Any] | None = None,
+    ) -> Pruned:
         """Delete what there is of these events, those excepted that are no longer old or that somebody has locked.
 
         With `keep_keys` the event's own row stays, and the letter of one that was erased: neither is sent again.
+        note: a row of the audit, which is written if anything goes, and with it.
         """
         named = sa.tuple_(DELIVERIES.c.event_id, DELIVERIES.c.reporting_system).in_(
             [event[1:] for event in events]
@@ -98,7 +113,7 @@ class Prune(LedgerPart):
             keys = [tuple(row) for row in connection.execute(free.with_for_update(skip_locked=True))]
             if not keys:
                 return Pruned()
-            connection.execute(sa.insert(PRUNING).values(id=1))
+            _begin(connection, note)
 
             def delete(table: sa.Table, *more: sa.ColumnElement[bool]) -> int:
                 these = sa.tuple_(table.c.event_id, table.c.reporting_system).in_(keys)
@@ -114,8 +129,10 @@ class Prune(LedgerPart):
             connection.execute(sa.delete(PRUNING))
             return pruned
 
-    def prune_keyless_letters(self, before: datetime, limit: int) -> int:
-        """Delete some of the old letters that no event stands behind; how many."""
+    def prune_keyless_letters(
+        self, before: datetime, limit: int, *, note: Mapping[str, Any] | None = None
+    ) -> int:
+        """Delete some of the old letters that no event stands behind; how many. `note` as for `prune_events`."""
         row = DEAD_LETTERS.c
         old = sa.select(row.id).where(
             row.event_id.is_(None), row.resolution.is_not(None), row.payload.is_(None),
@@ -126,10 +143,16 @@ class Prune(LedgerPart):
         if not found:
             return 0
         with writing(self.engine) as connection:
-            connection.execute(sa.insert(PRUNING).values(id=1))
+            _begin(connection, note)
             deleted = connection.execute(sa.delete(DEAD_LETTERS).where(row.id.in_(found))).rowcount
             connection.execute(sa.delete(PRUNING))
         return deleted
+
+
+def _begin(connection: sa.Connection, note: Mapping[str, Any] | None) -> None:
+    connection.execute(sa.insert(PRUNING).values(id=1))
+    if note is not None:
+        connection.execute(sa.insert(OPERATOR_ACTIONS).values(dict(note)))
 
 
 def _after(place: Old) -> list[sa.ColumnElement[bool]]:

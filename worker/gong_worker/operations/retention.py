@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import redis
 
@@ -14,6 +15,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.states import Status
 from gong_worker.failpoints import failpoint
 from gong_worker.ledger import Ledger, Pruned
+from gong_worker.ledger.audit import audit_row
 from gong_worker.ledger.prune import ENDED, Old
 from gong_worker.operations.services import Services
 from gong_worker.queue.daily import DailyLease
@@ -37,33 +39,39 @@ def prune(
 ) -> Pruned:
     """Delete what ended before then, batch by batch, until nothing is left or `stop`.
 
-    The audit has when it began, with a count of 0, and how much it was in the end: a run that is killed leaves the
-    former. `progress` is called after each batch. Raises LedgerUnavailable; run again, it goes on.
+    The audit has when it began, with a count of 0, from the first batch that goes on, and how much it was in the end:
+    a run that is killed leaves the former. `progress` is called after each batch. Raises LedgerUnavailable; run again,
+    it goes on.
     """
     pruned = Pruned()
 
-    def note(count: int, details: Mapping[str, object]) -> None:
-        ledger.record_action(
-            AuditAction.PRUNE, by=by, at=datetime.now(UTC), count=count,
-            target={"before": before.isoformat(), "keep_keys": keep_keys}, reason=reason, details=details,
-        )  # fmt: skip
+    def facts(count: int, details: Mapping[str, object]) -> dict[str, Any]:
+        target = {"before": before.isoformat(), "keep_keys": keep_keys}
+        return {
+            "by": by,
+            "at": datetime.now(UTC),
+            "count": count,
+            "target": target,
+            "reason": reason,
+            "details": details,
+        }
 
-    begun = False
+    def begun() -> dict[str, Any] | None:
+        """For the first batch that is not empty: it and this row are there together, or neither is."""
+        return None if pruned.rows else audit_row(AuditAction.PRUNE, **facts(0, {"begun": True}))
+
     try:
         for status, lane in ENDED:
             for batch in _batches(ledger, status, lane, before, keep_keys, stop):
-                if batch and not begun:
-                    note(0, {"begun": True})
-                    begun = True
-                pruned.add(ledger.prune_events(batch, before, keep_keys=keep_keys))
+                pruned.add(ledger.prune_events(batch, before, keep_keys=keep_keys, note=begun()))
                 progress()
-        while not stop.is_set() and (letters := ledger.prune_keyless_letters(before, BATCH)):
+        while not stop.is_set() and (letters := ledger.prune_keyless_letters(before, BATCH, note=begun())):
             pruned.dead_letters += letters
             progress()
             stop.wait(LEAST_PAUSE_SECONDS)
     finally:
         if pruned.rows:
-            note(pruned.rows, asdict(pruned))
+            ledger.record_action(AuditAction.PRUNE, **facts(pruned.rows, asdict(pruned)))
     ledger.tidy()
     return pruned
 
