@@ -118,14 +118,24 @@ def _reason(error: BaseException, seconds: float) -> tuple[str, str]:
     return "error", f"could not be used ({name}){unknown}"
 
 
-_HOST_MISMATCH, _IP_MISMATCH = 62, 64  # X509_V_ERR_HOSTNAME_MISMATCH and …_IP_ADDRESS_MISMATCH of OpenSSL
+# OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and …_IP_ADDRESS_MISMATCH, …_CERT_NOT_YET_VALID and …_CERT_HAS_EXPIRED.
+_HOST_MISMATCH, _IP_MISMATCH = 62, 64
+_NOT_YET_VALID, _EXPIRED = 9, 10
 
 
 def _tls(error: ssl.SSLError) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
-        return "cannot be reached over TLS: check the certificate, and rediss:// in REDIS_URL"
+        return (
+            "cannot be reached over TLS: check rediss:// in REDIS_URL, and whether it wants a client's certificate "
+            "(?ssl_certfile=…&ssl_keyfile=…)"
+        )
     if error.verify_code in (_HOST_MISMATCH, _IP_MISMATCH):
         return "shows the certificate of another host: name it in REDIS_URL as its certificate does"
+    if error.verify_code in (_NOT_YET_VALID, _EXPIRED):
+        return (
+            f"shows a certificate out of its time ({error.verify_message}): renew it at the server, or set this "
+            "machine's clock"
+        )
     return (
         f"shows a certificate that is not trusted ({error.verify_message}): name the file of the CA that signed it "
         "in REDIS_URL: rediss://…?ssl_ca_certs=/path/to/ca.pem"

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,14 +20,18 @@ import trustme
 
 from gong_views import QueueUnavailable, ViewQueue
 from gong_views.aio import AsyncViewQueue
+from gong_views.errors import SettingsError
 from gong_worker.ledger import LedgerUnavailable, check_schema, migrate, open_engine
 from gong_worker.operations.services import redis_client
 from gong_worker.queue.availability import away, place
+from gong_worker.queue.server import refuse_unfit
 from tests.support.forwarder import Forwarder, forwarder
 from tests.support.pipeline import Pipeline
 from tests.support.servers import Postgres, Valkey, wait_until
 from tests.support.simulator import simulator_process
 from tests.support.views import view
+
+BEGAN, ENDED = datetime(2020, 1, 1, tzinfo=UTC), datetime(2021, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -129,6 +134,17 @@ def test_an_untrusted_redis_is_refused(
         with pytest.raises(redis.ConnectionError) as failed:
             client.ping()
         assert "ssl_ca_certs" in away(failed.value, place(client))
+
+
+def test_a_redis_with_an_expired_certificate_is_refused(valkey_server: Valkey, ours: Authority) -> None:
+    """The text says that its time is over, not that its CA were unknown, and a worker does not start on it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.ca.issue_cert("127.0.0.1", not_before=BEGAN, not_after=ENDED).configure_cert(context)
+    with forwarder(valkey_server.port, tls=context) as front:
+        client = redis_client(redis_url_at(front, ours))
+        with pytest.raises(SettingsError, match=r"has expired\): renew it at the server"):
+            refuse_unfit(client)
+        client.close()
 
 
 def test_a_redis_of_another_name_is_refused(valkey_server: Valkey, ours: Authority) -> None:

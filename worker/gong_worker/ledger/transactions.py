@@ -114,6 +114,6 @@ def _reason(error: BaseException | None, engine: Engine) -> str:
 
 
 _TRUST: Final = (
-    "; name the host as its certificate does, and the file of the CA that signed it: "
+    "; see that it has not expired, name the host as its certificate does, and the file of the CA that signed it: "
     "DATABASE_URL=postgresql://…?sslmode=verify-full&sslrootcert=/path/to/ca.pem"
 )
