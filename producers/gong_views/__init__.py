@@ -1,6 +1,8 @@
 """What a backend needs to hand a content-view event over to Gong, durably."""
 
+import os
 from importlib import import_module
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -67,6 +69,11 @@ _HOMES = {
     "receipt": ("BatchResult", "Receipt"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+# A fork waits for it: in the child nobody would end what a thread of the parent was importing, and all would wait.
+_loading = RLock()
+os.register_at_fork(
+    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
+)
 
 
 if not TYPE_CHECKING:  # to a type checker these are the names imported above, and there are no others
@@ -74,7 +81,8 @@ if not TYPE_CHECKING:  # to a type checker these are the names imported above, a
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'schema')}"), name)
+        with _loading:
+            value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'schema')}"), name)
         globals()[name] = value  # the next time it is found without this function
         return value
 

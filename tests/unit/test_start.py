@@ -59,6 +59,36 @@ def test_gong_views_loads_what_is_asked_for() -> None:
         _ = gong_views.ViewQueues
 
 
+FORKING = """
+import os, signal, sys, threading
+import gong_views
+importing, forking = threading.Event(), threading.Event()
+class Slow:
+    def find_spec(self, name, *_):
+        if name == "gong_views.event":
+            importing.set()
+            forking.wait()
+            threading.Event().wait(0.2)  # longer than a fork takes
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=lambda: gong_views.ViewEvent)
+thread.start()
+importing.wait()
+forking.set()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    os._exit(gong_views.ViewEvent.__name__ != "ViewEvent")
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_while_a_thread_loads() -> None:
+    """The child of a process whose thread is loading the event's models has them, and does not wait for that thread."""
+    done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+
+
 def test_the_schema_tells_what_each_field_is() -> None:
     """The text under a field in the source is its description, in a class derived from ours as well."""
 
