@@ -174,3 +174,20 @@ def test_an_event_is_found_and_its_story_told(browser: Browser, world: World) ->
         page.get_by_role("button", name="Find this event id in the queue too").click()
         expect(dialog).to_contain_text("queued")
         expect(dialog.get_by_role("row").filter(has_text="live").last).to_be_visible()
+
+
+def test_what_was_refused_can_be_read(browser: Browser, world: World) -> None:
+    """The refusal of an action outlasts the page's refreshes, and goes with the next action that is done."""
+    with signed_in(browser, world, "anna") as page:
+        open_page(page, "Gate")
+        page.get_by_role("button", name="Hold", exact=True).click()
+        problem = page.get_by_role("alert")
+        expect(problem).to_contain_text("say why")
+        world.services.gate.hold("a test", "otto")
+        expect(page.locator(".state")).to_have_text("Held: no call is made.")
+        world.services.gate.release(by="otto")
+        expect(page.locator(".state")).to_have_text("Open: calls are made.")
+        expect(problem).to_contain_text("say why")
+        page.get_by_role("button", name="Release", exact=True).click()
+        expect(page.get_by_text("Done: nothing was held")).to_be_visible()
+        expect(problem).to_be_hidden()

@@ -8,7 +8,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from gong_worker.console.frame import Page
-from gong_worker.console.widgets import Text, button
+from gong_worker.console.widgets import Text, button, shown
 from gong_worker.console.words import result_lines
 from gong_worker.operations.dead_letters import Bulk, BulkResult
 from gong_worker.operations.services import Services
@@ -23,7 +23,9 @@ class Dialog:
     def __init__(self, page: Page, title: str) -> None:
         self.page = page
         with page.dialogs:
-            self._dialog = ui.dialog().props(f'aria-label="{title}" persistent')
+            self._dialog = ui.dialog().props("persistent")
+            # As a text of props, an event's id with a quote in it could add props, and NiceGUI runs those with a colon.
+            self._dialog.props["aria-label"] = shown(title)
             self._dialog.on("hide", self._dialog.delete)
             with self._dialog, ui.element("div").classes("card dialog"):
                 Text("h2", title)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,8 @@ from gong_worker.operations.exports import ExportFormat
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS: Final = 3.0
+# So long a refresh that goes well leaves in place what an action told, for somebody to read it.
+READING_SECONDS: Final = 20.0
 PAGES: Final = {
     "/": "Overview",
     "/dead-letters": "Dead letters",
@@ -87,6 +90,7 @@ class Page:
         Text("h1", PAGES[path])
         self._client = client
         self._problem = Text("p", "", "problem-bar").props("role=alert")
+        self._read_until = 0.0
         self.dialogs = ui.element("div")
 
     @property
@@ -102,7 +106,7 @@ class Page:
             await refresh()
 
         async def once() -> None:
-            if await self.attempt(fill):
+            if await self.attempt(fill) and time.monotonic() >= self._read_until:
                 self._problem.show("")
 
         await once()
@@ -132,6 +136,8 @@ class Page:
         async def handler() -> None:
             if await self.attempt(work):
                 self._problem.show("")
+            else:
+                self._read_until = time.monotonic() + READING_SECONDS
 
         return handler
 

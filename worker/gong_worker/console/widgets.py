@@ -35,7 +35,8 @@ class Table:
     def __init__(self, caption: str, columns: Sequence[str], *, empty: str, classes: str = "") -> None:
         self._columns, self._empty_text = columns, empty
         self._filled: object = _UNSET
-        around = ui.element("div").classes("table").props(f'tabindex=0 role=region aria-label="{caption}"')
+        around = ui.element("div").classes("table").props("tabindex=0 role=region")
+        around.props["aria-label"] = caption
         with around, ui.element("table").classes(classes):
             Text("caption", caption)
             with ui.element("thead"), ui.element("tr"):

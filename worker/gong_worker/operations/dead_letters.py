@@ -173,7 +173,7 @@ def pages(
     _, _, last = ledger.count_dead_letters(wanted)
     seen: set[int] = set()
     after, handled = after_id, 0
-    while last is not None:
+    while last is not None and after < last:
         if bulk.stop.is_set():
             result.interrupted = True
             return

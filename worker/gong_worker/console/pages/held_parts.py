@@ -43,7 +43,7 @@ class HeldParts:
         cells = (
             str(hold.part),
             number(hold.messages),
-            at(hold.until) or "released",
+            at(hold.until) or "until released",
             hold.note,
             hold.by or "",
         )

@@ -115,7 +115,8 @@ async def edit_many(page: Page, wanted: DeadLetterFilter, done: Refresh) -> None
             "p",
             "One change a line. All events are checked first; if one is no valid event then, none is sent.",
         )
-        sets = ui.textarea("Set: viewer.email=a@b.example, or path:=JSON").props("outlined autogrow")
+        sets = ui.textarea("Set: viewer.email=a@b.example, or path:=JSON")
+        sets.props("outlined autogrow autofocus")
         unsets = ui.textarea("Remove: trackingId").props("outlined autogrow")
 
     async def ask() -> None:
