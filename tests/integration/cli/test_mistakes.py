@@ -173,3 +173,14 @@ def test_wrong_words_get_a_text_not_a_traceback(run: Run, words: tuple[str, ...]
     assert done.stderr.strip()
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stderr
+
+
+def test_an_alert_address_that_takes_nothing_is_told(run: Run) -> None:
+    """`alerts test` says which address is none, before it sends, and what it means that one was not delivered."""
+    done = run("alerts", "test", GONG_VIEWS_ALERT_URLS=f"json://127.0.0.1:{free_port()} foo://tok-en")
+    assert done.returncode == 2
+    assert "address 2 (foo://" in done.stderr
+    done = run("alerts", "test", GONG_VIEWS_ALERT_URLS=f"json://user:tok-en@127.0.0.1:{free_port()}")
+    assert done.returncode == 1
+    assert "its service is away, or refuses the address" in done.stderr
+    assert "tok-en" not in done.stdout + done.stderr

@@ -38,7 +38,9 @@ def test(as_json: bool) -> None:
     from gong_worker import notify
     from gong_worker.alerts_settings import AlertSettings
 
-    sent = send_test(AlertSettings.load(), notify.send)
+    settings = AlertSettings.load()
+    notify.refuse_unknown(settings.addresses)
+    sent = send_test(settings, notify.send)
 
     def text() -> None:
         table(("address", "scheme", "target", "delivered"), [
@@ -47,4 +49,8 @@ def test(as_json: bool) -> None:
 
     show(to_json(sent), as_json=as_json, text=text)
     if not all(one.delivered for one in sent):
+        click.echo(
+            "Error: what was not delivered: its service is away, or refuses the address; Apprise tells no more",
+            err=True,
+        )
         sys.exit(1)
