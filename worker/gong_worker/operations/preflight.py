@@ -240,7 +240,7 @@ def check_ledger(settings: WorkerSettings) -> Iterator[Finding]:
     except SchemaOutdated as error:
         yield failed("ledger", str(error))
     except GongViewsError as error:
-        yield failed("ledger", str(error), "start the database, or correct DATABASE_URL")
+        yield failed("ledger", str(error), "start the database, or correct DATABASE_URL or its user's rights")
     finally:
         ledger.close()
 
