@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 import redis
+import sqlalchemy as sa
 
 from gong_views import EventKey
+from gong_worker.domain.outcomes import AttemptOutcome
 from gong_worker.ledger import Ledger
+from gong_worker.ledger.models import ATTEMPTS
 from gong_worker.queue.alerts import AlertBoard
 from tests.integration.cli.letters import bury
 from tests.integration.ledger.support import START, claimed, deliver
@@ -189,6 +192,22 @@ def test_a_follower_catches_up(api: TestClient, ledger: Ledger) -> None:
     found, _ = round_from(start)
     assert "late" in found and found[-1] == "view-130"
     assert ask(api, "calls?after=yesterday", key=READ_KEY).status_code == 404
+
+
+def test_a_call_comes_that_ends_long_after_it_began(api: TestClient, ledger: Ledger) -> None:
+    """One whose worker was killed ends when its message is back, a minute later or more."""
+    now = datetime.now(UTC)
+    for name, minutes in (("ancient", 120), ("slow", 10)):
+        began = now - timedelta(minutes=minutes)
+        claim = claimed(ledger, name, (began - START).total_seconds(), key=EventKey("crm", name))
+        ledger.begin_attempt(claim, now=began)
+    since = told(api, f"calls?since={now - timedelta(hours=3):%Y-%m-%dT%H:%M:%SZ}", key=READ_KEY)[
+        "next_since"
+    ]
+    with ledger.engine.begin() as connection:
+        connection.execute(sa.update(ATTEMPTS).values(outcome=AttemptOutcome.INTERRUPTED))
+    found = [one["event_id"] for one in told(api, f"calls?since={since}", key=READ_KEY)["calls"]]
+    assert "slow" in found and "ancient" not in found
 
 
 def test_a_call_under_way_is_not_passed_over(api: TestClient, ledger: Ledger) -> None:

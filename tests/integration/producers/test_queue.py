@@ -113,11 +113,14 @@ def test_wrong_arguments_are_said_at_once(redis_url: str) -> None:
         ("redis://:hunter2@host/0?nonsense=hunter2", "what follows the ?"),
         ("redis://:hunter2@host/0?socket_timeout=hunter2", "cannot be read"),
         ("rediss://:hunter2@host/0?ssl_cert_reqs=hunter2", "what follows the ?"),
-        ("rediss://:hunter2@host/0?ssl_ca_certs=/no.pem", "ssl_ca_certs is no file that can be read: /no.pem"),
+        (
+            "rediss://:hunter2@host/0?ssl_ca_certs=/no.pem",
+            "ssl_ca_certs is no file that can be read: /no.pem",
+        ),
     ],
 )
 def test_a_url_that_cannot_work_is_said_at_once(url: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One line that names REDIS_URL and the mend and repeats none of its secrets, as argument and in the environment."""
+    """One line that names REDIS_URL and the mend and repeats no secret of it, as argument and in the environment."""
     monkeypatch.setenv("REDIS_URL", url)
     for make in (
         lambda: ViewQueue(url),

@@ -15,6 +15,8 @@ from gong_worker.queue.workers import redis_now
 # A call's row is written before the call, under a time taken before that. A writer gives up after less than this
 # (SQLite: 10 s for its turn; PostgreSQL: 5 s for a connection and for a lock, 30 s for a statement).
 LATE_COMMIT = timedelta(seconds=60)
+# The longest visibility timeout: by then the message of a worker that was killed in a call is back, and the call ended.
+LONGEST_UNDER_WAY = timedelta(hours=1)
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -65,8 +67,8 @@ class CallsPage:
     """Calls that have ended, in the order of their beginnings. `next`: pass it as `after`, at once, for those after
     them; None when these are the latest. `next_since`: ask from there later for more.
 
-    `next_since` goes past no call that is under way, or that is yet to be written under an earlier time. Some of these
-    calls come again then: who asks knows them by event and attempt.
+    `next_since` goes past no call that is under way, for an hour, or that is yet to be written under an earlier time.
+    Some of these calls come again then: who asks knows them by event and attempt.
     """
 
     next_since: datetime
@@ -86,8 +88,9 @@ def calls_since(
 
     Raises BadCursor, LedgerUnavailable.
     """
+    now = workers_now(services)
     if after is None:
-        settled = workers_now(services) - LATE_COMMIT
+        settled = now - LATE_COMMIT
         begin = since or settled
         # Of the first page: what was written late while the others were read comes when it is asked for anew.
         again = max(begin, settled)
@@ -95,6 +98,8 @@ def calls_since(
         begin, again = _position(after)
     found = list(services.ledger.attempts_since(begin, wanted, limit=limit + 1).values())
     further = found.pop().started_at if len(found) > limit else None
+    under_way = [line.started_at for line in found if line.outcome is None]
+    again = min([again, *(one for one in under_way if one > now - LONGEST_UNDER_WAY)])
     ended = [line for line in found if line.outcome is not None and wanted.outcome in (None, line.outcome)]
     if further is None:
         return CallsPage(again, None, ended)
