@@ -205,3 +205,28 @@ def test_a_group_that_never_was_is_told(browser: Browser, world: World) -> None:
         expect(page.locator(".pager > span")).to_contain_text("of 0")
         page.get_by_role("button", name="Clear").click()
         expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_esc_closes_a_dialog_that_has_nothing_to_lose(browser: Browser, world: World) -> None:
+    """The first field has the focus; Esc closes, but not an editor, and a click beside it closes nothing."""
+    with signed_in(browser, world, "anna") as page:
+        open_letters(page)
+        page.get_by_label("Content id").fill("no such content")
+        page.keyboard.press("Enter")
+        expect(page.locator(".pager > span")).to_have_text("0 to 0 of 0")
+        page.get_by_role("button", name="Edit and replay …").click()
+        expect(open_dialog(page).get_by_label("Set:")).to_be_focused()
+        page.keyboard.type("contentId=deck-1")
+        open_dialog(page).get_by_role("button", name="Show the difference").click()
+        expect(open_dialog(page)).to_contain_text("No dead letter is meant: nothing is sent.")
+        page.mouse.click(5, 400)
+        expect(open_dialog(page)).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(open_dialog(page)).to_have_count(0)
+        page.get_by_role("button", name="Clear").click()
+        page.get_by_role("button", name="Show letter").first.click()
+        expect(open_dialog(page).locator(".cm-content")).to_be_visible()
+        open_dialog(page).get_by_role("heading", level=2).click()
+        page.keyboard.press("Escape")
+        open_dialog(page).get_by_role("button", name="Close").click()
+        expect(open_dialog(page)).to_have_count(0)

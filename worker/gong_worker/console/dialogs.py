@@ -18,12 +18,12 @@ PROGRESS_SECONDS = 0.2
 
 
 class Dialog:
-    """A dialog of a page. What is put into `body` is gone when it is closed."""
+    """A dialog of a page. What is put into `body` is gone when it is closed, by its button or Esc."""
 
     def __init__(self, page: Page, title: str) -> None:
         self.page = page
         with page.dialogs:
-            self._dialog = ui.dialog().props("persistent")
+            self._dialog = ui.dialog().props("no-backdrop-dismiss")
             # As a text of props, an event's id with a quote in it could add props, and NiceGUI runs those with a colon.
             self._dialog.props["aria-label"] = shown(title)
             self._dialog.on("hide", self._dialog.delete)
@@ -36,6 +36,10 @@ class Dialog:
     def close(self) -> None:
         """Close it."""
         self._dialog.close()
+
+    def keep_open(self) -> None:
+        """Let its button alone close it from now on: Esc would lose what is under way."""
+        self._dialog.props("no-esc-dismiss")
 
     @contextmanager
     def anew(self) -> Iterator[Element]:
@@ -106,6 +110,7 @@ class BulkDialog(Dialog):
         if self._under_way:
             return
         self._under_way = True
+        self.keep_open()
         handled, stop = 0, threading.Event()
 
         def progress(done: int) -> None:
@@ -133,6 +138,7 @@ class BulkDialog(Dialog):
             timer.cancel()
         if self.page.is_gone:
             return
+        self._dialog.props(remove="no-esc-dismiss")
         with self.anew():
             for line in result_lines(result, self._verb, self._names):
                 Text("p", line).props("role=status")

@@ -40,6 +40,7 @@ async def show_letter(page: Page, letter_id: int, done: Refresh) -> None:
                 theme: Any = "githubDark" if await ui.run_javascript(_IS_DARK, timeout=5) else "githubLight"
                 editor = ui.codemirror(text, language="JSON", theme=theme, line_wrapping=True)
                 editor.classes("editor")
+                dialog.keep_open()
                 # The editor has no way to name what it edits for a screen reader.
                 ui.timer(0.1, lambda: _name(editor), once=True)
             else:

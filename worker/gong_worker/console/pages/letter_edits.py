@@ -84,6 +84,8 @@ async def ask_edit(page: Page, dialog: BulkDialog, edits: Edits) -> None:
 
 def _question(found: Plan, edits: Edits, *, skips: bool) -> list[str]:
     lines = []
+    if not (found.letters or found.invalid or edits.wanted.ids):
+        lines.append("No dead letter is meant: nothing is sent.")
     if found.letters:
         cost = cost_text(found.cost, datetime.now(UTC))
         lines.append(f"{found.letters:,} dead letters, {found.edited:,} of them changed: {cost}")
