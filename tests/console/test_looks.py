@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import httpx
 import pytest
@@ -159,3 +160,17 @@ def test_an_urgent_letter_goes_to_the_live_lane(browser: Browser, world: World) 
         expect(dialog).to_contain_text("1 replayed.")
     newest = parse(world.services.client.lindex(Lane.LIVE.queue, 0))
     assert newest.replay_of == 12
+
+
+def test_what_to_press_is_in_sight_at_200_percent(browser: Browser, world: World) -> None:
+    """Zoomed to twice the size, the links stand in a line, and a long difference hides no button of its dialog."""
+    with signed_in(browser, world, "anna", width=640, height=450) as page:
+        go_to(page, "Dead letters")
+        links = [link.bounding_box() for link in page.get_by_role("navigation").get_by_role("link").all()]
+        assert len({box["y"] for box in links if box}) == 1
+        page.get_by_role("button", name="Edit and replay …").click()
+        open_dialog(page).get_by_label("Set:").fill("contentTitle=New")
+        open_dialog(page).get_by_role("button", name="Show the difference").click()
+        expect(open_dialog(page).get_by_role("heading", level=3)).to_have_count(10)
+        expect(open_dialog(page).get_by_role("button", name=re.compile("^Replay"))).to_be_in_viewport(ratio=1)
+        assert faults(page, "[role=dialog][aria-modal=true]") == []
