@@ -90,6 +90,23 @@ def test_a_worker_with_another_users_rights_does_not_start(server: GuardedValkey
         client.close()
 
 
+def test_a_worker_without_channels_does_not_start(server: GuardedValkey) -> None:
+    """Every command and key is not enough: Redis gives a user no channel by itself, and Celery would try for ever."""
+    with server.administrator() as administrator:
+        administrator.execute_command(
+            "ACL", "SETUSER", "everything", "on", ">x", "~*", "+@all", "resetchannels"
+        )
+    client = redis_client(f"redis://everything:x@127.0.0.1:{server.port}/3")
+    with pytest.raises(SettingsError, match="gong-views-worker"):
+        refuse_unfit(client)
+    with server.administrator() as administrator:
+        administrator.execute_command("ACL", "SETUSER", "everything", "&/3.celery.pidbox")
+    refuse_unfit(client)
+    client.close()
+    with server.administrator() as administrator:
+        administrator.execute_command("ACL", "DELUSER", "everything")
+
+
 def test_a_worker_with_a_wrong_password_or_database_does_not_start(server: GuardedValkey) -> None:
     """What waiting cannot mend ends the start with the setting to correct, and without the password."""
     for url, mend in (

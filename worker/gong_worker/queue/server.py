@@ -12,7 +12,7 @@ import redis
 
 from gong_views.errors import SettingsError
 from gong_views.names import NEVER_KEY, UNACKED_KEY, Lane
-from gong_worker.queue.availability import place, trouble
+from gong_worker.queue.availability import ANSWER_SECONDS, place, trouble
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,7 @@ def refuse_unfit(client: redis.Redis) -> None:
     try:
         client.eval(_AS_WORKER, 2, Lane.LIVE.queue, UNACKED_KEY)
         client.xread({NEVER_KEY: "$"})
+        _listen(client)
     except redis.exceptions.NoPermissionError:
         raise SettingsError(
             "REDIS_URL: its user may not do a worker's work: give it the rights that `gong-views acl` prints for "
@@ -105,6 +106,15 @@ def refuse_unfit(client: redis.Redis) -> None:
         return
     if why is not None:
         raise SettingsError(f"REDIS_URL: {why}")
+
+
+def _listen(client: redis.Redis) -> None:
+    """Subscribe as Celery's remote control does: a user of Redis 7 has no channel unless it is given one."""
+    database = client.connection_pool.connection_kwargs.get("db") or 0
+    untyped: Any = client
+    with untyped.pubsub() as listener:
+        listener.psubscribe(f"/{database}.celery.pidbox")
+        listener.parse_response(block=False, timeout=ANSWER_SECONDS)
 
 
 class ServerWatch:
