@@ -69,6 +69,7 @@ _HOMES = {
     "receipt": ("BatchResult", "Receipt"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
+_REST = "schema"  # the home of all others
 # A fork waits for it: in the child nobody would end what a thread of the parent was importing, and all would wait.
 _loading = RLock()
 os.register_at_fork(
@@ -79,10 +80,12 @@ os.register_at_fork(
 if not TYPE_CHECKING:  # to a type checker these are the names imported above, and there are no others
 
     def __getattr__(name: str) -> Any:
-        if name not in __all__:
+        is_module = name in _HOMES or name == _REST
+        if name not in __all__ and not is_module:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         with _loading:
-            value = getattr(import_module(f"{__name__}.{_HOME.get(name, 'schema')}"), name)
+            module = import_module(f"{__name__}.{name if is_module else _HOME.get(name, _REST)}")
+        value = module if is_module else getattr(module, name)
         globals()[name] = value  # the next time it is found without this function
         return value
 

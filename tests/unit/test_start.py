@@ -59,6 +59,11 @@ def test_gong_views_loads_what_is_asked_for() -> None:
         _ = gong_views.ViewQueues
 
 
+def test_modules_are_attributes_as_before() -> None:
+    """A program that imports gong_views alone reaches its modules by the dot, as it did when all were loaded."""
+    loaded(["-c", "import gong_views; gong_views.errors.QueueUnavailable; gong_views.schema.Actor"], 0)
+
+
 FORKING = """
 import os, signal, sys, threading
 import gong_views

@@ -25,7 +25,7 @@ from gong_worker.operations.status import status
 from gong_worker.settings import WorkerSettings
 from gong_worker.simulator import SimulatorClient
 
-RATE, RESERVE = 50, 10
+RATE, RESERVE = 50, 20
 """What the simulator allows a second, and what of it is left alone: a stalled machine is not our haste."""
 DEADLINE_SECONDS = 180.0
 
