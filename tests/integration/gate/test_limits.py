@@ -98,6 +98,18 @@ def test_a_ledger_that_goes_away_in_between_loses_no_limit(world: World) -> None
     assert limits(worker)[0] == 1.0
 
 
+def test_what_was_set_since_a_wipe_is_newer(world: World) -> None:
+    """An operator sets a limit in a wiped Redis while the ledger is away: what the ledger knew does not undo it."""
+    operator = world.gate()
+    operator.set_limits(calls_per_second=2.0, by="on call")
+    worker = Gate(
+        world.redis, GateSettings(), history=lambda _: (), clock=world.clock, name="worker",
+        operator_limits=lambda: {"calls_per_second": 1.0, "calls_per_day": 5_000},
+    )  # fmt: skip
+    world.call(worker)
+    assert limits(worker)[:2] == (2.0, 5_000)
+
+
 def test_two_operators_at_once(world: World) -> None:
     """Limits that make sense one by one and not together: the second is refused, in Redis, where both are known."""
     one, two = world.gate(), world.gate()

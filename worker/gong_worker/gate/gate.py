@@ -326,11 +326,11 @@ class Gate:
     def _restore_limits(self) -> None:
         """What operators had set went with the Redis that was wiped; the ledger's audit has it."""
         if limits := self._operator_limits():
-            self._put_limits(limits, "operator, before Redis was wiped", whatever=True)
+            self._put_limits(limits, "operator, before Redis was wiped", restore=True)
 
-    def _put_limits(self, limits: Mapping[str, float], by: str, *, whatever: bool = False) -> list[str]:
+    def _put_limits(self, limits: Mapping[str, float], by: str, *, restore: bool = False) -> list[str]:
         texts = {name: repr(value) for name, value in limits.items()}
-        return self._run("operator", verb="limits", by=by, limits=texts, whatever=whatever)
+        return self._run("operator", verb="limits", by=by, limits=texts, restore=restore)
 
     def _run(self, script: str, **arguments: object) -> list[str]:
         try:

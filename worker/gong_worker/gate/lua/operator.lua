@@ -1,7 +1,7 @@
 -- What an operator may do. Argument: verb, then
 --   hold: note, by, for_us (0: until released)
 --   release: even_retry_after (end that too?)
---   limits: by, limits {setting: value}, whatever (set them even if they leave nothing of the day?)
+--   limits: by, limits {setting: value}, restore (what was set before Redis was wiped: what was set since is newer)
 --   unset: names (of limits; none: all)
 -- Replies: ok, and for a release the reasons that stood, for an unset the limits that were set
 --          | refused calls_per_day day_reserve: with these the limits would leave nothing of the day
@@ -89,8 +89,13 @@ end
 if args.verb == 'hold' then return hold() end
 if args.verb == 'release' then return release() end
 if args.verb == 'unset' then return unset_limits() end
+if args.restore then
+  for name in pairs(args.limits) do
+    if limits['set.' .. name] then args.limits[name] = nil end
+  end
+end
 local function merged(name) return tonumber(args.limits[name] or limits[name]) end
-if not args.whatever and merged('day_reserve') >= merged('calls_per_day') then
+if not args.restore and merged('day_reserve') >= merged('calls_per_day') then
   return {'refused', now, merged('calls_per_day'), merged('day_reserve')}
 end
 change_limits(args.limits, args.by)
