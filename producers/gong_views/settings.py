@@ -33,18 +33,25 @@ class Settings(BaseModel):
         frozen=True, extra="ignore", populate_by_name=True, validate_default=True, hide_input_in_errors=True
     )
 
+    def __init__(self, **given: Any) -> None:
+        """What is given, by the name of a field or a variable, goes before this process's variables.
+
+        Raises pydantic's ValidationError, and SettingsError for a secret's file that cannot be read.
+        """
+        values: dict[str, Any] = {name: one.value for name, one in self.found(read_variables()).items()}
+        for name, value in given.items():
+            field = type(self).model_fields.get(name)
+            values[name if field is None else str(field.validation_alias)] = value
+        super().__init__(**values)
+
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """The settings of this process: what is given, by the name of a field or a variable, goes before the variables.
+        """The settings of this process, as the class itself makes them.
 
         Raises SettingsError, which names each wrong variable and what it wants, never its value if secret.
         """
-        values: dict[str, Any] = {name: one.value for name, one in cls.found(read_variables()).items()}
-        for name, value in given.items():
-            field = cls.model_fields.get(name)
-            values[name if field is None else str(field.validation_alias)] = value
         try:
-            return cls(**values)
+            return cls(**given)
         except ValidationError as error:
             raise SettingsError(_explain(cls, error)) from None
 

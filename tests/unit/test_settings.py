@@ -35,6 +35,16 @@ def test_any_visibility_timeout_has_a_request_timeout_that_fits(visibility: floa
     assert settings.request_timeout_seconds + LONGEST_HOLD_SECONDS < visibility
 
 
+def test_the_class_itself_reads_the_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that makes the settings without `load` gets this process's variables, and what it gives goes first."""
+    monkeypatch.setenv("REDIS_URL", "redis://queue.example:6379/4")
+    monkeypatch.setenv("GONG_VIEWS_CONCURRENCY", "3")
+    settings = WorkerSettings(concurrency=5)
+    assert settings.concurrency == WorkerSettings(GONG_VIEWS_CONCURRENCY="5").concurrency == 5
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value().endswith("/4")
+
+
 def test_two_timeouts_that_contradict_are_refused() -> None:
     """A call that could outlast its message's visibility stops the start, and both variables are named."""
     with pytest.raises(SettingsError) as caught:
