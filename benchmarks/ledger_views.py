@@ -2,9 +2,10 @@
 
 Usage: python benchmarks/ledger_views.py [ROWS] [FOLDER]   (default 3,000,000 events, a temporary folder)
 
-Both ledgers span the same 300 days, so that a view's answer has as many rows on either: what is compared is the cost of
-having 30 times the events behind it. They are made on the schema of the release before by bulk SQL, with one call an
-event and one death in a hundred, and brought up to date by the migration, whose time is printed.
+The small one twice: once as dense as the large one, over its last days alone, so that only the size of the ledger
+differs; and once over the same 300 days, so that a view's answer has as many rows while there is a thirtieth of the
+events, and so of the counters, behind it. They are made on the schema of the release before by bulk SQL, with one
+call an event and one death in a hundred, and brought up to date by the migration, whose time is printed.
 """
 
 import statistics
@@ -26,8 +27,7 @@ from tests.support.servers import Postgres
 
 SMALL = 100_000
 DAYS = 300
-START = datetime(2026, 1, 1, tzinfo=UTC)
-END = START + timedelta(days=DAYS)
+END = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=DAYS)
 RANGES = {"24 h": 1, "7 d": 7, "30 d": 30}
 VIEWS = {
     "outcomes_hourly": "hour",
@@ -43,12 +43,12 @@ DELIVERIES_MEASURED = 300
 # The moment of event n, and the one of its end.
 MOMENTS = {
     "sqlite": (
-        "strftime('%Y-%m-%d %H:%M:%f', '2026-01-01', (n * {step}) || ' seconds') || '000'",
-        "strftime('%Y-%m-%d %H:%M:%f', '2026-01-01', (n * {step} + {latency}) || ' seconds') || '000'",
+        "strftime('%Y-%m-%d %H:%M:%f', '{start}', (n * {step}) || ' seconds') || '000'",
+        "strftime('%Y-%m-%d %H:%M:%f', '{start}', (n * {step} + {latency}) || ' seconds') || '000'",
     ),
     "postgresql": (
-        "timestamptz '2026-01-01 00:00Z' + n * {step} * interval '1 second'",
-        "timestamptz '2026-01-01 00:00Z' + (n * {step} + {latency}) * interval '1 second'",
+        "timestamptz '{start} 00:00Z' + n * {step} * interval '1 second'",
+        "timestamptz '{start} 00:00Z' + (n * {step} + {latency}) * interval '1 second'",
     ),
 }
 # A live event takes 0.15 to 3 s; a bulk one waits for its turn, in each hour about as long as the others of it.
@@ -86,10 +86,11 @@ FILL = (
 )
 
 
-def fill(engine: sa.Engine, rows: int) -> None:
-    at, end = (
-        text.format(step=86_400.0 * DAYS / rows, latency=LATENCY) for text in MOMENTS[engine.dialect.name]
-    )
+def fill(engine: sa.Engine, rows: int, days: float) -> None:
+    values = {
+        "start": f"{END - timedelta(days=days):%Y-%m-%d}", "step": 86_400.0 * days / rows, "latency": LATENCY
+    }  # fmt: skip
+    at, end = (text.format(**values) for text in MOMENTS[engine.dialect.name])
     numbers = "WITH RECURSIVE numbers (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < {last})"
     batch = 250_000
     for first in range(0, rows, batch):
@@ -161,19 +162,19 @@ def bytes_on_disk(engine: sa.Engine) -> dict[str, int]:
         return dict(connection.exec_driver_sql(query).all())
 
 
-def prepare(url: str, rows: int) -> tuple[sa.Engine, dict[str, int]]:
+def prepare(url: str, rows: int, days: float) -> tuple[sa.Engine, dict[str, int]]:
     """A filled ledger of the present schema; and the bytes of the one before."""
     migrate(url, BEFORE)
     engine = open_engine(url, patient=True)
     began = time.perf_counter()
-    fill(engine, rows)
+    fill(engine, rows, days)
     filled = time.perf_counter()
     vacuum(engine)
     before = bytes_on_disk(engine)
     migrating = time.perf_counter()
     migrate(url)
     print(
-        f"{engine.dialect.name}: {rows:,} events in {filled - began:.0f} s,"
+        f"{engine.dialect.name}: {rows:,} events of {days:g} days in {filled - began:.0f} s,"
         f" migrated in {time.perf_counter() - migrating:.1f} s",
         flush=True,
     )
@@ -188,27 +189,22 @@ def vacuum(engine: sa.Engine) -> None:
         connection.exec_driver_sql("VACUUM ANALYZE")
 
 
-def compare(urls: tuple[str, str], rows: int) -> None:
+def compare(new_url: Callable[[], str], rows: int) -> None:
     found = []
-    for url, number in zip(urls, (SMALL, rows), strict=True):
-        engine, before = prepare(url, number)
-        ledger = Ledger(engine)
-        times = view_times(engine)
-        times["status: counts"] = milliseconds(ledger.counts)
-        times["reconcile: snapshot"] = milliseconds(ledger.reconciliation_snapshot)
-        times["calls by minute, 24 h"] = milliseconds(
-            lambda ledger=ledger: ledger.calls_per_minute(END - timedelta(days=1))
-        )
-        began = time.perf_counter()
-        assert ledger.miscounts() == []
-        times["recount (--deep)"] = (time.perf_counter() - began) * 1000
-        times["one delivery"] = delivery_ms(engine)
-        found.append((times, before, bytes_on_disk(engine)))
-        ledger.close()
-    (small, *_), (big, before, after) = found
-    print(f"\n{engine.dialect.name:32}{f'{SMALL:,}':>12}{f'{rows:,}':>12}{'ratio':>9}")
+    dense_days = max(1, DAYS * SMALL // rows)
+    for number, days in ((SMALL, dense_days), (SMALL, DAYS), (rows, DAYS)):
+        engine, before = prepare(new_url(), number, days)
+        found.append((measured(Ledger(engine)), before, bytes_on_disk(engine)))
+        engine.dispose()
+    (dense, *_), (sparse, *_), (big, before, after) = found
+    heads = (f"{SMALL:,} dense", f"{SMALL:,} sparse", f"{rows:,}", "÷ dense", "÷ sparse")
+    print(f"\n{engine.dialect.name:27}" + "".join(f"{head:>16}" for head in heads))
     for name, ms in big.items():
-        print(f"{name:32}{small[name]:>9.2f} ms{ms:>9.2f} ms{ms / small[name]:>9.2f}")
+        span = RANGES.get(name.partition(" ")[2], 0)
+        told = f"{dense[name]:.2f} ms", f"{ms / dense[name]:.2f}"
+        at_all = told if span <= dense_days else ("–", "–")  # it has no more days
+        cells = at_all[0], f"{sparse[name]:.2f} ms", f"{ms:.2f} ms", at_all[1], f"{ms / sparse[name]:.2f}"
+        print(f"{name:27}" + "".join(f"{cell:>16}" for cell in cells))
     print(f"\nbytes an event on disk{'before':>22}{'now':>12}")
     for name in sorted(before | after, key=lambda name: -after.get(name, 0)):
         if max(before.get(name, 0), after.get(name, 0)) > rows / 10:
@@ -216,14 +212,28 @@ def compare(urls: tuple[str, str], rows: int) -> None:
     print(f"{'all':32}{sum(before.values()) / rows:>12.1f}{sum(after.values()) / rows:>12.1f}")
 
 
+def measured(ledger: Ledger) -> dict[str, float]:
+    """Milliseconds of each question, and of a delivery, which changes the ledger and so comes last."""
+    times = view_times(ledger.engine)
+    times["status: counts"] = milliseconds(ledger.counts)
+    times["reconcile: snapshot"] = milliseconds(ledger.reconciliation_snapshot)
+    times["calls by minute, 24 h"] = milliseconds(lambda: ledger.calls_per_minute(END - timedelta(days=1)))
+    began = time.perf_counter()
+    assert ledger.miscounts() == []
+    times["recount (--deep)"] = (time.perf_counter() - began) * 1000
+    times["one delivery"] = delivery_ms(ledger.engine)
+    return times
+
+
 def main() -> None:
     rows = int(sys.argv[1].replace(",", "")) if len(sys.argv) > 1 else 3_000_000
     parent = sys.argv[2] if len(sys.argv) > 2 else None
     with tempfile.TemporaryDirectory(prefix="gong-views-bench-", dir=parent) as folder:
-        compare((f"sqlite:///{folder}/small.db", f"sqlite:///{folder}/big.db"), rows)
+        names = iter(range(3))
+        compare(lambda: f"sqlite:///{folder}/{next(names)}.db", rows)
         server = Postgres(Path(folder))
         try:
-            compare((server.new_database(), server.new_database()), rows)
+            compare(server.new_database, rows)
         finally:
             server.stop()
 
