@@ -88,6 +88,7 @@ def test_one_of_two_workers_prunes_and_the_other_goes_on_when_it_is_killed(
     wait_until(lambda: left(pipeline, "next") == 0, "the next day's to be pruned", 60)
     wait_until(lambda: lease(pipeline).startswith(b"done by"), "the next day's to be done", 60)
     assert (left(pipeline, "young"), left(pipeline, "view")) == (3, 300)
+    wait_until(lambda: pruned_logs(first, second, third) >= 2, "both runs to be told", 60)
     assert pruned_logs(first, second, third) == 2
     entries = pipeline.ledger.list_actions(limit=20, action=AuditAction.PRUNE).entries
     assert {entry.by for entry in entries} == {"retention"}
