@@ -39,29 +39,13 @@ class RelayLock:
     @contextmanager
     def taken(self) -> Iterator[bool]:
         """Whether it is ours for the length of the block; False at once when another relay is at work."""
-        if self._engine.dialect.name != "sqlite":
-            yield True
-            return
-        if self._path is None:
-            self._path = self._lock_path()
-        if not self._path:
-            yield True
-            return
-        try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise OutboxUnavailable(
-                f"the relay's lock file {self._path} cannot be opened: {error.strerror}"
-            ) from None
-        try:
-            ours = _locked(descriptor)
-            if ours:
+        with self._file(os.O_RDWR | os.O_CREAT) as file:
+            ours = file is None or _locked(file)
+            if ours and file is not None:
                 note = json.dumps({"pid": os.getpid(), "since": time.time()}).encode()
-                os.ftruncate(descriptor, len(note))
-                os.pwrite(descriptor, note, 0)
+                os.ftruncate(file, len(note))
+                os.pwrite(file, note, 0)
             yield ours
-        finally:
-            os.close(descriptor)
 
     @contextmanager
     def kept_out(self, seconds: float) -> Iterator[bool]:
@@ -69,25 +53,11 @@ class RelayLock:
 
         It makes no file: where there is none no relay has run.
         """
-        if self._engine.dialect.name != "sqlite" or not (path := self._lock_path()):
-            yield True
-            return
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            yield True
-            return
-        except OSError as error:
-            raise OutboxUnavailable(
-                f"the relay's lock file {path} cannot be opened: {error.strerror}"
-            ) from None
         deadline = time.monotonic() + seconds
-        try:
-            while not (ours := _locked(descriptor)) and time.monotonic() < deadline:
+        with self._file(os.O_RDONLY) as file:
+            while not (ours := file is None or _locked(file)) and time.monotonic() < deadline:
                 time.sleep(_POLL_SECONDS)
             yield ours
-        finally:
-            os.close(descriptor)
 
     def holder(self) -> LockHolder | None:
         """Who took the lock last, as the file tells it; None when it does not."""
@@ -97,6 +67,28 @@ class RelayLock:
             return LockHolder(int(note["pid"]), max(0.0, time.time() - float(note["since"])))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    @contextmanager
+    def _file(self, flags: int) -> Iterator[int | None]:
+        """The open lock file; None where there is nothing to lock, or no file and `flags` do not make one."""
+        if self._path is None and self._engine.dialect.name == "sqlite":
+            self._path = self._lock_path()
+        if not self._path:
+            yield None
+            return
+        descriptor = None
+        try:
+            descriptor = os.open(self._path, flags | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            if flags & os.O_CREAT or not isinstance(error, FileNotFoundError):
+                raise OutboxUnavailable(
+                    f"the relay's lock file {self._path} cannot be opened: {error.strerror}"
+                ) from None
+        try:
+            yield descriptor
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _lock_path(self) -> str:
         """Beside the file that is really open, however the URL is written; "" for a database in memory."""

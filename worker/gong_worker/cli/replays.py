@@ -11,6 +11,7 @@ from gong_views.json_input import JsonError, read_json
 from gong_views.names import Lane
 from gong_worker.cli.bulk import (
     DRY_RUN_OPTION,
+    SHOWN,
     confirmed,
     cost_text,
     finish,
@@ -177,7 +178,7 @@ def _run(
                 as_json=True,
                 text=lambda: None,
             )
-        for one in refused[:20]:
+        for one in refused[:SHOWN]:
             click.echo(f"{letter_name(one, lines)}: {cell_text(one.error)}", err=True)
         click.echo(f"{len(refused)} cannot be replayed like this; nothing was enqueued", err=True)
         raise SystemExit(1)

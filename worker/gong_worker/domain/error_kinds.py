@@ -60,9 +60,8 @@ def _texts(value: Any) -> Iterator[str]:
 @cache
 def _field_names() -> frozenset[str]:
     """Every field of an event, by its name and by its path from the event."""
-    from gong_views.event import (
-        ViewEvent,
-    )  # here, because most commands make no kind and need not build its models
+    # Here, because most commands make no kind and need not build the event's models.
+    from gong_views.event import ViewEvent
 
     schema = ViewEvent.model_json_schema(by_alias=True)
     return frozenset(_names(schema, schema.get("$defs", {}), ""))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Required, TypedDict, Unpack
 
 import sqlalchemy as sa
 
@@ -36,24 +36,27 @@ class AuditPage:
     entries: list[AuditEntry]
 
 
-def audit_row(
-    action: AuditAction,
-    *,
-    by: str,
-    at: datetime,
-    count: int = 1,
-    target: Mapping[str, Any] | None = None,
-    reason: str | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+class ActionFacts(TypedDict, total=False):
+    """What a row of `operator_actions` says beside the action: of how many (1), on what, why, and what else."""
+
+    by: Required[str]
+    at: Required[datetime]
+    count: int
+    target: Mapping[str, Any] | None
+    reason: str | None
+    details: Mapping[str, Any] | None
+
+
+def audit_row(action: AuditAction, **facts: Unpack[ActionFacts]) -> dict[str, Any]:
     """A row of `operator_actions`, for a transaction in which there is more."""
+    target, details = facts.get("target"), facts.get("details")
     return {
         "action": action.value,
-        "by": by,
-        "at": at,
-        "count": count,
+        "by": facts["by"],
+        "at": facts["at"],
+        "count": facts.get("count", 1),
         "target": None if target is None else dict(target),
-        "reason": reason,
+        "reason": facts.get("reason"),
         "details": None if details is None else dict(details),
     }
 
@@ -61,21 +64,10 @@ def audit_row(
 class Audit(LedgerPart):
     """Rows of `operator_actions`; nothing personal is in one."""
 
-    def record_action(
-        self,
-        action: AuditAction,
-        *,
-        by: str,
-        at: datetime,
-        count: int = 1,
-        target: Mapping[str, Any] | None = None,
-        reason: str | None = None,
-        details: Mapping[str, Any] | None = None,
-    ) -> None:
+    def record_action(self, action: AuditAction, **facts: Unpack[ActionFacts]) -> None:
         """Add a row."""
-        row = audit_row(action, by=by, at=at, count=count, target=target, reason=reason, details=details)
         with writing(self.engine) as connection:
-            connection.execute(sa.insert(OPERATOR_ACTIONS).values(row))
+            connection.execute(sa.insert(OPERATOR_ACTIONS).values(audit_row(action, **facts)))
 
     def operator_limits(self) -> dict[str, float]:
         """The limits that operators have set and not unset, by name."""

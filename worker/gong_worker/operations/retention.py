@@ -15,7 +15,7 @@ from gong_worker.domain.audit import AuditAction
 from gong_worker.domain.states import Status
 from gong_worker.failpoints import failpoint
 from gong_worker.ledger import Ledger, Pruned
-from gong_worker.ledger.audit import audit_row
+from gong_worker.ledger.audit import ActionFacts, audit_row
 from gong_worker.ledger.prune import ENDED, Old
 from gong_worker.operations.services import Services
 from gong_worker.queue.daily import DailyLease
@@ -45,16 +45,11 @@ def prune(
     """
     pruned = Pruned()
 
-    def facts(count: int, details: Mapping[str, object]) -> dict[str, Any]:
+    def facts(count: int, details: Mapping[str, object]) -> ActionFacts:
         target = {"before": before.isoformat(), "keep_keys": keep_keys}
-        return {
-            "by": by,
-            "at": datetime.now(UTC),
-            "count": count,
-            "target": target,
-            "reason": reason,
-            "details": details,
-        }
+        return ActionFacts(
+            by=by, at=datetime.now(UTC), count=count, target=target, reason=reason, details=details
+        )
 
     def begun() -> dict[str, Any] | None:
         """For the first batch that is not empty: it and this row are there together, or neither is."""
