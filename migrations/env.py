@@ -1,4 +1,4 @@
-"""Alembic's entry: runs inside the transaction that gong_worker.ledger.migrate opened."""
+"""Alembic's entry: runs inside the transaction that gong_worker.ledger.schema opened."""
 
 from alembic import context
 

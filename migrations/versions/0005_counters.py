@@ -11,7 +11,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from alembic import op
 
-from gong_worker.ledger.migrate import lock_tables
+from gong_worker.ledger.schema import lock_tables
 
 revision = "0005"
 down_revision = "0004"

@@ -8,7 +8,7 @@ Indexes that served only the views go: some 117 of 890 bytes an event.
 import sqlalchemy as sa
 from alembic import context, op
 
-from gong_worker.ledger.migrate import lock_tables
+from gong_worker.ledger.schema import lock_tables
 
 revision = "0006"
 down_revision = "0005"

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import context, op
 
-from gong_worker.ledger.migrate import lock_tables
+from gong_worker.ledger.schema import lock_tables
 
 revision = "0008"
 down_revision = "0007"

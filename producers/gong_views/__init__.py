@@ -1,9 +1,8 @@
 """What a backend needs to hand a content-view event over to Gong, durably."""
 
-import os
-from importlib import import_module
-from threading import RLock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from gong_views.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from gong_views.aio import AsyncViewQueue
@@ -57,8 +56,7 @@ __all__ = [
     "enqueue_view",
 ]
 
-# The modules of these names, loaded when one is asked for: who needs the names of the queues alone, as most commands of
-# the worker do, does not wait for the event's models.
+# Who needs the names of the queues alone, as most commands of the worker do, does not wait for the event's models.
 _HOMES = {
     "aio": ("AsyncViewQueue",),
     "errors": ("GongViewsError", "InvalidViewEvent", "QueueUnavailable", "SettingsError"),
@@ -67,27 +65,22 @@ _HOMES = {
     "names": ("Lane",),
     "queue": ("ViewQueue", "enqueue_view"),
     "receipt": ("BatchResult", "Receipt"),
+    "schema": (
+        "Actor",
+        "AgentPlatform",
+        "ContextField",
+        "CrmContext",
+        "CrmObject",
+        "CrmObjectType",
+        "CrmSystem",
+        "DataType",
+        "PartyContext",
+        "PartyObject",
+        "PartyObjectType",
+        "Property",
+        "Sharer",
+    ),
 }
-_HOME = {name: home for home, names in _HOMES.items() for name in names}
-_REST = "schema"  # the home of all others
-# A fork waits for it: in the child nobody would end what a thread of the parent was importing, and all would wait.
-_loading = RLock()
-os.register_at_fork(
-    before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release
-)
-
 
 if not TYPE_CHECKING:  # to a type checker these are the names imported above, and there are no others
-
-    def __getattr__(name: str) -> Any:
-        is_module = name in _HOMES or name == _REST
-        if name not in __all__ and not is_module:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        with _loading:
-            module = import_module(f"{__name__}.{name if is_module else _HOME.get(name, _REST)}")
-        value = module if is_module else getattr(module, name)
-        globals()[name] = value  # the next time it is found without this function
-        return value
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy_names(__name__, _HOMES)

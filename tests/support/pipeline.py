@@ -13,6 +13,7 @@ from typing import Any
 from gong_views import QueueUnavailable, ViewQueue
 from gong_worker.failpoints import POINTS, PRUNE_POINTS, RENEWAL_POINTS
 from gong_worker.ledger import Ledger, open_engine
+from gong_worker.ledger.lazy import LazyLedger
 from gong_worker.operations.services import Services, make_gate, redis_client
 from gong_worker.queue import inspect
 from gong_worker.settings import WorkerSettings
@@ -78,9 +79,9 @@ class Pipeline:
         self.ledger = Ledger(open_engine(database_url))
         self.redis = redis_client(valkey.url)
         loaded = WorkerSettings(**self.environment)
-        self.services = Services(
-            loaded, valkey.url, self.redis, self.ledger, make_gate(loaded, self.redis, self.ledger)
-        )
+        lazy = LazyLedger(database_url, lambda: self.ledger)
+        gate = make_gate(loaded, self.redis, self.ledger)
+        self.services = Services(loaded, valkey.url, self.redis, lazy, gate)
 
     @property
     def gong(self) -> SimulatorClient:

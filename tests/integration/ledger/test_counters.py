@@ -14,7 +14,7 @@ from gong_views import EventKey
 from gong_views.names import Lane
 from gong_worker.domain.states import DeadLetterReason, Resolution
 from gong_worker.ledger import Claimed, FinalCounts, Ledger, LedgerUnavailable, migrate, open_engine
-from gong_worker.ledger.migrate import COMMITTED_ALONE, downgrade
+from gong_worker.ledger.schema import COMMITTED_ALONE, downgrade
 from tests.integration.ledger.support import (
     LEASE_SECONDS,
     at,

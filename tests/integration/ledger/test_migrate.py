@@ -12,7 +12,8 @@ from alembic.script import ScriptDirectory
 
 from gong_worker.ledger import LedgerError, SchemaOutdated, check_schema, migrate, open_engine
 from gong_worker.ledger.indexes import ONLY_IN_MIGRATIONS, SCHEMA
-from gong_worker.ledger.migrate import alembic_config, downgrade, known_revisions, losses
+from gong_worker.ledger.revisions import known_revisions
+from gong_worker.ledger.schema import alembic_config, downgrade, losses
 
 VIEWS = {
     "outcomes_hourly", "answers_hourly", "dead_letter_reasons", "latency_hourly", "calls_daily", "deliveries_daily",

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from gong_worker.domain.error_kinds import error_kind
 from gong_worker.ledger import migrate, open_engine
-from gong_worker.ledger.migrate import downgrade
+from gong_worker.ledger.schema import downgrade
 
 FIRST = "0001"
 LETTERS = """

@@ -9,6 +9,7 @@ from gong_worker.alerts_settings import AlertSettings
 from gong_worker.domain.alerts import AlertKind, kind_of
 from gong_worker.domain.grants import TokenCause
 from gong_worker.ledger import Ledger
+from gong_worker.ledger.lazy import LazyLedger
 from gong_worker.oauth import Vault, new_key
 from gong_worker.operations.alert_conditions import look
 from gong_worker.operations.preflight import Finding, Verdict, check_approval
@@ -66,7 +67,8 @@ def test_an_alert_comes_while_there_is_time(
 ) -> None:
     """A token that is not renewed is told while calls go on with it; once it is gone the hold is told instead."""
     client = redis_client(redis_url)
-    services = Services(settings, redis_url, client, ledger, make_gate(settings, client, ledger))
+    lazy = LazyLedger(settings.ledger_url, lambda: ledger)
+    services = Services(settings, redis_url, client, lazy, make_gate(settings, client, ledger))
 
     def kinds() -> set[AlertKind | None]:
         found = look(services, AlertSettings())

@@ -54,12 +54,7 @@ class _Looks:
     def _look(self) -> Status:
         if self._services is None:
             self._services = open_services(ledger_may_be_away=True)
-        found = status(self._services)
-        if found.ledger.error is not None:  # opened without it, a gate does not know the ledger's history
-            self._services.client.close()
-            self._services.ledger.close()
-            self._services = None
-        return found
+        return status(self._services)
 
 
 def watch(lines: Lines, *, interval_seconds: float, utc: bool) -> None:

@@ -11,7 +11,8 @@ from gong_worker.domain.states import Status
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.buckets import Day, parsed
-from gong_worker.ledger.counters import DEAD_LETTER_COUNTS, MESSAGE_COUNTS
+from gong_worker.ledger.counters import MESSAGE_COUNTS
+from gong_worker.ledger.look import read_counts
 from gong_worker.ledger.models import DELIVERIES, ENQUEUE_COUNTS
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import FinalCounts, LaneDay, ReconciliationSnapshot
@@ -47,18 +48,8 @@ class Counts(LedgerPart):
 
     def counts(self) -> dict[str, int]:
         """Events by status (sending, waiting, delivered, dead), `duplicates`, `dead_letters_open`."""
-        opened = sa.select(DELIVERIES.c.status, sa.func.count()).where(_OPEN).group_by(DELIVERIES.c.status)
-        ended = sa.select(
-            (_SUMS["accepted"] + _SUMS["already_reported"]).label(Status.DELIVERED.value),
-            _SUMS["dead"].label(Status.DEAD.value),
-            _SUMS["duplicates"].label("duplicates"),
-            sa.select(sa.func.sum(DEAD_LETTER_COUNTS.c.open)).scalar_subquery().label("dead_letters_open"),
-        )
-        found = dict.fromkeys((status.value for status in Status), 0)
         with reading(self.engine) as connection:
-            found |= {status.value: number for status, number in connection.execute(opened)}
-            row = connection.execute(ended).one()
-        return found | {name: int(number or 0) for name, number in row._mapping.items()}
+            return read_counts(connection.exec_driver_sql)
 
     def final_counts(self) -> dict[LaneDay, FinalCounts]:
         """How messages ended, by lane and UTC day of enqueue; every message is counted once at most."""

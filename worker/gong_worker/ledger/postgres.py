@@ -1,12 +1,5 @@
-"""The PostgreSQL side of the engine: every wait has an end, on the server and on this machine.
+"""The PostgreSQL side of the engine: every wait has an end, on the server and on this machine."""
 
-The server's own timeouts bound a lock or a slow statement. A server that is frozen answers nothing, not even
-its timeouts, while its kernel keeps the connection alive; so the wait for its answer is bounded here as well.
-"""
-
-import os
-import time
-from collections.abc import Callable, Generator
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,14 +8,11 @@ from sqlalchemy.engine import URL, Engine
 
 from gong_worker.ledger.errors import LedgerError
 
-NAME: Final = "gong-views"
-"""What a connection is called in PostgreSQL's lists; of a command it is followed by the command's word."""
 LOCK_TIMEOUT_SECONDS: Final = 5
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 IDLE_IN_TRANSACTION_SECONDS: Final = 30
 # The server gives up before we do, unless it is frozen.
 ANSWER_TIMEOUT_SECONDS: Final = STATEMENT_TIMEOUT_SECONDS + 5
-_CONNECT_TIMEOUT_SECONDS: Final = 5
 _RECYCLE_SECONDS: Final = 1800
 
 _SESSION: Final = f"""
@@ -43,27 +33,14 @@ def open_postgres(
 ) -> Engine:
     """The engine of a PostgreSQL ledger. Raises LedgerError when psycopg is not installed."""
     try:
-        import psycopg
+        from gong_worker.ledger.bounded_connection import bounded_connection, connect_arguments
     except ImportError:
         raise LedgerError("PostgreSQL needs its driver: pip install 'gong-views[postgres]'") from None
-
-    class BoundedConnection(psycopg.Connection[Any]):
-        """A connection that breaks off when the server gives no answer at all."""
-
-        def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:
-            def give_up() -> None:
-                self.close()  # nothing is known about its state: SQLAlchemy drops a closed connection
-                raise psycopg.OperationalError(f"no answer within {answer_timeout_seconds:g} s")
-
-            return super().wait(_bounded(gen, answer_timeout_seconds, give_up), *args, **options)
-
+    connection_class = bounded_connection(answer_timeout_seconds)
     engine = sa.create_engine(
         address,
         hide_parameters=True,
-        connect_args={
-            "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-            "application_name": os.environ.get("PGAPPNAME", NAME),
-        },
+        connect_args=connect_arguments(),
         pool_pre_ping=True,
         # All of them are kept: an overflow beside a small pool opens and closes a connection for each use.
         pool_size=15,
@@ -75,7 +52,7 @@ def open_postgres(
 
     @event.listens_for(engine, "do_connect")
     def _on_do_connect(dialect: Any, record: Any, args: Any, params: Any) -> Any:
-        return BoundedConnection.connect(*args, **params)
+        return connection_class.connect(*args, **params)
 
     @event.listens_for(engine, "connect", insert=True)
     def _on_connect(connection: Any, record: Any) -> None:
@@ -85,19 +62,3 @@ def open_postgres(
         connection.autocommit = False
 
     return engine
-
-
-def _bounded(
-    waiting: Generator[Any, Any, Any], seconds: float, give_up: Callable[[], None]
-) -> Generator[Any, Any, Any]:
-    """psycopg's wait, which is resumed several times a second with nothing to tell, given a deadline."""
-    deadline = time.monotonic() + seconds
-    try:
-        wanted = next(waiting)
-        while True:
-            ready = yield wanted
-            if not ready and time.monotonic() > deadline:
-                give_up()
-            wanted = waiting.send(ready)
-    except StopIteration as stop:
-        return stop.value

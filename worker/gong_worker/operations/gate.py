@@ -10,7 +10,7 @@ from gong_worker.domain.holds import HoldReason
 from gong_worker.domain.parts import Part
 from gong_worker.domain.reasons import check_reason
 from gong_worker.gate.types import LimitView
-from gong_worker.ledger import LedgerUnavailable
+from gong_worker.ledger.errors import LedgerError
 from gong_worker.operations.services import Services
 from gong_worker.operations.status import GateReport, gate_report
 from gong_worker.operations.workers_gate import gate_of_workers
@@ -135,7 +135,7 @@ def _done(
         services.ledger.record_action(
             action, by=by, at=datetime.now(UTC), count=count, target=target, reason=reason, details=details
         )
-    except LedgerUnavailable as error:
+    except LedgerError as error:
         audit_error = str(error)
     report = gate_report(gate_of_workers(services), read_part_holds(services.client))
     return GateChange(changed, report, audit_error)

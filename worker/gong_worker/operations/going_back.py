@@ -2,8 +2,8 @@
 
 from gong_views.embedded import redis_url_of
 from gong_views.errors import GongViewsError
-from gong_worker.ledger.migrate import downgrade, losses
 from gong_worker.ledger.others import others_connected
+from gong_worker.ledger.schema import downgrade, losses
 from gong_worker.operations.services import redis_client
 from gong_worker.queue import inspect
 from gong_worker.queue.workers import read_workers

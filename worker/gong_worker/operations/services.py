@@ -5,9 +5,10 @@ Without what only a worker needs (HTTP, Celery, the pipeline), which takes a com
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -16,14 +17,13 @@ from redis.retry import Retry
 from gong_views.embedded import redis_url_of
 from gong_views.redis_url import redis_options
 from gong_worker.gate import Gate, GateSettings
-from gong_worker.ledger import (
-    Ledger,
-    LedgerUnavailable,
-    SchemaOutdated,
-    check_schema,
-    open_engine,
-)
+from gong_worker.gate.rebuild import History
+from gong_worker.ledger.errors import LedgerError, LedgerUnavailable, SchemaOutdated
+from gong_worker.ledger.lazy import LazyLedger
 from gong_worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from gong_worker.ledger import Ledger
 
 RETRY_SECONDS: Final = 1.0
 
@@ -35,13 +35,18 @@ class Services:
     settings: WorkerSettings
     redis_url: str
     client: redis.Redis
-    ledger: Ledger
+    lazy_ledger: LazyLedger
     gate: Gate
+
+    @property
+    def ledger(self) -> "Ledger":
+        """Opened for whoever asks first. Raises LedgerError when none can be at such an address."""
+        return self.lazy_ledger.open()
 
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
-        self.ledger.close()
+        self.lazy_ledger.close()
 
 
 def redis_client(url: str) -> redis.Redis:
@@ -57,9 +62,14 @@ def redis_client(url: str) -> redis.Redis:
 
 
 def make_gate(
-    settings: WorkerSettings, client: redis.Redis, ledger: Ledger | None, *, worker: bool = True
+    settings: WorkerSettings,
+    client: redis.Redis,
+    ledger: "Ledger | None",
+    *,
+    worker: bool = True,
+    history: History = lambda _since: (),
 ) -> Gate:
-    """The company's gate, shared by every process on the same Redis."""
+    """The company's gate, shared by every process on the same Redis; `history` is for one without a ledger."""
     return Gate(
         client,
         GateSettings(
@@ -70,7 +80,7 @@ def make_gate(
             bulk_reserve_per_second=settings.bulk_reserve_per_second,
             probe_lease_seconds=max(60.0, settings.request_timeout_seconds + 15.0),
         ),
-        history=ledger.calls_per_minute if ledger is not None else lambda _since: (),
+        history=history if ledger is None else ledger.calls_per_minute,
         recorded=None
         if ledger is None
         else lambda since, open_until: ledger.calls_per_minute(since, open_until=open_until),
@@ -84,14 +94,15 @@ def make_gate(
 def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away: bool = False) -> Services:
     """Connect to the queue and the ledger that the settings name, by default those of the environment.
 
-    Raises SettingsError, QueueUnavailable, SchemaOutdated or LedgerUnavailable.
+    With a ledger that may be away nothing is asked of it before it is needed. Raises SettingsError, QueueUnavailable,
+    SchemaOutdated or LedgerUnavailable.
     """
     services = _without_history(settings or WorkerSettings.load())
+    if ledger_may_be_away:
+        return _with_history_if_there(services)
     try:
         return _with_history(services)
     except (LedgerUnavailable, SchemaOutdated):
-        if ledger_may_be_away:
-            return services
         services.close()
         raise
 
@@ -148,14 +159,35 @@ class SharedServices:
 def _without_history(settings: WorkerSettings) -> Services:
     """As they are while the ledger is away: the gate does not ask it for the day's calls."""
     url = redis_url_of(settings)
-    ledger = Ledger(open_engine(settings.ledger_url))
-    if settings.hash_key is not None:
-        ledger.use_hash_key(settings.hash_key.get_secret_value().encode())
     client = redis_client(url)
-    return Services(settings, url, client, ledger, make_gate(settings, client, None))
+
+    def open_it() -> "Ledger":
+        from gong_worker.ledger import Ledger, open_engine
+
+        ledger = Ledger(open_engine(settings.ledger_url))
+        if settings.hash_key is not None:
+            ledger.use_hash_key(settings.hash_key.get_secret_value().encode())
+        return ledger
+
+    lazy = LazyLedger(settings.ledger_url, open_it)
+    return Services(settings, url, client, lazy, make_gate(settings, client, None))
 
 
 def _with_history(services: Services) -> Services:
     """The same with a gate that asks the ledger. Raises SchemaOutdated or LedgerUnavailable."""
+    from gong_worker.ledger import check_schema
+
     check_schema(services.ledger.engine)
     return replace(services, gate=make_gate(services.settings, services.client, services.ledger))
+
+
+def _with_history_if_there(services: Services) -> Services:
+    """The same with a gate that asks the ledger only when it needs to, and does without it while that is away."""
+
+    def history(since: datetime) -> Iterable[tuple[datetime, int]]:
+        try:
+            return services.lazy_ledger.calls_per_minute(since)
+        except LedgerError:
+            return ()
+
+    return replace(services, gate=make_gate(services.settings, services.client, None, history=history))

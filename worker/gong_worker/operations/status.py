@@ -11,7 +11,7 @@ from gong_views.names import Lane
 from gong_worker.domain.holds import GateState, HoldReason
 from gong_worker.domain.parts import Part
 from gong_worker.gate import GateStatus, GateUnavailable, Probe, Share
-from gong_worker.ledger import LedgerUnavailable, SchemaOutdated, check_schema
+from gong_worker.ledger.errors import LedgerUnavailable, SchemaOutdated
 from gong_worker.operations.drain import Drain, drain
 from gong_worker.operations.services import Services
 from gong_worker.operations.workers_gate import gate_of_workers
@@ -299,7 +299,7 @@ def _queue_side(services: Services) -> _QueueSide:
 
 def _ledger(services: Services) -> tuple[LedgerReport, DeadLettersReport]:
     try:
-        counts: dict[str, Any] = dict(services.ledger.counts())
+        counts: dict[str, Any] = dict(services.lazy_ledger.counts())
     except LedgerUnavailable as error:
         return LedgerReport(error=_why_away(services, error)), DeadLettersReport(None)
     letters = counts.pop("dead_letters_open")
@@ -308,6 +308,8 @@ def _ledger(services: Services) -> tuple[LedgerReport, DeadLettersReport]:
 
 def _why_away(services: Services, error: LedgerUnavailable) -> str:
     """Why the ledger does not tell: above all its schema, which may be another release's."""
+    from gong_worker.ledger import check_schema
+
     try:
         check_schema(services.ledger.engine)
     except SchemaOutdated as outdated:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-import gong_worker
 from gong_views.private_files import make_private_file, make_private_folder
 from gong_worker.ledger.engine import is_missing, ledger_url, open_engine
 from gong_worker.ledger.errors import LedgerError, LedgerUnavailable, SchemaOutdated
 from gong_worker.ledger.keys import make_keys
+from gong_worker.ledger.revisions import known_revisions, scripts_path
 from gong_worker.ledger.roles import grant_roles
 from gong_worker.ledger.transactions import reading, translated
 
@@ -36,15 +36,6 @@ _BUSY_TABLES: Final = ("deliveries", "attempts", "duplicates", "dead_letters")
 _LOCK_TIMEOUT_SECONDS: Final = 10
 # Well below PostgreSQL's deadlock_timeout of a second, after which it would break off one of the two.
 _LOCK_TRY_MS: Final = 200
-
-
-def scripts_path() -> Path:
-    """Where the migrations are: in the installed package, or at the top of the checkout."""
-    package = Path(gong_worker.__file__).resolve().parent
-    for folder in (package / "migrations", package.parents[1] / "migrations"):
-        if (folder / "env.py").is_file():
-            return folder
-    raise LedgerError("the migrations are missing from this installation: install gong-views again")
 
 
 def alembic_config(connection: sa.Connection | None = None) -> "Config":
@@ -156,11 +147,6 @@ def check_schema(engine: Engine) -> None:
     if current != head:
         state = "has no schema yet" if current is None else f"has schema {current}, this version needs {head}"
         raise SchemaOutdated(f"the ledger {state}: run `gong-views migrate`")
-
-
-def known_revisions() -> list[str]:
-    """The revisions of this version, oldest first: each migration's file begins with its number."""
-    return sorted(path.name.partition("_")[0] for path in (scripts_path() / "versions").glob("[0-9]*.py"))
 
 
 def _current(connection: sa.Connection) -> str | None:
