@@ -2,6 +2,7 @@
 
 `PYTHONPATH=. python benchmarks/start.py [--rounds 11] [--worker-rounds 5]`. All take turns, so that other work on the
 machine meets all alike. Processor time is the process's own, in user and kernel; the median of the rounds counts.
+`status` is asked of an installation that has delivered events, and whose worker is gone.
 """
 
 import argparse
@@ -12,13 +13,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 
 from gong_worker.ledger import migrate
+from tests.support.pipeline import Pipeline
 from tests.support.processes import clean_environment, process
-from tests.support.servers import Valkey, valkey, wait_until
+from tests.support.servers import Postgres, valkey, wait_until
+from tests.support.simulator import simulator_process
 
 # redis-py imports OpenTelemetry's SDK where that is installed.
 WITHOUT_OTEL = """
@@ -72,35 +76,52 @@ def measure(rounds: int, ways: Mapping[str, Callable[[], list[float]]]) -> None:
         print(f"{name:58}{used:8.2f}{seconds:8.2f}", flush=True)
 
 
-def ways_to_start(server: Valkey, folder: Path) -> tuple[dict[str, Callable[[], list[float]]], ...]:
+def at_work(stack: ExitStack, folder: Path, url: str) -> Mapping[str, str]:
+    """The environment of an installation whose worker has delivered some events."""
+    folder.mkdir()
+    migrate(url)
+    server = stack.enter_context(valkey(appendfsync="everysec"))
+    simulator = stack.enter_context(simulator_process(folder / "simulator.jsonl", per_second=200))
+    pipeline = Pipeline(folder, server, url, simulator)
+    try:
+        pipeline.enqueue(range(50))
+        pipeline.worker()
+        pipeline.drain()
+    finally:
+        pipeline.close()
+    return pipeline.environment
+
+
+def ways_to_start(stack: ExitStack, folder: Path) -> tuple[dict[str, Callable[[], list[float]]], ...]:
     """The commands, and the workers, by name."""
-    migrate(f"sqlite:///{folder}/ledger.db")
-    ours = {
-        "REDIS_URL": server.url,
-        "GONG_VIEWS_DATA_DIR": str(folder),
-        "GONG_BASE_URL": "http://127.0.0.1:9",
-        "GONG_ACCESS_KEY": "key",
-        "GONG_ACCESS_KEY_SECRET": "secret",
-    }
+    sqlite = at_work(stack, folder / "sqlite", f"sqlite:///{folder}/sqlite/ledger.db")
+    postgres = Postgres(folder)
+    stack.callback(postgres.stop)
+    postgresql = at_work(stack, folder / "postgresql", postgres.new_database())
     peer = [
         "benchmarks._plain_celery",
-        server.url,
+        stack.enter_context(valkey(appendfsync="everysec")).url,
         f"sqlite:///{folder}/plain.db",
         "http://127.0.0.1:9",
         "threads",
     ]
+    status = ["-m", "gong_worker", "status"]
     commands = {
         "python -c pass": lambda: command(["-c", "pass"], {}),
         f"python -c 'import {', '.join(LIBRARIES)}'": lambda: command(
             ["-c", f"import {', '.join(LIBRARIES)}"], {}
         ),
-        "gong-views --help": lambda: command(["-m", "gong_worker", "--help"], ours),
-        "gong-views status": lambda: command(["-m", "gong_worker", "status"], ours),
-        "gong-views status, without the extra otel": lambda: command(["-c", WITHOUT_OTEL], ours),
+        "gong-views --help": lambda: command(["-m", "gong_worker", "--help"], sqlite),
+        "gong-views status, SQLite": lambda: command(status, sqlite),
+        "gong-views status, SQLite, without the extra otel": lambda: command(["-c", WITHOUT_OTEL], sqlite),
+        "gong-views status, PostgreSQL": lambda: command(status, postgresql),
+        "gong-views status, PostgreSQL, without the extra otel": lambda: command(
+            ["-c", WITHOUT_OTEL], postgresql
+        ),
     }
     workers = {
         "a plain task's worker until it is ready": lambda: worker(peer, {"PYTHONPATH": "."}, folder),
-        "gong-views worker until it is ready": lambda: worker(["gong_worker", "worker"], ours, folder),
+        "gong-views worker until it is ready": lambda: worker(["gong_worker", "worker"], sqlite, folder),
     }
     return commands, workers
 
@@ -110,8 +131,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--worker-rounds", type=int, default=5)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name, valkey(appendfsync="everysec") as server:
-        commands, workers = ways_to_start(server, Path(name))
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        commands, workers = ways_to_start(stack, Path(name))
         print(f"{'median':58}{'CPU s':>8}{'s':>8}")
         measure(arguments.rounds, commands)
         measure(arguments.worker_rounds, workers)

@@ -9,26 +9,13 @@ from pydantic import Field
 
 import gong_views
 from gong_views.field_texts import field_texts
-from tests.support.processes import clean_environment
-
-
-def loaded(arguments: list[str], expect: int, **environment: str) -> set[str]:
-    """The modules that a Python process has imported."""
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", *arguments],
-        env={**clean_environment(), **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == expect, done.stderr
-    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if "import time:" in line}
+from tests.support.imports import loaded
 
 
 def test_status_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
     """Neither the event's models nor what only a worker, another database or a migration needs."""
     # Nobody listens there: it tells so, and ends with 3.
-    found = loaded(
+    found, _ = loaded(
         ["-m", "gong_worker", "status"], 3, REDIS_URL="redis://127.0.0.1:1", GONG_VIEWS_DATA_DIR=str(tmp_path)
     )
     assert {"redis", "sqlalchemy", "pydantic"} <= found
@@ -49,9 +36,12 @@ def test_status_loads_nothing_that_it_does_not_use(tmp_path: Path) -> None:
 
 
 def test_gong_views_loads_what_is_asked_for() -> None:
-    """Its import alone reads none of its modules, and each public name is there, to be found by `dir` as well."""
-    found = loaded(["-c", "import gong_views"], 0)
-    assert {name for name in found if name.startswith("gong_views")} == {"gong_views"}
+    """Its import alone reads no module of a name, and each public name is there, to be found by `dir` as well."""
+    found, _ = loaded(["-c", "import gong_views"], 0)
+    assert {name for name in found if name.startswith("gong_views")} == {
+        "gong_views",
+        "gong_views.lazy_names",
+    }
     for name in gong_views.__all__:
         assert getattr(gong_views, name).__name__ == name
     assert set(gong_views.__all__) <= set(dir(gong_views))

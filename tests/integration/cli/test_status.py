@@ -11,12 +11,14 @@ from gong_views.names import WORKERS_KEY, Lane
 from gong_worker.cli.status_text import status_lines
 from gong_worker.domain.grants import NO_ACCESS, GrantState
 from gong_worker.domain.holds import GateState, HoldReason
+from gong_worker.ledger import migrate
 from gong_worker.operations import gate as gate_use_cases
 from gong_worker.operations.monitoring import CheckCode, check
 from gong_worker.operations.status import Status, status
 from tests.integration.cli.conftest import Run
+from tests.support.imports import loaded
 from tests.support.pipeline import Pipeline
-from tests.support.servers import free_port
+from tests.support.servers import free_port, wait_until
 from tests.support.views import view
 
 Told = Callable[..., Any]
@@ -205,6 +207,41 @@ def test_a_probe_promises_nothing(pipeline: Pipeline) -> None:
     assert found.gate.state is GateState.HELD
     assert (found.drain.certain, found.drain.at is None) == (False, False)
     assert found.drain.why.startswith("at the earliest")
+
+
+def test_status_needs_no_sqlalchemy(pipeline: Pipeline, database_url: str) -> None:
+    """Before the first event and after it the counts are read without it, on each database, and are the ledger's."""
+
+    def told() -> tuple[set[str], Any]:
+        environment = {**pipeline.environment, "DATABASE_URL": database_url}
+        found, printed = loaded(["-m", "gong_worker", "status", "--json"], 0, **environment)
+        return found, json.loads(printed)
+
+    migrate(database_url)
+    found, empty = told()
+    assert "sqlalchemy" not in found and empty["ledger"]["error"] is None
+    pipeline.environment["DATABASE_URL"] = database_url
+    pipeline.enqueue([1, 2, 3])
+    pipeline.worker()
+    wait_until(lambda: told()[1]["ledger"]["delivered"] == 3, "the events to be delivered", 60)
+    found, after = told()
+    assert "sqlalchemy" not in found
+    assert (after["calls"]["last_24h"], after["ledger"]["error"]) == (3, None)
+    pipeline.workers[0].kill()
+    pipeline.redis.flushdb()
+    found, wiped = told()
+    assert wiped["calls"]["last_24h"] == 3  # which only the ledger knows by now
+    assert "sqlalchemy" in found
+
+
+def test_a_hold_needs_no_address_of_a_ledger(pipeline: Pipeline, run: Run) -> None:
+    """Whoever holds the gate in a hurry is not kept by a DATABASE_URL that is none; the audit's lack of it is told."""
+    done = run("hold", "--reason", "Gong is down", DATABASE_URL="mysql://host/ledger")
+    assert done.returncode == 0, done.stderr
+    assert "SQLite and PostgreSQL" in done.stdout + done.stderr
+    assert status(pipeline.services).gate.state is GateState.HELD
+    told = run("status", DATABASE_URL="mysql://host/ledger")
+    assert (told.returncode, "SQLite and PostgreSQL" in told.stderr) == (2, True)
 
 
 def test_the_check_has_one_code_for_each_trouble(pipeline: Pipeline, run: Run) -> None:

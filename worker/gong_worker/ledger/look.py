@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gong_worker.domain.states import Status
-from gong_worker.ledger.errors import LedgerError
+from gong_worker.ledger.plain_address import plain_file, plain_server
 from gong_worker.ledger.revisions import known_revisions
 
 PATIENCE_SECONDS: Final = 2
@@ -43,45 +43,33 @@ def read_counts(execute: Execute) -> dict[str, int]:
 
 def look(url: str) -> dict[str, int] | None:
     """`read_counts` of the ledger at `url` (SQLAlchemy's), or None."""
-    scheme, _, place = url.partition("://")
     try:
-        match scheme.partition("+")[0]:
-            case "sqlite":
-                return _look_into_file(place)
-            case "postgresql" | "postgres":
-                return _ask_server(place)
-    except (ValueError, LedgerError):
+        if (path := plain_file(url)) is not None:
+            return _look_into_file(path)
+        if (server := plain_server(url)) is not None:
+            return _ask_server(server)
+    except Exception:  # noqa: S110 (whatever it is: the ledger, which is asked next, tells it)
         pass
     return None
 
 
-def _look_into_file(place: str) -> dict[str, int] | None:
-    path = place.removeprefix("/")
-    if path in (place, "", ":memory:") or "?" in path:
-        return None
+def _look_into_file(path: str) -> dict[str, int] | None:
     address = f"file:{quote(path)}?mode=rw"  # what is not there is not made
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE_SECONDS)) as connection:
-            connection.execute("BEGIN")
-            return _counts_of_this_schema(connection.execute)
-    except sqlite3.Error:
-        return None
+    with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE_SECONDS)) as connection:
+        connection.execute("BEGIN")
+        return _counts_of_this_schema(connection.execute)
 
 
-def _ask_server(place: str) -> dict[str, int] | None:
-    try:
-        import psycopg
+def _ask_server(address: dict[str, str]) -> dict[str, int] | None:
+    import psycopg
 
-        from gong_worker.ledger.bounded_connection import bounded_connection, connect_arguments
-    except ImportError:
-        return None
-    arguments = {**connect_arguments(), "connect_timeout": PATIENCE_SECONDS}
-    try:
-        with bounded_connection(PATIENCE_SECONDS).connect(f"postgresql://{place}", **arguments) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            return _counts_of_this_schema(connection.execute)
-    except psycopg.Error:
-        return None
+    from gong_worker.ledger.bounded_connection import bounded_connection, connect_arguments
+
+    arguments = {**address, **connect_arguments(), "connect_timeout": PATIENCE_SECONDS}
+    with bounded_connection(PATIENCE_SECONDS).connect(**arguments) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute(f"SET statement_timeout = '{PATIENCE_SECONDS}s'")
+        return _counts_of_this_schema(connection.execute)
 
 
 def _counts_of_this_schema(execute: Execute) -> dict[str, int] | None:
