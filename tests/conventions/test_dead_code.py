@@ -26,7 +26,6 @@ CALLED_BY_OTHERS = {
     "Click, of a group": {"get_command", "format_commands"},
     "http.server, of a handler": {"do_GET", "log_message"},
     "FastAPI, to make its document": {"openapi"},
-    "Python, of a module whose names are loaded when asked for": {"__getattr__", "__dir__"},
     "pydantic, to tell a model's own __init__": {"__pydantic_base_init__"},
     "type checkers, in annotations in quotes": {"AsyncConnection", "AsyncSession"},
     "tests: they share the simulator's client, the crash points and the schema's own list": {

@@ -101,7 +101,7 @@ def test_the_base_install_is_enough_to_enqueue(wheel: Path, tmp_path: Path, redi
         ["httpx", "sqlalchemy", "alembic", "fastapi", "rich", "h11", "uvicorn"]
     )
     assert run([str(python), "-c", absent], tmp_path).stdout.strip() == "[]"
-    said = run([str(home / "bin" / "gong-views"), "status"], tmp_path, expect=1)
+    said = run([str(home / "bin" / "gong-views"), "status"], tmp_path, expect=1, REDIS_URL=redis_url)
     assert "gong-views[worker]" in said.stderr
     outbox = run([str(python), "-c", "import gong_views.outbox"], tmp_path, expect=1)
     assert "gong-views[outbox]" in outbox.stderr

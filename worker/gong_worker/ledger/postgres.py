@@ -36,7 +36,7 @@ def open_postgres(
         from gong_worker.ledger.bounded_connection import bounded_connection, connect_arguments
     except ImportError:
         raise LedgerError("PostgreSQL needs its driver: pip install 'gong-views[postgres]'") from None
-    connection_class = bounded_connection(answer_timeout_seconds)
+    bounded = bounded_connection(answer_timeout_seconds)
     engine = sa.create_engine(
         address,
         hide_parameters=True,
@@ -52,7 +52,7 @@ def open_postgres(
 
     @event.listens_for(engine, "do_connect")
     def _on_do_connect(dialect: Any, record: Any, args: Any, params: Any) -> Any:
-        return connection_class.connect(*args, **params)
+        return bounded.connect(*args, **params)
 
     @event.listens_for(engine, "connect", insert=True)
     def _on_connect(connection: Any, record: Any) -> None:
