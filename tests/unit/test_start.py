@@ -9,6 +9,7 @@ from pydantic import Field
 
 import gong_views
 from gong_views.field_texts import field_texts
+from gong_worker import ledger
 from tests.support.imports import loaded
 
 
@@ -81,6 +82,53 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_fork_while_a_thread_loads() -> None:
     """The child of a process whose thread is loading the event's models has them, and does not wait for that thread."""
     done = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+
+
+def test_the_ledger_loads_what_is_asked_for() -> None:
+    """Its errors alone load no SQLAlchemy; each public name is there, to be found by `dir` as well, and no other."""
+    found, _ = loaded(["-c", "from gong_worker.ledger import LedgerUnavailable"], 0)
+    assert "gong_views.errors" in found and "sqlalchemy" not in found
+    for name in ledger.__all__:
+        assert getattr(ledger, name) is not None
+        assert name in vars(ledger)  # found without a search from now on
+    assert set(ledger.__all__) <= set(dir(ledger))
+    with pytest.raises(AttributeError, match="no attribute 'Ledgers'"):
+        _ = ledger.Ledgers
+
+
+TWO_THREADS = """
+import sys, threading
+from importlib.machinery import PathFinder, SourceFileLoader
+holding, loading = threading.Event(), threading.Event()
+class Slow(SourceFileLoader):
+    def exec_module(self, module):  # this module's lock is held
+        holding.set()
+        loading.wait()
+        super().exec_module(module)
+class Finder:
+    def find_spec(self, name, path, *_):
+        if name == "gong_worker.ledger.schema":
+            loading.set()
+        if name != "gong_worker.ledger.rows":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        spec.loader = Slow(name, spec.origin)
+        return spec
+sys.meta_path.insert(0, Finder())
+def load():
+    import gong_worker.ledger.rows
+other = threading.Thread(target=load, daemon=True)
+other.start()
+holding.wait()
+from gong_worker.ledger import check_schema
+other.join()
+"""
+
+
+def test_two_threads_that_load() -> None:
+    """One that loads a name of the ledger and one that loads a module which that needs do not wait for each other."""
+    done = subprocess.run([sys.executable, "-c", TWO_THREADS], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, (done.returncode, done.stderr)
 
 

@@ -13,8 +13,6 @@ GARBAGE_THRESHOLD = 10_000
 def main() -> None:
     """Run the command line, or say which extra it needs. Ctrl-C is one line and 130, in the imports too."""
     gc.set_threshold(GARBAGE_THRESHOLD)
-    # A last look for garbage, over all that was imported, takes a fifth of a short command, whose memory ends with it.
-    atexit.register(gc.freeze)
     # Once all is done and every thread has ended, Ctrl-C has nothing to stop and must not become the exit code.
     atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     try:

@@ -80,7 +80,9 @@ def _keeper(settings: WorkerSettings, ledger: Ledger, gate: Gate | None) -> "Tok
 
 def start_alerts() -> None:
     """Take part in the alerts, in a process that is no worker."""
-    thread = alert_thread(open_services(ledger_may_be_away=True))
+    services = open_services(ledger_may_be_away=True)
+    _ = services.ledger  # connects to nothing; an address that cannot be one is told now
+    thread = alert_thread(services)
     if thread is not None:
         thread.start()
 

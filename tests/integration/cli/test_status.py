@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from gong_views.message import build
@@ -234,14 +235,49 @@ def test_status_needs_no_sqlalchemy(pipeline: Pipeline, database_url: str) -> No
     assert "sqlalchemy" in found
 
 
+def test_a_day_that_nobody_can_tell_is_not_told_as_none(pipeline: Pipeline, told: Told, run: Run) -> None:
+    """Where only the ledger knew the day's calls, and cannot tell them, no slot is given: the gate is not open then."""
+    pipeline.enqueue([1])
+    pipeline.worker()
+    wait_until(pipeline.drained, "the event to be delivered", 60)
+    pipeline.workers[0].kill()
+    pipeline.redis.flushdb()
+    assert told("status")["calls"]["last_24h"] == 1
+    with pipeline.ledger.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE attempts")
+    found = run("status", "--json")
+    assert found.returncode == 3
+    gate = json.loads(found.stdout)["gate"]
+    assert gate["state"] == "unavailable" and "attempts" in gate["note"]
+    for words in (["hold", "--reason", "the ledger is broken"], ["limits"], ["release"]):
+        assert run(*words).returncode == 0  # they need no ledger
+
+
+def test_a_command_closes_what_it_opens(pipeline: Pipeline, run: Run) -> None:
+    """SQLite's file stands alone after it, with all that was committed: what `cp` then takes is the whole ledger."""
+    file = Path(str(pipeline.ledger.engine.url.database))
+    pipeline.enqueue([1])
+    worker = pipeline.worker()
+    wait_until(pipeline.drained, "the event to be delivered", 60)
+    pipeline.redis.flushdb()
+    pipeline.ledger.close()
+    assert worker.terminate(60) == 0
+    for words in (["status"], ["hold", "--reason", "for a copy"], ["audit"], ["limits"]):
+        assert [found.name for found in file.parent.glob(f"{file.name}*")] == [file.name], words
+        assert run(*words).returncode == 0
+    assert [found.name for found in file.parent.glob(f"{file.name}*")] == [file.name]
+
+
 def test_a_hold_needs_no_address_of_a_ledger(pipeline: Pipeline, run: Run) -> None:
     """Whoever holds the gate in a hurry is not kept by a DATABASE_URL that is none; the audit's lack of it is told."""
     done = run("hold", "--reason", "Gong is down", DATABASE_URL="mysql://host/ledger")
     assert done.returncode == 0, done.stderr
     assert "SQLite and PostgreSQL" in done.stdout + done.stderr
     assert status(pipeline.services).gate.state is GateState.HELD
-    told = run("status", DATABASE_URL="mysql://host/ledger")
-    assert (told.returncode, "SQLite and PostgreSQL" in told.stderr) == (2, True)
+    for words in (["status"], ["serve", "--port", "0"]):
+        alerts = {"GONG_VIEWS_ALERT_URLS": "json://127.0.0.1:9"}
+        refused = run(*words, DATABASE_URL="mysql://host/ledger", **alerts)
+        assert (refused.returncode, "SQLite and PostgreSQL" in refused.stderr) == (2, True)
 
 
 def test_the_check_has_one_code_for_each_trouble(pipeline: Pipeline, run: Run) -> None:

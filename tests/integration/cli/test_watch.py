@@ -95,6 +95,22 @@ def test_the_picture_is_watched_until_q(tmp_path: Path, redis_url: str) -> None:
         assert screen.popen.wait(30) == 0
 
 
+def test_settings_that_are_put_right_are_read(tmp_path: Path, redis_url: str) -> None:
+    """While the ledger is away each look reads its address anew: a secret's file may have been corrected meanwhile."""
+    secret = tmp_path / "database-url"
+    secret.write_text(f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    migrate(f"sqlite:///{tmp_path / 'ledger.db'}")
+    environment = {
+        "REDIS_URL": redis_url,
+        "DATABASE_URL_FILE": str(secret),
+        "GONG_VIEWS_DATA_DIR": str(tmp_path),
+    }
+    with terminal(["status", "--watch", "--interval", "0.5"], environment) as screen:
+        screen.shows("ledger.*gong-views migrate")
+        secret.write_text(f"sqlite:///{tmp_path / 'ledger.db'}")
+        screen.shows("0 delivered")
+
+
 def test_a_low_window_says_what_is_below_it(tmp_path: Path, redis_url: str) -> None:
     """The last line that there is room for says how many do not fit; with room for all there is none such."""
     environment = {

@@ -54,7 +54,13 @@ class _Looks:
     def _look(self) -> Status:
         if self._services is None:
             self._services = open_services(ledger_may_be_away=True)
-        return status(self._services)
+        found = status(self._services)
+        if (
+            found.ledger.error is not None
+        ):  # the next look reads its settings anew: they may have been put right
+            self._services.close()
+            self._services = None
+        return found
 
 
 def watch(lines: Lines, *, interval_seconds: float, utc: bool) -> None:

@@ -252,13 +252,16 @@ class Gate:
         reply = self._run("peek")
         return Open() if reply[0] == "open" else self._held(reply)
 
-    def status(self, *, seen_by: tuple[str, str] | None = None) -> GateStatus:
+    def status(self, *, seen_by: tuple[str, str] | None = None, whole_day: bool = True) -> GateStatus:
         """Everything an operator wants to know; changes nothing. Raises also what `history` raises.
 
         seen_by: as it is for whoever has these fingerprints of credential and target; None: ours.
+        whole_day: False for who does not want the day's calls: `history`, whose ledger may be away, is not asked for
+            what a fresh Redis does not know of them.
         """
         told = {} if seen_by is None else {"credential": seen_by[0], "target": seen_by[1]}
-        return status_of(self._run("status", **told), self._history)
+        history = self._history if whole_day else lambda _since: ()
+        return status_of(self._run("status", **told), history)
 
     def log_holds(self) -> None:
         """Log the holds that began or ended since the last time; called by a worker every second or two."""
@@ -296,7 +299,7 @@ class Gate:
         """
         values = (calls_per_second, calls_per_day, day_reserve, reserve_per_second, bulk_reserve_per_second)
         given = {name: value for name, value in zip(LIMITS, values, strict=True) if value is not None}
-        limits = {one.name: one.value for one in self.status().limits} | given
+        limits = {one.name: one.value for one in self.status(whole_day=False).limits} | given
         # What bulk leaves follows the limit unless it is given; one call in a window is left to it in any case.
         check_limits(**limits | {"bulk_reserve_per_second": bulk_reserve_per_second or 0})
         reply = self._put_limits(given, by)

@@ -134,13 +134,13 @@ _HOMES = {
         "EventSummary",
     ),
     "ledger": ("Ledger",),
+    "oauth_grants": ("AccessFacts",),
+    "prune": ("Pruned",),
+    "recount": ("Miscount",),
     "schema": (
         "check_schema",
         "migrate",
     ),
-    "oauth_grants": ("AccessFacts",),
-    "prune": ("Pruned",),
-    "recount": ("Miscount",),
     "totals": ("LedgerTotals",),
     "values": (
         "AlreadyHandled",

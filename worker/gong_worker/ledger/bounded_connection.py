@@ -7,17 +7,22 @@ its timeouts, while its kernel keeps the connection alive; so the wait for its a
 import os
 import time
 from collections.abc import Callable, Generator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import psycopg
+if TYPE_CHECKING:
+    import psycopg
 
 NAME: Final = "gong-views"
 """What a connection is called in PostgreSQL's lists; of a command it is followed by the command's word."""
 _CONNECT_TIMEOUT_SECONDS: Final = 5
 
 
-def bounded_connection(answer_timeout_seconds: float) -> type[psycopg.Connection[Any]]:
-    """The class of connections that break off when the server gives no answer at all for so long."""
+def bounded_connection(answer_timeout_seconds: float) -> "type[psycopg.Connection[Any]]":
+    """The class of connections that break off when the server gives no answer at all for so long.
+
+    Raises ImportError when psycopg is not installed.
+    """
+    import psycopg
 
     class BoundedConnection(psycopg.Connection[Any]):
         def wait(self, gen: Generator[Any, Any, Any], *args: Any, **options: Any) -> Any:

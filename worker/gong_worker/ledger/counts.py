@@ -11,8 +11,8 @@ from gong_worker.domain.states import Status
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.buckets import Day, parsed
+from gong_worker.ledger.count_queries import read_counts
 from gong_worker.ledger.counters import MESSAGE_COUNTS
-from gong_worker.ledger.look import read_counts
 from gong_worker.ledger.models import DELIVERIES, ENQUEUE_COUNTS
 from gong_worker.ledger.transactions import reading, writing
 from gong_worker.ledger.values import FinalCounts, LaneDay, ReconciliationSnapshot

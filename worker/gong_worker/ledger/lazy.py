@@ -1,7 +1,7 @@
 """The ledger of a process that may not need it: opened, and SQLAlchemy loaded, when it does."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -28,18 +28,30 @@ class LazyLedger:
             return self._ledger
 
     def counts(self) -> dict[str, int]:
-        """`Ledger.counts`: the first time, unless the ledger is open, by a look. Raises what the two do."""
+        """`Ledger.counts`: the first time, unless the ledger is open, by a look.
+
+        Raises LedgerUnavailable, and LedgerError when no ledger can be at such an address.
+        """
         if self._ledger is None and self._looked is None:  # who asks again is no short command
             self._looked = look(self._url)
             if self._looked is not None:
                 return self._looked
         return self.open().counts()
 
-    def calls_per_minute(self, since: datetime) -> Sequence[tuple[datetime, int]]:
-        """`Ledger.calls_per_minute`, for which a ledger that a look found empty is not opened."""
+    def calls_per_minute(
+        self, since: datetime, *, open_until: datetime | None = None
+    ) -> Sequence[tuple[datetime, int]]:
+        """`Ledger.calls_per_minute`, for which a ledger that a look found empty is not opened.
+
+        So an installation that has delivered nothing yet has a quick `status`, too. Raises what `counts` does.
+        """
         if self._ledger is None and self._looked is not None and not any(self._looked.values()):
             return ()
-        return self.open().calls_per_minute(since)
+        return self.open().calls_per_minute(since, open_until=open_until)
+
+    def operator_limits(self) -> Mapping[str, float]:
+        """`Ledger.operator_limits`. Raises what `counts` does."""
+        return self.open().operator_limits()
 
     def close(self) -> None:
         """Close the connections, if there are any."""

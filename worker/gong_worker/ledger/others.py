@@ -5,6 +5,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from gong_worker.ledger.bounded_connection import NAME
 from gong_worker.ledger.engine import is_missing, open_engine
 from gong_worker.ledger.errors import LedgerUnavailable
 from gong_worker.ledger.transactions import outside_transactions, reading
@@ -28,10 +29,6 @@ def others_connected(url: str) -> list[str]:
 
 
 def _postgres(engine: Engine) -> list[str]:
-    from gong_worker.ledger.bounded_connection import (
-        NAME,
-    )  # needs the driver, which SQLite's ledger does without
-
     query = sa.text(
         "SELECT application_name, count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND pid <> pg_backend_pid() AND application_name LIKE :ours GROUP BY 1 ORDER BY 1"

@@ -7,7 +7,8 @@ import re
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
-_FILE: Final = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?@%]+)")
+# Not two slashes: SQLite would read a host after them.
+_FILE: Final = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>(?!//)[^?@%]+)")
 _SERVER: Final = re.compile(
     r"postgres(?:ql)?(?:\+\w+)?://(?:(?P<user>[^:@/?]+)(?::(?P<password>[^@/?]*))?@)?"
     r"(?P<host>[A-Za-z0-9._-]+)?(?::(?P<port>[1-9][0-9]*))?/(?P<dbname>[^?@%]+)(?:\?(?P<query>[^@\n]*))?"

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Engine
 
+from gong_worker.ledger.bounded_connection import bounded_connection, connect_arguments
 from gong_worker.ledger.errors import LedgerError
 
 LOCK_TIMEOUT_SECONDS: Final = 5
@@ -33,10 +34,9 @@ def open_postgres(
 ) -> Engine:
     """The engine of a PostgreSQL ledger. Raises LedgerError when psycopg is not installed."""
     try:
-        from gong_worker.ledger.bounded_connection import bounded_connection, connect_arguments
+        bounded = bounded_connection(answer_timeout_seconds)
     except ImportError:
         raise LedgerError("PostgreSQL needs its driver: pip install 'gong-views[postgres]'") from None
-    bounded = bounded_connection(answer_timeout_seconds)
     engine = sa.create_engine(
         address,
         hide_parameters=True,

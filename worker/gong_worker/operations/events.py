@@ -145,7 +145,7 @@ def _held(services: Services, report: EventReport) -> tuple[list[str], datetime 
     if report.status is not Status.WAITING:
         return [], report.next_attempt_at
     try:
-        holds = [hold for hold in gate_of_workers(services).holds if hold.mine]
+        holds = [hold for hold in gate_of_workers(services, whole_day=False).holds if hold.mine]
     except (GateUnavailable, RedisError):
         return [], report.next_attempt_at
     return [hold.reason.value for hold in holds], _after(

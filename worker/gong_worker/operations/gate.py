@@ -53,7 +53,7 @@ def hold(
         changed = f"held: {part}; its events are set aside as they come up, within a second"
         details = {"for_seconds": for_seconds}
         return _done(services, AuditAction.HOLD, changed, by, reason, details, target=_target(part))
-    before = {hold.reason for hold in services.gate.status().holds}
+    before = {hold.reason for hold in services.gate.status(whole_day=False).holds}
     services.gate.hold(reason, by, for_seconds=for_seconds)
     changed = "held" if HoldReason.OPERATOR not in before else "the operator's hold was replaced by this one"
     return _done(services, AuditAction.HOLD, changed, by, reason, {"for_seconds": for_seconds})
@@ -115,7 +115,7 @@ def unset_limits(services: Services, *, by: str, names: Collection[str] = ()) ->
 
 def limits(services: Services) -> tuple[LimitView, ...]:
     """The limits in force, and where each comes from. Raises GateUnavailable."""
-    return services.gate.status().limits
+    return services.gate.status(whole_day=False).limits
 
 
 def _done(
@@ -137,7 +137,7 @@ def _done(
         )
     except LedgerError as error:
         audit_error = str(error)
-    report = gate_report(gate_of_workers(services), read_part_holds(services.client))
+    report = gate_report(gate_of_workers(services, whole_day=False), read_part_holds(services.client))
     return GateChange(changed, report, audit_error)
 
 

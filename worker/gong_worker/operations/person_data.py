@@ -97,7 +97,7 @@ def letters_of(services: Services, person: Person) -> Iterator[DeadLetter]:
 
 def holds_naming(services: Services, person: Person) -> int:
     """How many holds that stand name the person. Raises RedisError, GateUnavailable."""
-    notes = [hold.note for hold in services.gate.status().holds]
+    notes = [hold.note for hold in services.gate.status(whole_day=False).holds]
     notes += [f"{hold.part.value} {hold.note}" for hold in read_part_holds(services.client)]
     return sum(map(person.in_text, notes))
 

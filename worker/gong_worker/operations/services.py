@@ -5,9 +5,8 @@ Without what only a worker needs (HTTP, Celery, the pipeline), which takes a com
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import redis
@@ -17,8 +16,7 @@ from redis.retry import Retry
 from gong_views.embedded import redis_url_of
 from gong_views.redis_url import redis_options
 from gong_worker.gate import Gate, GateSettings
-from gong_worker.gate.rebuild import History
-from gong_worker.ledger.errors import LedgerError, LedgerUnavailable, SchemaOutdated
+from gong_worker.ledger.errors import LedgerUnavailable, SchemaOutdated
 from gong_worker.ledger.lazy import LazyLedger
 from gong_worker.settings import WorkerSettings
 
@@ -64,12 +62,11 @@ def redis_client(url: str) -> redis.Redis:
 def make_gate(
     settings: WorkerSettings,
     client: redis.Redis,
-    ledger: "Ledger | None",
+    ledger: "Ledger | LazyLedger | None",
     *,
     worker: bool = True,
-    history: History = lambda _since: (),
 ) -> Gate:
-    """The company's gate, shared by every process on the same Redis; `history` is for one without a ledger."""
+    """The company's gate, shared by every process on the same Redis."""
     return Gate(
         client,
         GateSettings(
@@ -80,7 +77,7 @@ def make_gate(
             bulk_reserve_per_second=settings.bulk_reserve_per_second,
             probe_lease_seconds=max(60.0, settings.request_timeout_seconds + 15.0),
         ),
-        history=history if ledger is None else ledger.calls_per_minute,
+        history=ledger.calls_per_minute if ledger is not None else lambda _since: (),
         recorded=None
         if ledger is None
         else lambda since, open_until: ledger.calls_per_minute(since, open_until=open_until),
@@ -97,14 +94,14 @@ def open_services(settings: WorkerSettings | None = None, *, ledger_may_be_away:
     With a ledger that may be away nothing is asked of it before it is needed. Raises SettingsError, QueueUnavailable,
     SchemaOutdated or LedgerUnavailable.
     """
-    services = _without_history(settings or WorkerSettings.load())
-    if ledger_may_be_away:
-        return _with_history_if_there(services)
-    try:
-        return _with_history(services)
-    except (LedgerUnavailable, SchemaOutdated):
-        services.close()
-        raise
+    services = _open(settings or WorkerSettings.load())
+    if not ledger_may_be_away:
+        try:
+            _check_ledger(services)
+        except (LedgerUnavailable, SchemaOutdated):
+            services.close()
+            raise
+    return services
 
 
 class SharedServices:
@@ -130,10 +127,10 @@ class SharedServices:
         """Raises what `open_services` does."""
         with self._lock:
             if self._services is None:
-                self._services = _without_history(self._settings())
+                self._services = _open(self._settings())
             if not self._whole:
                 try:
-                    self._services = self._with_ledger(self._services)
+                    self._look_for_ledger(self._services)
                     self._whole = True
                 except (LedgerUnavailable, SchemaOutdated):
                     if not ledger_may_be_away:
@@ -146,22 +143,22 @@ class SharedServices:
             if self._services is not None:
                 self._services.close()
 
-    def _with_ledger(self, services: Services) -> Services:
+    def _look_for_ledger(self, services: Services) -> None:
         if self._missed is not None and self._clock() - self._missed[0] < RETRY_SECONDS:
             raise self._missed[1]
         try:
-            return _with_history(services)
+            _check_ledger(services)
         except LedgerUnavailable as error:
             self._missed = self._clock(), error
             raise
 
 
-def _without_history(settings: WorkerSettings) -> Services:
-    """As they are while the ledger is away: the gate does not ask it for the day's calls."""
+def _open(settings: WorkerSettings) -> Services:
+    """Connects to nothing yet."""
     url = redis_url_of(settings)
     client = redis_client(url)
 
-    def open_it() -> "Ledger":
+    def open_ledger() -> "Ledger":
         from gong_worker.ledger import Ledger, open_engine
 
         ledger = Ledger(open_engine(settings.ledger_url))
@@ -169,25 +166,12 @@ def _without_history(settings: WorkerSettings) -> Services:
             ledger.use_hash_key(settings.hash_key.get_secret_value().encode())
         return ledger
 
-    lazy = LazyLedger(settings.ledger_url, open_it)
-    return Services(settings, url, client, lazy, make_gate(settings, client, None))
+    lazy = LazyLedger(settings.ledger_url, open_ledger)
+    return Services(settings, url, client, lazy, make_gate(settings, client, lazy))
 
 
-def _with_history(services: Services) -> Services:
-    """The same with a gate that asks the ledger. Raises SchemaOutdated or LedgerUnavailable."""
+def _check_ledger(services: Services) -> None:
+    """Raises SchemaOutdated or LedgerUnavailable."""
     from gong_worker.ledger import check_schema
 
     check_schema(services.ledger.engine)
-    return replace(services, gate=make_gate(services.settings, services.client, services.ledger))
-
-
-def _with_history_if_there(services: Services) -> Services:
-    """The same with a gate that asks the ledger only when it needs to, and does without it while that is away."""
-
-    def history(since: datetime) -> Iterable[tuple[datetime, int]]:
-        try:
-            return services.lazy_ledger.calls_per_minute(since)
-        except LedgerError:
-            return ()
-
-    return replace(services, gate=make_gate(services.settings, services.client, None, history=history))

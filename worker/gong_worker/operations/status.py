@@ -185,7 +185,7 @@ def status(services: Services) -> Status:
     """The whole picture, also while a part is away: that is when the others are wanted most."""
     ledger, dead_letters = _ledger(services)
     try:
-        side = _queue_side(services)
+        side = _queue_side(services, ledger_answers=ledger.error is None)
     except redis.RedisError as error:
         why = away(error, place(services.client))
         return Status(
@@ -274,12 +274,12 @@ def _worker(worker: Worker) -> WorkerReport:
     )  # fmt: skip
 
 
-def _queue_side(services: Services) -> _QueueSide:
+def _queue_side(services: Services, *, ledger_answers: bool) -> _QueueSide:
     client = services.client
     counts, writes, workers = inspect.count(client), check_writes(client), read_workers(client)
     gate, refused = None, writes.workers
     try:
-        gate = gate_of_workers(services, workers)
+        gate = gate_of_workers(services, workers, whole_day=ledger_answers)
     except GateUnavailable as error:
         refused = refused or away(error, place(client))
     except LedgerUnavailable as error:  # the day's calls are unknown, and counted from the ledger

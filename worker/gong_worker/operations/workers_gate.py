@@ -15,16 +15,19 @@ from gong_worker.queue.workers import Worker, read_workers
 _OF_SOME: Final = " (of some workers: they have different credentials or base URLs)"
 
 
-def gate_of_workers(services: Services, workers: Sequence[Worker] | None = None) -> GateStatus:
+def gate_of_workers(
+    services: Services, workers: Sequence[Worker] | None = None, *, whole_day: bool = True
+) -> GateStatus:
     """The gate with each hold that binds a living worker as `mine`; open when it is for one of them.
 
     Without a living worker it is that of those who were killed, else our own. Raises GateUnavailable, RedisError, and
-    what the gate's history raises.
+    what the gate's history raises, which is not asked without `whole_day`.
     """
     if workers is None:
         workers = read_workers(services.client)
     pairs = _pairs(worker for worker in workers if worker.alive) or _pairs(workers)
-    seen = [services.gate.status(seen_by=pair) for pair in pairs] or [services.gate.status()]
+    of_whom: Sequence[tuple[str, str] | None] = pairs or [None]
+    seen = [services.gate.status(seen_by=pair, whole_day=whole_day) for pair in of_whom]
     told = next((one for one in seen if one.state == GateState.OPEN), seen[0])
     if len(seen) == 1:
         return told
