@@ -55,9 +55,7 @@ class _Looks:
         if self._services is None:
             self._services = open_services(ledger_may_be_away=True)
         found = status(self._services)
-        if (
-            found.ledger.error is not None
-        ):  # the next look reads its settings anew: they may have been put right
+        if found.ledger.error is not None:  # the next look reads the settings anew: they may be mended
             self._services.close()
             self._services = None
         return found
