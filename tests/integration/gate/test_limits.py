@@ -119,7 +119,7 @@ def test_two_operators_at_once(world: World) -> None:
         pytest.MonkeyPatch.context() as patch,
         pytest.raises(ValueError, match="day_reserve is 4000 of 3000"),
     ):
-        patch.setattr(two, "status", lambda: seen)
+        patch.setattr(two, "status", lambda **_: seen)
         two.set_limits(calls_per_day=3_000)
     assert limits(one) == (3.0, 10_000, 6_000)
 
