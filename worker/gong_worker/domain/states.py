@@ -4,6 +4,7 @@ The ledger writes no status but the one this table gives; tests/unit/test_states
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class Status(StrEnum):
@@ -19,6 +20,10 @@ class Status(StrEnum):
     DELIVERED = "delivered"
     # A dead letter holds it. An operator moves it on (replay), or a corrected event with the same id.
     DEAD = "dead"
+
+
+OPEN_STATUSES: Final = (Status.SENDING, Status.WAITING)
+"""Of events that have not come to an end."""
 
 
 class EventStatus(StrEnum):

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from gong_worker.domain.states import Status
+from gong_worker.domain.states import OPEN_STATUSES, Status
 
 Execute = Callable[[str], Iterable[Any]]
 """Runs a statement in a transaction that reads one snapshot."""
 
+_WORDS: Final = ", ".join(f"'{status}'" for status in OPEN_STATUSES)
 _OPEN: Final = f"""
-    SELECT status, count(*) FROM deliveries WHERE status IN ('{Status.SENDING}', '{Status.WAITING}') GROUP BY status
+    SELECT status, count(*) FROM deliveries WHERE status IN ({_WORDS}) GROUP BY status
 """  # noqa: S608 (words of ours)
 _ENDED: Final = """
     SELECT sum(accepted) + sum(already_reported), sum(dead), sum(duplicates),
@@ -23,7 +24,7 @@ def read_counts(execute: Execute) -> dict[str, int]:
 
     The counters tell what has ended; of the events only those that are open are read, by an index.
     """
-    opened = dict.fromkeys((Status.SENDING.value, Status.WAITING.value), 0)
+    opened = dict.fromkeys((status.value for status in OPEN_STATUSES), 0)
     opened |= {status: int(number) for status, number in execute(_OPEN)}
     (ended,) = execute(_ENDED)
     names = (Status.DELIVERED.value, Status.DEAD.value, "duplicates", "dead_letters_open")

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gong_views.names import Lane
-from gong_worker.domain.states import Status
+from gong_worker.domain.states import OPEN_STATUSES
 from gong_worker.ledger import rows
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.buckets import Day, parsed
@@ -30,7 +30,7 @@ _MIRROR: Final = rows.OnEach(ENQUEUE_COUNTS, _keep_highest)
 _SUMS: Final = {
     column.name: sa.func.sum(column) for column in MESSAGE_COUNTS.columns if not column.primary_key
 }
-_OPEN: Final = DELIVERIES.c.status.in_([Status.SENDING, Status.WAITING])
+_OPEN: Final = DELIVERIES.c.status.in_(OPEN_STATUSES)
 # Rows of this kind hold, with the sign turned, what an operator has accepted as missing: the sums add up again.
 _WRITTEN_OFF: Final = "written-off:"
 # How a message ended: the column that counts it, and its name here.

@@ -15,7 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gong_views.names import Lane
-from gong_worker.domain.states import Resolution, Status
+from gong_worker.domain.states import OPEN_STATUSES, Resolution, Status
 from gong_worker.ledger.base import LedgerPart
 from gong_worker.ledger.columns import utc
 from gong_worker.ledger.counters import MESSAGE_COUNTS, PRUNED_SHARD
@@ -136,7 +136,7 @@ class EventSearch(LedgerPart):
             sa.func.sum(counts[name]) for name, status in _COUNTED.items() if wanted.status in (None, status)
         ]
         ended = sa.select(*sums).where(counts.shard != PRUNED_SHARD)
-        states = [status for status in (Status.SENDING, Status.WAITING) if wanted.status in (None, status)]
+        states = [status for status in OPEN_STATUSES if wanted.status in (None, status)]
         opened = sa.select(sa.func.count()).select_from(DELIVERIES).where(DELIVERIES.c.status.in_(states))
         if wanted.lane is not None:
             ended = ended.where(counts.lane == wanted.lane.value)
